@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from api.auth.callers import Caller
 from api.http.answers import Answer, Recorded, Time
+from api.notifications.answers import NotificationView
 from api.notifications.event_bodies import AreaEvents, Body, EventBodies, Route
 from api.service.runtime import Runtime
 from engine.cases.area import CASE_OPENED
@@ -450,10 +451,11 @@ def show_change(bodies: EventBodies, found: StoredRecord) -> Body | None:
 EVENTS: Final = AreaEvents({"case.changed": show_change}, {"case": sees_record})
 
 
-def list_escalated(service: Runtime, caller: Caller) -> Iterator[dict[str, Any]]:
+def list_escalated(service: Runtime, caller: Caller) -> Iterator[NotificationView]:
     """Yield the open cases that stand for too long, as notifications."""
     if caller.may(*_CASES):
         wanted = CaseFilter(state="open", urgency="escalated")
         for one in describe_cases(service, caller.enter(*_CASES), wanted).cases:
-            about = {"id": one.case_id, "post": one.post}
-            yield {"kind": "alarm", "about": "case", "at": one.changed_at} | about
+            yield NotificationView(
+                kind="alarm", about="case", id=one.case_id, post=one.post, at=one.changed_at
+            )

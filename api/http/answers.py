@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, WithJsonSchema
+from pydantic import ConfigDict, TypeAdapter, WithJsonSchema
 
 from api.service.runtime import Runtime
 from engine.decision.decision import Mode
@@ -27,14 +27,6 @@ class Answer:
 
     __slots__ = ()
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
-    tables: ClassVar[tuple[str, ...]] = ()
-    """Lists in it that a route also answers as CSV, by their paths; the first is the default."""
-
-
-class AnswerSchema(BaseModel):
-    """Base of classes that describe an answer; a new one is an :class:`Answer`."""
-
-    model_config = ConfigDict(defer_build=True, frozen=True)
     tables: ClassVar[tuple[str, ...]] = ()
     """Lists in it that a route also answers as CSV, by their paths; the first is the default."""
 

@@ -17,7 +17,6 @@ from urllib.parse import parse_qsl, urlencode
 
 import orjson
 from fastapi import Response
-from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import StreamingResponse
@@ -73,8 +72,6 @@ def find_rows(model: type, table: str) -> tuple[tuple[type, ...], bool]:
 
 
 def _fields(kind: Any) -> Mapping[str, Any]:
-    if issubclass(kind, BaseModel):
-        return {name: field.annotation for name, field in kind.model_fields.items()}
     hints = get_type_hints(kind, include_extras=True)
     return {one.name: hints[one.name] for one in fields(kind)}
 
@@ -88,7 +85,7 @@ def find_columns(kind: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...
     """Yield the path of every column of a row: fields of fields, where their names are fixed."""
     members = _members(kind)
     only = members[0] if len(members) == 1 else None
-    if isinstance(only, type) and (is_dataclass(only) or issubclass(only, BaseModel)):
+    if isinstance(only, type) and is_dataclass(only):
         for name, inner in _fields(only).items():
             yield from find_columns(inner, (*at, name))
     elif get_origin(only) is dict and get_origin(get_args(only)[0]) is Literal:
@@ -99,8 +96,6 @@ def find_columns(kind: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...
 
 
 def _fits(kind: Any, row: Mapping[str, Any]) -> bool:
-    if issubclass(kind, BaseModel):
-        return all(name in row for name, one in kind.model_fields.items() if one.is_required())
     needed = [one.name for one in fields(kind) if one.default is one.default_factory is MISSING]
     return all(name in row for name in needed)
 

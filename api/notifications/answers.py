@@ -6,7 +6,7 @@ bodies of webhooks, and of an approval only if they may give it and did not begi
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from api.acts.confirmations import waiting_finds
 from api.areas import list_parts
 from api.auth.callers import Caller
-from api.http.answers import AnswerSchema
+from api.http.answers import Answer, Time
 from api.notifications.event_bodies import ALARMS, EventBodies
 from api.proposals.desk import ProposalDesk
 from api.service.runtime import Runtime
@@ -34,7 +34,8 @@ from engine.shifts.handovers import list_open_handovers
 NotificationKind = Literal["watchlist_hit", "riskier_arrival", "approval_waiting", "alarm"]
 
 
-class NotificationView(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationView(Answer):
     """One thing that waits for the caller, or that the caller should look at."""
 
     kind: NotificationKind
@@ -42,11 +43,12 @@ class NotificationView(AnswerSchema):
     """Of an approval its matter, of an alarm what raised it, of a hit ``vehicle``."""
     id: str
     """Of the profile, entry, model, record, case, decision or shift."""
-    post: str | None
-    at: datetime
+    post: str | None = None
+    at: Time
 
 
-class Notifications(AnswerSchema):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notifications(Answer):
     """Notifications, the newest first; one leaves when its matter is settled."""
 
     tables = ("notifications",)
@@ -67,7 +69,7 @@ _ALARMS = tuple(kind for kind in ALARMS if kind not in FREQUENT)
 """Those that an index finds: a day of a national journal is not walked for the others."""
 
 
-def list_notifications(service: Runtime, caller: Caller) -> list[dict[str, Any]]:
+def list_notifications(service: Runtime, caller: Caller) -> list[NotificationView]:
     """Return what waits for a caller, the newest first."""
     with service.store.read() as connection:
         bodies = EventBodies(service, connection, caller)
@@ -82,12 +84,12 @@ def list_notifications(service: Runtime, caller: Caller) -> list[dict[str, Any]]
     found += _list_finds(service, caller)
     for list_more in list_parts("notifications"):
         found += list_more(service, caller)
-    return sorted(found, key=lambda one: str(one["at"]), reverse=True)
+    return sorted(found, key=lambda one: one.at, reverse=True)
 
 
 def _list_hits(
     connection: Connection, bodies: EventBodies, *, since: int
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[NotificationView]:
     """Yield the vehicles in the queues that an entry in force named, whatever picked them."""
     states = read_approval_states(connection, "watchlist").values()
     entries = {one.subject for one in states if one.state == "in_force"}
@@ -103,13 +105,18 @@ def _list_hits(
     for seq, known_at in islice(named.items(), MOST_HITS):
         body = _see(bodies, seq, "watchlist.hit")
         if body is not None:
-            about = {"id": body["decision_id"], "post": body["post"]}
-            yield _describe("watchlist_hit", "vehicle", known_at, **about)
+            yield NotificationView(
+                kind="watchlist_hit",
+                about="vehicle",
+                id=body["decision_id"],
+                post=body["post"],
+                at=rfc3339(known_at),
+            )
 
 
 def _list_riskier(
     connection: Connection, caller: Caller, *, since: int
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[NotificationView]:
     """Yield, for each post, the riskiest yellow vehicle that came after a red of half its risk.
 
     A red counts where the score alone picked it and no supervisor sent it, as on the queue's page:
@@ -144,9 +151,13 @@ def _list_riskier(
         ]
         if later:
             one = max(later, key=lambda row: row.risk)
-            yield _describe("riskier_arrival", "vehicle", one.known_at, id=one.decision_id) | {
-                "post": post
-            }
+            yield NotificationView(
+                kind="riskier_arrival",
+                about="vehicle",
+                id=one.decision_id,
+                post=post,
+                at=rfc3339(one.known_at),
+            )
 
 
 def _is_swappable(row: Any) -> bool:
@@ -154,7 +165,7 @@ def _is_swappable(row: Any) -> bool:
     return bool(is_red and row.basis == "score")
 
 
-def _list_approvals(bodies: EventBodies, desk: ProposalDesk) -> Iterator[dict[str, Any]]:
+def _list_approvals(bodies: EventBodies, desk: ProposalDesk) -> Iterator[NotificationView]:
     """Yield what the caller may approve, and neither began nor approved."""
     for one in desk.list_in(bodies.connection):
         matter, state = one.matter, one.state
@@ -163,12 +174,15 @@ def _list_approvals(bodies: EventBodies, desk: ProposalDesk) -> Iterator[dict[st
             continue
         is_stated = matter.read is not None or _see(bodies, state.pending or 0, "approval.waiting")
         if is_stated and desk.caller.permits(matter.rule(Right.APPROVE)):
-            yield _describe("approval_waiting", matter.name, state.since, id=state.subject)
+            at = rfc3339(state.since)
+            yield NotificationView(
+                kind="approval_waiting", about=matter.name, id=state.subject, at=at
+            )
 
 
 def _list_handovers(
     service: Runtime, connection: Connection, caller: Caller, *, now: int
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[NotificationView]:
     """Yield the shifts of the last days that another supervisor signed and no one took over."""
     if not caller.may(*_HANDOVER):
         return
@@ -182,34 +196,41 @@ def _list_handovers(
     }
     for one in list_open_handovers(connection, shifts):
         if one.left.by != caller.person:
-            about = {"id": one.shift, "post": one.post}
-            yield _describe("approval_waiting", "handover", one.left.known_at, **about)
+            yield NotificationView(
+                kind="approval_waiting",
+                about="handover",
+                id=one.shift,
+                post=one.post,
+                at=rfc3339(one.left.known_at),
+            )
 
 
-def _list_finds(service: Runtime, caller: Caller) -> Iterator[dict[str, Any]]:
+def _list_finds(service: Runtime, caller: Caller) -> Iterator[NotificationView]:
     if caller.may(*_FIND):
         for one in waiting_finds(service, caller.enter(*_FIND)):
             if one.reported_by != caller.person:
-                about = {"id": str(one.sequence), "post": one.post, "at": one.recorded_at}
-                yield {"kind": "approval_waiting", "about": "find"} | about
+                yield NotificationView(
+                    kind="approval_waiting",
+                    about="find",
+                    id=str(one.sequence),
+                    post=one.post,
+                    at=one.recorded_at,
+                )
 
 
 def _list_alarms(
     connection: Connection, bodies: EventBodies, *, since: int
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[NotificationView]:
     """Yield the last day's alarms; of drift the last measurement alone counts."""
     last = {one.kind: one.seq for one in read_records(connection, [record.DRIFT_MEASURED])}
     for one in read_records(connection, _ALARMS):
         is_past = one.known_at < since or last.get(one.kind, one.seq) != one.seq
         body = None if is_past else _see(bodies, one.seq, "alarm.raised")
         if body is not None:
-            yield _describe("alarm", body["alarm"], one.known_at, id=body["id"])
+            at = rfc3339(one.known_at)
+            yield NotificationView(kind="alarm", about=body["alarm"], id=body["id"], at=at)
 
 
 def _see(bodies: EventBodies, seq: int, event_type: EventType) -> Mapping[str, Any] | None:
     """Return what the caller may know of a record that is such an event, None for any other."""
     return bodies.show(seq, event_type) if bodies.is_stated(seq, event_type) else None
-
-
-def _describe(kind: str, about: str, at: int, **more: Any) -> dict[str, Any]:
-    return {"kind": kind, "about": about, "post": None, "at": rfc3339(at)} | more

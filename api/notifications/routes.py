@@ -1,7 +1,5 @@
 """Notifications over HTTP and as a page; open pages follow their number by the JSON route."""
 
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Response
@@ -9,7 +7,7 @@ from fastapi import APIRouter, Response
 from api.auth.callers import Caller
 from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, json_router
-from api.notifications.answers import Notifications, list_notifications
+from api.notifications.answers import Notifications, NotificationView, list_notifications
 from api.proposals.matters import list_matters
 from api.web.page_route import PageRoute, TheVisit
 from engine.queue.queue import read_plates
@@ -20,7 +18,7 @@ router = json_router("/v1/notifications", "notifications")
 @router.get("", response_model=Notifications)
 def notifications(caller: TheCaller, service: TheService) -> Response:
     """List what waits for the caller: hits of the watch list, approvals, alarms."""
-    return answer({"notifications": list_notifications(service, caller)})
+    return answer(Notifications(notifications=list_notifications(service, caller)))
 
 
 page_router = APIRouter(prefix="/notifications", route_class=PageRoute, include_in_schema=False)
@@ -40,23 +38,23 @@ _PAGES = {
 @page_router.get("")
 def show(visit: TheVisit, service: TheService) -> Response:
     """Show what waits for the visitor, the newest first."""
-    found = [
-        one | {"address": _find_page(one, visit.caller)}
-        for one in list_notifications(service, visit.caller)
-    ]
-    vehicles = [one["id"] for one in found if one["about"] == "vehicle"]
+    found = list_notifications(service, visit.caller)
+    vehicles = [one.id for one in found if one.about == "vehicle"]
     with service.store.read() as snapshot:
         plates = read_plates(snapshot, vehicles)
     return visit.page(
-        "notifications.html", json_address="/v1/notifications", found=found, plates=plates
+        "notifications.html",
+        json_address="/v1/notifications",
+        found=[(one, _find_page(one, visit.caller)) for one in found],
+        plates=plates,
     )
 
 
-def _find_page(one: Mapping[str, Any], caller: Caller) -> str:
+def _find_page(one: NotificationView, caller: Caller) -> str:
     """Return where one is settled; a handover is named by its post and the start of its shift."""
-    if one["about"] == "account_on_machine" and not caller.may("GET", "/v1/people"):
+    if one.about == "account_on_machine" and not caller.may("GET", "/v1/people"):
         return "/journal"
-    parts = {"id": one["id"], "post": one["post"] or "", "at": one["id"].partition("@")[2]}
-    return _PAGES.get(one["about"], "").format(
+    parts = {"id": one.id, "post": one.post or "", "at": one.id.partition("@")[2]}
+    return _PAGES.get(one.about, "").format(
         **{name: quote(value, safe="") for name, value in parts.items()}
     )

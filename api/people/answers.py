@@ -10,11 +10,10 @@ from api.auth.authority import Authority, KeyGrant, PersonGrant
 from api.auth.callers import Caller
 from api.auth.permissions import OWNED
 from api.auth.tables import SESSIONS
-from api.http.answers import Answer, Time
+from api.http.answers import Answer, Recorded, Time
 from api.service.runtime import Runtime
 from engine.domain.rights import Role
 from engine.domain.time_units import rfc3339
-from engine.journal.receipts import Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,18 +77,16 @@ class PeopleAnswer(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountEnd(Answer):
+class AccountEnd(Recorded):
     """A withdrawal, a removal or a revocation that stands in the journal."""
 
     kind: Literal["account_withdrawn", "user_left", "key_revoked"]
     id: str
     """Of the proposal or the key, or the name of the person."""
-    recorded_at: Time
-    receipt: Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountStep(Answer):
+class AccountStep(Recorded):
     """A proposal or an approval that stands in the journal."""
 
     kind: str
@@ -99,8 +96,6 @@ class AccountStep(Answer):
     code: str | None
     """One of the two codes of the invitation, for the person it is meant for; null where no secret
     follows, as of another role."""
-    recorded_at: Time
-    receipt: Receipt
 
 
 def list_people(service: Runtime, caller: Caller) -> PeopleAnswer:

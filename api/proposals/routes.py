@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
-from api.http.answers import Answer, Time
+from api.http.answers import Answer, Recorded, Time
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of, parse_body
 from api.http.responses import answer, creates, json_router
@@ -21,7 +21,6 @@ from engine.domain.records import Identifier, Record, Text
 from engine.domain.rights import Right
 from engine.domain.time_units import moment, rfc3339
 from engine.errors import NotFoundError, RecordError
-from engine.journal.receipts import Receipt
 
 router = json_router("/v1/proposals", "proposals", 404, 409, 413)
 page_router = APIRouter(prefix="/proposals", route_class=PageRoute, include_in_schema=False)
@@ -75,14 +74,12 @@ class Proposals(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AcknowledgedStep(Answer):
+class AcknowledgedStep(Recorded):
     """A step of two people that stands in the journal."""
 
     kind: str
     id: str
     state: Literal["proposed", "shadow", "in_force", "retired"]
-    recorded_at: Time
-    receipt: Receipt
 
 
 async def desk_of(caller: TheCaller, service: TheService, key: IdempotencyKey) -> ProposalDesk:

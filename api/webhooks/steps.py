@@ -42,7 +42,7 @@ from api.auth.authority import Authority
 from api.auth.callers import Caller
 from api.auth.permissions import BOUND
 from api.http.access import check_post
-from api.http.answers import Answer, Time
+from api.http.answers import Recorded, Time
 from api.notifications.event_bodies import types_for
 from api.service.runtime import Runtime
 from engine.domain.records import Agency, PostCode, Record
@@ -61,7 +61,6 @@ from engine.journal.areas import EventType
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft, Kind
 from engine.journal.idempotency import claim
-from engine.journal.receipts import Receipt
 from engine.storage.files import read_secret
 from engine.storage.home import Home
 
@@ -254,7 +253,7 @@ class WebhookEnd(Record):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegisteredWebhook(Answer):
+class RegisteredWebhook(Recorded):
     """A new webhook, with its secret, which is shown once."""
 
     webhook_id: str
@@ -265,29 +264,23 @@ class RegisteredWebhook(Answer):
     agency: str | None
     secret: str
     """``whsec_`` and 32 bytes in base64, as libraries of Standard Webhooks take it."""
-    recorded_at: Time
-    receipt: Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RotatedWebhook(Answer):
+class RotatedWebhook(Recorded):
     """A new secret, which is shown once."""
 
     webhook_id: str
     secret: str
     until: Time
     """Until when the secret before signs too."""
-    recorded_at: Time
-    receipt: Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookStep(Answer):
+class WebhookStep(Recorded):
     """A step about a webhook that stands in the journal."""
 
     webhook_id: str
-    recorded_at: Time
-    receipt: Receipt
 
 
 class WebhookWriter:
