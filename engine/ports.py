@@ -17,6 +17,7 @@ from engine.domain.time_units import DAY, HOUR
 from engine.journal.areas import load_areas, load_part
 from engine.journal.entries import ProjectionInput
 from engine.search_orders import SearchCounts
+from engine.selection import RankedTarget, RiskTables
 from engine.storage.home import Home
 
 Floats = NDArray[np.float64]
@@ -223,24 +224,25 @@ class Scorer(Protocol):
     version: str
     definitions: str
     """Digest of the feature definitions it was fitted on."""
-    severity: float
-    """Worth of one seizure in discrepancies: weighs both probabilities into the ranking risk."""
 
     def score(self, values: Rows) -> Scores:
         """Return probabilities for rows of shape (n, n_features)."""
         ...
 
-    def quantiles(self, post: str) -> Sequence[float]:
-        """Return 101 ascending quantiles of the risk, of this post's entries or else of all.
+    def tables(self, post: str) -> RiskTables:
+        """Return the quantiles of both chances, of this post's entries or else of all.
 
         They seed the post's percentiles until its own decisions under this model outnumber them.
         """
         ...
 
-    def explain(self, row: Rows, *, vehicle_class: str, post: str) -> Sequence[Contribution]:
+    def explain(
+        self, row: Rows, target: RankedTarget, *, vehicle_class: str, post: str
+    ) -> Sequence[Contribution]:
         """Return the contributions to one row of shape (n_features,), largest magnitude first.
 
-        Values are compared with what is usual for the class at the post.
+        They are to the log-odds of ``target``. Values are compared with what is usual for the class
+        at the post.
         """
         ...
 

@@ -13,13 +13,15 @@ team that inspects a vehicle, so that no driver can count on a team and no offic
 vehicle; ``darvoza verify`` draws it again, and the integrity report counts inspections by another
 team.
 
-The shares assume that scores are spread as in the table of the post's last 28 days, which has the
-quantiles of the risk at ``LEVELS`` even shares: a percentile is then uniform, and a cut at 1 -
-share selects that share.
+Red ranks by the chance of a seizure, yellow and blue by the chance of a discrepancy: a doubt about
+value alone sends nobody to a search. Each list has a draw and a cut of its own, and the channel is
+the strictest list that selects. The shares assume that chances are spread as in the tables of the
+post's last 28 days, which have their quantiles at ``TABLE_LEVELS`` even shares: a percentile is
+then uniform, and a cut at 1 - share selects that share.
 
 Two models on trial share what the score may pick: it is random which of them leads an arrival, by a
 number other than the score's. The leading model decides as if it were alone. Its record states what
-could have happened before the draw: the score's chance of a channel is that of each model, weighted
+could have happened before the draw: the propensity of a channel is that under each model, weighted
 by its probability of leading.
 """
 
@@ -31,10 +33,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import lru_cache
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from engine.domain.identifiers import fold
 from engine.domain.network import Network, instant_of, wall_time
@@ -44,8 +46,12 @@ from engine.domain.time_units import DAY, HOUR, rfc3339
 SEED_BYTES = 32
 RANDOM = "random"
 """Purpose of the random stream."""
+RANDOM_PAPERS = "random_papers"
+"""Purpose, and basis, of the random streams of yellow and of blue."""
 SCORE = "score"
-"""Purpose of the smooth cut on the model's score."""
+"""Purpose of the smooth cut on the chance of a seizure."""
+PAPERS = "papers"
+"""Purpose of the smooth cuts of yellow and of blue on the chance of a discrepancy."""
 PLACE = "place"
 """Purpose of the queue place that is drawn among the scored picks."""
 PLACE_AMENDED = "place_amended"
@@ -194,10 +200,67 @@ def risk_at(table: Sequence[float], share: float) -> float:
     return table[low] + (where - low) * (table[low + 1] - table[low])
 
 
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Percentiles of both chances among the post's last 28 days, in [0, 1]."""
+
+    seizure: float
+    discrepancy: float
+
+
+@dataclass(frozen=True, slots=True)
+class RiskTables:
+    """``TABLE_LEVELS`` ascending quantiles of both chances at a post; empty without a model."""
+
+    seizure: tuple[float, ...] = ()
+    discrepancy: tuple[float, ...] = ()
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> "RiskTables":
+        """Return the tables that a record holds."""
+        return cls(tuple(body["quantiles"]), tuple(body["discrepancy_quantiles"]))
+
+    @classmethod
+    def measure(cls, p_seizure: ArrayLike, p_discrepancy: ArrayLike) -> "RiskTables":
+        """Return the tables of chances that were stated, both of shape (n,), n above 0."""
+        levels = np.linspace(0.0, 1.0, TABLE_LEVELS)
+        both = (
+            np.quantile(np.asarray(one, np.float64), levels) for one in (p_seizure, p_discrepancy)
+        )
+        return cls(*(tuple(one.tolist()) for one in both))
+
+    def as_body(self) -> dict[str, list[float]]:
+        """Return what :meth:`from_body` reads."""
+        return {
+            "quantiles": list(self.seizure),
+            "discrepancy_quantiles": list(self.discrepancy),
+        }
+
+    def place(self, p_seizure: float, p_discrepancy: float) -> Levels:
+        """Return the percentiles of two chances."""
+        return Levels(
+            percentile(self.seizure, p_seizure), percentile(self.discrepancy, p_discrepancy)
+        )
+
+    def outweigh(self, recent: Sequence[tuple[float, float]]) -> "RiskTables":
+        """Return the tables of a post: these, outweighed as decisions come in.
+
+        ``recent`` has both chances of the post's last 28 days under this model.
+        """
+        seen = np.array(recent, np.float64).reshape(-1, 2)
+        return RiskTables(
+            blend_tables(self.seizure, seen[:, 0]), blend_tables(self.discrepancy, seen[:, 1])
+        )
+
+    def of(self, channel: "Channel") -> tuple[float, ...]:
+        """Return the table of the list that leads to a channel."""
+        return self.seizure if channel.ranked_by == "seizure" else self.discrepancy
+
+
 def blend_tables(seed: Sequence[float], recent: ArrayLike) -> tuple[float, ...]:
     """Return the table of a post: the model's own quantiles, outweighed as decisions come in.
 
-    ``recent`` has the risks of the post's last 28 days under this model, shape (n,).
+    ``recent`` has the chances of the post's last 28 days under this model, shape (n,).
     """
     seen = np.sort(np.asarray(recent, np.float64))
     shares = np.linspace(0.0, 1.0, len(seed))
@@ -214,13 +277,13 @@ def _seed_weight(n: int) -> float:
     return SEED_WEIGHT / (SEED_WEIGHT + n)
 
 
-Chances = TypeVar("Chances", float, NDArray[np.float64])
-
 RANDOM_SHARE = (0.03, 0.10)
 """Below, blind spots stay blind; above, random checks cost too many minutes."""
 
 
 ChannelCode = Literal["green", "blue", "yellow", "red"]
+RankedTarget = Literal["seizure", "discrepancy"]
+"""Whose chance a list ranks by."""
 
 
 class Channel(IntEnum):
@@ -236,6 +299,11 @@ class Channel(IntEnum):
         """The channel's name in records and answers."""
         return _CODES[self]
 
+    @property
+    def ranked_by(self) -> RankedTarget:
+        """What its list ranks by; what goes to no list is ranked as red is."""
+        return "discrepancy" if self in (Channel.BLUE, Channel.YELLOW) else "seizure"
+
     @classmethod
     def of(cls, code: str) -> "Channel":
         """Return the channel with this name."""
@@ -244,7 +312,9 @@ class Channel(IntEnum):
 
 _CODES: tuple[ChannelCode, ...] = get_args(ChannelCode)
 INSPECTED = (Channel.YELLOW, Channel.RED)
-"""Channels that send a crossing to officers; a propensity is kept for each."""
+"""Channels that send a crossing to officers."""
+LISTED = (Channel.BLUE, *INSPECTED)
+"""Channels that the score selects for; a propensity is kept for each."""
 COUNTERPART = "counterpart"
 """Purpose and basis of a counterpart's notice, which always selects what it names.
 
@@ -255,14 +325,24 @@ propensity: those of the vehicle are what the engine's own chances give it.
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The fixed shares of a post, each a share of all its decisions."""
+    """The fixed shares of a post, each a share of all its decisions.
+
+    Red ranks by the chance of a seizure, yellow and blue by the chance of a discrepancy. Each list
+    has a cut, a draw and a random share of its own.
+    """
 
     red_share: float = 0.04
     """Picked for physical inspection by score."""
     yellow_share: float = 0.08
-    """Picked for documents and scan by score, next to the red ones."""
+    """Picked for documents and scan by score."""
+    blue_share: float = 0.02
+    """Picked for an audit after release by score, next to the yellow ones."""
     random_share: float = 0.03
     """Drawn at random for physical inspection, whatever the score."""
+    random_yellow_share: float = 0.01
+    """Drawn at random for documents and scan, whatever the score."""
+    random_blue_share: float = 0.01
+    """Drawn at random for an audit after release, whatever the score."""
     blur: float = 0.25
     """Half width of the randomised band at each cut, as a part of the share above the cut."""
 
@@ -271,12 +351,14 @@ class Policy:
         low, high = RANDOM_SHARE
         if not low <= self.random_share <= high:
             raise ValueError(f"random_share must lie in [{low}, {high}]")
-        if min(self.red_share, self.yellow_share) < 0:
-            raise ValueError("red_share and yellow_share must not be below 0")
+        most = {"random_yellow_share": high, "random_blue_share": high, "blur": 1.0}
+        for name in ("red_share", "yellow_share", "blue_share", *most):
+            if not 0 <= getattr(self, name) <= most.get(name, 0.5):
+                raise ValueError(f"{name} must lie in [0, {most.get(name, 0.5)}]")
         if self.red_share + self.yellow_share > 0.5:
             raise ValueError("red_share and yellow_share together must not exceed 0.5")
-        if not 0 <= self.blur <= 1:
-            raise ValueError("blur must lie in [0, 1]")
+        if self.yellow_share + self.blue_share > 0.5:
+            raise ValueError("yellow_share and blue_share together must not exceed 0.5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,15 +368,10 @@ class Chance:
     purpose: str
     channel: Channel
     probability: float
-    before: float | None = None
-    """What it was before it was drawn which model leads
-    (:mod:`engine.selection`); None: the same.
-    """
-
-    @property
-    def written(self) -> float:
-        """The probability that propensities are made of."""
-        return self.probability if self.before is None else self.before
+    rival: float | None = None
+    """The probability by the other model of a trial; None if the same holds whoever leads."""
+    weight: float = 1.0
+    """The probability, before the draw, that the model leads which ``probability`` is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,21 +380,13 @@ class Selection:
 
     channel: Channel
     basis: str | None
-    """random, watchlist, counterpart, profile or score; None where nothing selected it."""
+    """random, random_papers, watchlist, counterpart, profile or score; None without any."""
     is_random: bool
-    """Member of the random stream, whatever else selected it."""
+    """Member of the random stream of red, whatever else selected it."""
     fired: tuple[str, ...]
     """Purposes that selected it."""
     propensities: Mapping[Channel, float]
-    """For each inspected channel, the probability of that channel or a stricter one."""
-
-
-def risk(p_seizure: Chances, p_discrepancy: Chances, *, severity: float) -> Chances:
-    """Return the mean of the two probabilities in [0, 1], a seizure weighing ``severity`` times.
-
-    Strictly increasing in both; one pair, or arrays of equal shape.
-    """
-    return (p_discrepancy + severity * p_seizure) / (1.0 + severity)
+    """For each list, the probability of its channel or a stricter one."""
 
 
 def ramp(percentile: float, share: float, *, blur: float) -> float:
@@ -346,62 +415,46 @@ def place_among_picks(drawn: float, share: float, *, blur: float) -> float:
 def picked_levels(policy: Policy, channel: Channel) -> tuple[float, float]:
     """Return the lowest and the highest percentile that the score picks for an inspected channel.
 
-    A share of nothing counts as the usual one: what is drawn then queues where picks did before.
+    They are percentiles of the channel's own list. A share of nothing counts as the usual one: what
+    is drawn then queues where picks did before.
     """
-    red, yellow = _shares(policy)
-    if channel is Channel.RED:
-        return max(1.0 - red * (1.0 + policy.blur), 0.0), 1.0
-    wide = red + yellow
-    return max(1.0 - wide * (1.0 + policy.blur), 0.0), 1.0 - red * (1.0 - policy.blur)
+    return max(1.0 - _share(policy, channel) * (1.0 + policy.blur), 0.0), 1.0
 
 
 def level_among_picks(drawn: float, policy: Policy, channel: Channel) -> float:
-    """Return the percentile of a scored pick of a channel, drawn at random.
-
-    The inverse of the mass that the score sends to the channel and not to a stricter one.
-    """
-    red, yellow = _shares(policy)
-    if channel is Channel.RED:
-        return place_among_picks(drawn, red, blur=policy.blur)
-    low, high = picked_levels(policy, channel)
-    wanted = drawn * yellow
-    for _ in range(50):
-        middle = (low + high) / 2.0
-        mass = _mass_below(middle, red + yellow, policy.blur) - _mass_below(
-            middle, red, policy.blur
-        )
-        low, high = (middle, high) if mass < wanted else (low, middle)
-    return (low + high) / 2.0
+    """Return the percentile, in its own list, of a scored pick of a channel drawn at random."""
+    return place_among_picks(drawn, _share(policy, channel), blur=policy.blur)
 
 
-def _shares(policy: Policy) -> tuple[float, float]:
+def _share(policy: Policy, channel: Channel) -> float:
     usual = Policy()
-    return policy.red_share or usual.red_share, policy.yellow_share or usual.yellow_share
+    if channel is Channel.RED:
+        return policy.red_share or usual.red_share
+    return policy.yellow_share or usual.yellow_share
 
 
-def _mass_below(percentile: float, share: float, blur: float) -> float:
-    """Return how much of a share the score has picked below a percentile."""
-    cut, half = 1.0 - share, blur * share
-    if percentile <= cut - half:
-        return 0.0
-    if half < 1e-9 or percentile >= cut + half:
-        return percentile - cut
-    return (percentile - cut + half) ** 2 / (4.0 * half)
+def score_chances(policy: Policy, levels: Levels) -> tuple[Chance, ...]:
+    """Return what the score alone may do to a crossing at these percentiles of its post.
 
-
-def score_chances(policy: Policy, percentile: float) -> tuple[Chance, ...]:
-    """Return what the score alone may do to a crossing at this percentile of its post."""
-    red = ramp(percentile, policy.red_share, blur=policy.blur)
-    yellow = ramp(percentile, policy.red_share + policy.yellow_share, blur=policy.blur)
+    Raising either percentile never makes the channel milder.
+    """
+    yellow = ramp(levels.discrepancy, policy.yellow_share, blur=policy.blur)
+    blue = ramp(levels.discrepancy, policy.yellow_share + policy.blue_share, blur=policy.blur)
     return (
-        Chance(SCORE, Channel.RED, red),
-        Chance(SCORE, Channel.YELLOW, max(red, yellow)),
+        Chance(SCORE, Channel.RED, ramp(levels.seizure, policy.red_share, blur=policy.blur)),
+        Chance(PAPERS, Channel.YELLOW, yellow),
+        Chance(PAPERS, Channel.BLUE, max(yellow, blue)),
     )
 
 
-def random_chance(policy: Policy) -> Chance:
-    """Return the random stream, which covers every crossing."""
-    return Chance(RANDOM, Channel.RED, policy.random_share)
+def random_chances(policy: Policy) -> tuple[Chance, ...]:
+    """Return the random streams of the three lists; each covers every crossing."""
+    papers = policy.random_yellow_share
+    return (
+        Chance(RANDOM, Channel.RED, policy.random_share),
+        Chance(RANDOM_PAPERS, Channel.YELLOW, papers),
+        Chance(RANDOM_PAPERS, Channel.BLUE, papers + policy.random_blue_share),
+    )
 
 
 def select(chances: Sequence[Chance], draws: Mapping[str, float]) -> Selection:
@@ -414,21 +467,31 @@ def select(chances: Sequence[Chance], draws: Mapping[str, float]) -> Selection:
         basis=_basis(hits, channel),
         is_random=RANDOM in fired,
         fired=fired,
-        propensities={channel: propensity(chances, channel) for channel in INSPECTED},
+        propensities={channel: propensity(chances, channel) for channel in LISTED},
     )
 
 
 def propensity(chances: Iterable[Chance], channel: Channel) -> float:
     """Return the probability that the engine's own chances lead to ``channel`` or a stricter one.
 
-    A counterpart's notice is left out (:data:`COUNTERPART`).
+    Of a trial, it is that of before the draw of who leads. A counterpart's notice is left out
+    (:data:`COUNTERPART`).
     """
+    counted = [one for one in chances if one.channel >= channel and one.purpose != COUNTERPART]
+    weight = next((one.weight for one in counted if one.rival is not None), 1.0)
+    led = _miss_all((one.purpose, one.probability) for one in counted)
+    if weight == 1.0:
+        return 1.0 - led
+    rivals = ((one.purpose, one.probability if one.rival is None else one.rival) for one in counted)
+    return 1.0 - weight * led - (1.0 - weight) * _miss_all(rivals)
+
+
+def _miss_all(chances: Iterable[tuple[str, float]]) -> float:
+    """Return the probability that no purpose selects."""
     most: dict[str, float] = {}
-    for chance in chances:
-        if chance.channel >= channel and chance.purpose != COUNTERPART:
-            # one number a purpose: its chances are nested, not independent
-            most[chance.purpose] = max(most.get(chance.purpose, 0.0), chance.written)
-    return 1.0 - math.prod(1.0 - probability for probability in most.values())
+    for purpose, probability in chances:  # one number a purpose: its chances are nested
+        most[purpose] = max(most.get(purpose, 0.0), probability)
+    return math.prod(1.0 - one for one in most.values())
 
 
 def _basis(hits: Sequence[Chance], channel: Channel) -> str | None:
@@ -445,11 +508,13 @@ def _basis(hits: Sequence[Chance], channel: Channel) -> str | None:
 
 
 _BASES = {
+    RANDOM_PAPERS: RANDOM_PAPERS,
     "watchlist": "watchlist",
     COUNTERPART: COUNTERPART,
     "profile": "profile",
     "rule": "profile",
     SCORE: "score",
+    PAPERS: "score",
 }
 """What each kind of purpose is called as a basis; what comes first outweighs what follows."""
 
@@ -473,11 +538,9 @@ class Trial:
     other: str
     """Version of the model that does not lead."""
     table_sequence: int | None
-    """The journal's record of ``table``."""
-    table: tuple[float, ...]
-    """Quantiles of the other model's risk at this post."""
-    severity: float
-    """What one seizure is worth, in discrepancies, to the other model."""
+    """The journal's record of ``tables``."""
+    tables: RiskTables
+    """Of the other model at this post."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -489,7 +552,7 @@ class Tried:
     leader: Side
     other: str
     percentile: float
-    """Share of the post's last 28 days below it, by the other model."""
+    """Share of the post's last 28 days with a lower chance of a seizure, by the other model."""
     p_seizure: float
     p_discrepancy: float
     wanted: tuple[Side, ...]
@@ -514,8 +577,8 @@ def apply_trial(
     ``other`` are the chances of a seizure and of a discrepancy by the model that does not lead,
     ``picked`` what the leader's score may do.
     """
-    level = percentile(trial.table, risk(*other, severity=trial.severity))
-    theirs = score_chances(policy, level)
+    levels = trial.tables.place(*other)
+    theirs = score_chances(policy, levels)
     follower = CHAMPION if trial.leader == CHALLENGER else CHALLENGER
     chances = {trial.leader: picked, follower: theirs}
     found = Tried(
@@ -523,7 +586,7 @@ def apply_trial(
         share=trial.share,
         leader=trial.leader,
         other=trial.other,
-        percentile=level,
+        percentile=levels.seizure,
         p_seizure=other[0],
         p_discrepancy=other[1],
         wanted=tuple(side for side in (CHAMPION, CHALLENGER) if _wants(chances[side], draws)),
@@ -535,15 +598,20 @@ def apply_trial(
 def share_chances(
     ours: Sequence[Chance], theirs: Sequence[Chance], *, weight: float
 ) -> tuple[Chance, ...]:
-    """Return the leader's chances with the probability they had before it was drawn who leads.
+    """Return the leader's chances with those of the other model beside them.
 
-    ``weight`` is the probability of that; both sides' chances are of the same channels in order.
+    ``weight`` is the probability that the leader leads; both sides' chances are of the same
+    channels in order.
     """
     return tuple(
-        replace(one, before=weight * one.probability + (1.0 - weight) * other.probability)
+        replace(one, rival=other.probability, weight=weight)
         for one, other in zip(ours, theirs, strict=True)
     )
 
 
 def _wants(chances: Sequence[Chance], draws: Mapping[str, float]) -> bool:
-    return any(draws[SCORE] < chance.probability for chance in chances)
+    return any(
+        draws[chance.purpose] < chance.probability
+        for chance in chances
+        if chance.channel in INSPECTED
+    )

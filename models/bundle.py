@@ -19,7 +19,7 @@ import io
 import json
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from hashlib import sha256
@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from engine.errors import HomeError, NoModelError, TamperedBundleError
 from engine.journal.receipts import open_key
 from engine.ports import Contribution, Scores
+from engine.selection import RiskTables
 from engine.storage.files import file_digest
 from engine.storage.home import Home
 from models.array_types import Floats, Rows
@@ -91,7 +92,6 @@ class Bundle:
     version: str
     definitions: str
     names: tuple[str, ...]
-    severity: float
     heads: Mapping[Target, Head]
     paths: Mapping[str, TreeArrays]
     """The trees of each ensemble."""
@@ -99,8 +99,8 @@ class Bundle:
     """Linear parts, by name."""
     norms: Mapping[str, tuple[float, ...]]
     """Usual value of each feature, by vehicle class; ``*`` for all."""
-    quantiles: Mapping[str, tuple[float, ...]]
-    """101 ascending quantiles of the risk, by post; ``*`` for all."""
+    tables: Mapping[str, RiskTables]
+    """Quantiles of both chances, by post; ``*`` for all."""
     seizures: PastSeizures
     """The last known when it was trained."""
     card: Mapping[str, Any]
@@ -212,12 +212,14 @@ def _parse(manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Bundle:
         version=manifest["version"],
         definitions=features["definitions"],
         names=tuple(features["names"]),
-        severity=float(calibration["severity"]),
         heads={target: Head.from_dict(calibration["heads"][target]) for target in TARGETS},
         paths=paths,
         lines={name: Linear.from_dict(kept) for name, kept in calibration["lines"].items()},
         norms=_table(json.loads(files["norms.json"])),
-        quantiles=_table(json.loads(files["quantiles.json"])),
+        tables={
+            post: RiskTables.from_body(kept)
+            for post, kept in json.loads(files["quantiles.json"]).items()
+        },
         seizures=PastSeizures.from_arrays(arrays(files["seizures.npz"])),
         card=json.loads(files["card.json"]),
         report=json.loads(files["report.json"]),
@@ -249,7 +251,7 @@ class BundleDocuments:
     reference: Mapping[str, Any]
     """How features fell when it learnt (:mod:`models.statistics.drift`)."""
     quantiles: Mapping[str, Any]
-    """Of the risk, by post."""
+    """Of both chances, by post."""
 
 
 def read_documents(folder: Path, verify_key: Ed25519PublicKey) -> BundleDocuments:
@@ -327,10 +329,9 @@ class Scorer:
         self.version = bundle.version
         self.definitions = bundle.definitions
         self.names = bundle.names
-        self.severity = bundle.severity
         self.seizures = bundle.seizures
         self._heads = bundle.heads
-        self._quantiles = bundle.quantiles
+        self._tables = bundle.tables
         self._lines = bundle.lines
         self._counted = column_of(bundle.names)
         self._trees = {name: TreeEnsemble(grown) for name, grown in bundle.paths.items()}
@@ -368,22 +369,24 @@ class Scorer:
         }
         return Scores(p_seizure=chance["seizure"], p_discrepancy=chance["discrepancy"])
 
-    def with_quantiles(self, quantiles: Mapping[str, tuple[float, ...]]) -> Self:
-        """Return the same model with other quantiles at some posts: those its shadow saw there."""
+    def with_tables(self, tables: Mapping[str, RiskTables]) -> Self:
+        """Return the same model with other tables at some posts: those its shadow saw there."""
         other = copy(self)
-        other._quantiles = {**self._quantiles, **quantiles}
+        other._tables = {**self._tables, **tables}
         return other
 
-    def quantiles(self, post: str) -> Sequence[float]:
-        """Return 101 ascending quantiles of the risk of this post's entries, or else of all."""
-        return self._quantiles.get(post, self._quantiles[ALL])
+    def tables(self, post: str) -> RiskTables:
+        """Return the quantiles of both chances of this post's entries, or else of all."""
+        return self._tables.get(post, self._tables[ALL])
 
-    def explain(self, row: Rows, *, vehicle_class: str, post: str) -> tuple[Contribution, ...]:
-        """Return the strongest contributions to the risk that ranks, largest magnitude first.
+    def explain(
+        self, row: Rows, target: Target, *, vehicle_class: str, post: str
+    ) -> tuple[Contribution, ...]:
+        """Return the strongest contributions to the chance of a target, largest magnitude first.
 
         ``row`` is float32 of shape (f,), compared with the usual values of this class at this post.
         """
-        added = self.contributions.risk(row)
+        added = self.contributions.target(row, target)
         return self.contributions.describe(row, added, vehicle_class=vehicle_class, post=post)
 
     def similar(self, row: Rows, *, as_of: int, count: int = SHOWN) -> tuple[SimilarSeizure, ...]:
@@ -393,7 +396,7 @@ class Scorer:
         in UTC microseconds, is not seen; those known since the bundle was trained come with the
         next one.
         """
-        reasons = by_family(self.names, self.contributions.risk(row))
+        reasons = by_family(self.names, self.contributions.target(row, "seizure"))
         return self.seizures.nearest(reasons, as_of=as_of, count=count)
 
 
@@ -440,6 +443,5 @@ def _contributions(bundle: Bundle) -> Contributions:
         heads=bundle.heads,
         trees=bundle.paths,
         lines=bundle.lines,
-        severity=bundle.severity,
         norms=bundle.norms,
     )

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from engine.domain.network import DEFAULT_SEVERITY
 from engine.domain.time_units import DAY
 from engine.domain.validation import list_faults
 from engine.errors import InputError, RecordError
@@ -99,11 +98,6 @@ class TrainConfig:
     """Temporal folds whose out-of-time margins calibrate."""
     capacity: float = 0.05
     """Share of a post's daily entries that can be inspected: what the report is about."""
-    severity: float | None = None
-    """How many discrepancies a seizure weighs, in the risk that ranks.
-
-    None: the mean weight of the seizures that teach, by the network file.
-    """
     monotone: tuple[tuple[str, int], ...] = ()
     """Features whose direction is known, for both targets: (name, 1 rising or -1 falling, 0 free).
 
@@ -130,11 +124,6 @@ class TrainConfig:
             raise ValueError("line_half_life_days must be 0 or more")
         if self.most_clear and self.most_clear < self.few_discrepancies:
             raise ValueError("most_clear must be 0, or few_discrepancies or more")
-
-    @property
-    def seizure_weight(self) -> float:
-        """The severity, the default one where none was settled."""
-        return DEFAULT_SEVERITY if self.severity is None else self.severity
 
     @property
     def label_delay(self) -> int:

@@ -28,7 +28,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine import selection
 from features.catalogue.catalogue import CATALOGUE
 from models.array_types import Floats, Mask, Positions, Rows
 from models.data.dataset import Target
@@ -399,14 +398,3 @@ class Head:
         blend = tuple((name, float(weight)) for name, weight in kept["blend"].items())
         unseen = cls.from_dict(kept["unseen"]) if "unseen" in kept else None
         return cls(blend, knots, unseen, Doubt(**kept["doubt"]) if "doubt" in kept else None)
-
-
-def risk(p_seizure: Floats, p_discrepancy: Floats, *, severity: float) -> Floats:
-    """Return the severity-weighted risk, strictly increasing in both probabilities.
-
-    Both have the shape (n,), and so has the risk; all lie in [0, 1].
-
-    A seizure counts as ``severity`` discrepancies; dividing by their sum keeps the risk in [0, 1]
-    without changing any order. It is the engine's own: what judges is what decides.
-    """
-    return selection.risk(p_seizure, p_discrepancy, severity=severity)

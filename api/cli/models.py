@@ -296,7 +296,11 @@ def _write_scores(made: "Backtest", path: Path) -> None:
     import pyarrow.csv
 
     columns: dict[str, Any] = {"crossing_id": escape_cells(made.crossing_id)}
-    columns |= {name: getattr(made, name) for name in ("p_seizure", "p_discrepancy", "risk")}
+    columns |= {"p_seizure": made.p_seizure, "p_discrepancy": made.p_discrepancy}
+    columns |= {
+        "risk": made.p_seizure,
+        "discrepancy_risk": made.p_discrepancy,
+    }  # what lists rank by
     with path.open("wb") as file:  # the header by hand: pyarrow would put its names in quotes
         file.write((",".join(columns) + "\n").encode())
         plain = pyarrow.csv.WriteOptions(include_header=False)

@@ -129,28 +129,28 @@ def _list_riskier(
         column.post,
         column.decision_id,
         column.known_at,
-        column.risk,
+        column.p_seizure,
         column.basis,
         column.channel,
         column.place,
-    ).where(column.waiting, column.known_at >= since, column.risk.is_not(None))
+    ).where(column.waiting, column.known_at >= since, column.p_seizure.is_not(None))
     waiting: dict[str, list[Any]] = defaultdict(list)
     for row in connection.execute(query):
         if entered.reaches(row.post) and entered.sees_post(row.post):
             waiting[row.post].append(row)
     for post, rows in waiting.items():
         reds = [row for row in rows if _is_swappable(row)]
-        least = min(reds, key=lambda row: row.risk, default=None)
+        least = min(reds, key=lambda row: row.p_seizure, default=None)
         later = [
             row
             for row in rows
             if least is not None
             and row.place // CHANNEL_STEP == Channel.YELLOW
-            and row.risk >= RISKIER * least.risk
+            and row.p_seizure >= RISKIER * least.p_seizure
             and row.known_at > least.known_at
         ]
         if later:
-            one = max(later, key=lambda row: row.risk)
+            one = max(later, key=lambda row: row.p_seizure)
             yield NotificationView(
                 kind="riskier_arrival",
                 about="vehicle",

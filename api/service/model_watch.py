@@ -22,6 +22,7 @@ from engine.domain.records import Arrival
 from engine.errors import NoModelError, RiskError, StoreUnavailableError
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Scorer
+from engine.selection import RiskTables
 from engine.storage.home import Home
 from engine.targeting.context import Challenger, InForce
 from models.bundle import Scorer as BundleScorer
@@ -42,7 +43,7 @@ class HomeModels:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._key = signing_key(home).public_key()
-        self._seeds: dict[str, Mapping[str, tuple[float, ...]]] = {}
+        self._seeds: dict[str, Mapping[str, RiskTables]] = {}
         self._bundle = lru_cache(maxsize=_KEPT)(self._load)
 
     def wanted(self, connection: Connection) -> str | None:
@@ -70,10 +71,10 @@ class HomeModels:
     def load(self, version: str) -> Scorer:
         """Return a model; raises ``TamperedBundleError`` or ``NoModelError``.
 
-        Its quantiles are those that are known of it now: what decides learns which model is in
+        Its tables are those that are known of it now: what decides learns which model is in
         force, or on trial, before it loads that model, and a recompute may have loaded it earlier.
         """
-        return self._bundle(version).with_quantiles(self._seeds.get(version, {}))
+        return self._bundle(version).with_tables(self._seeds.get(version, {}))
 
     def _load(self, version: str) -> BundleScorer:
         scorer = BundleScorer.load(self._home.bundles / version, key=self._key)

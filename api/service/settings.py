@@ -28,8 +28,14 @@ class Settings(BaseSettings):
     """Share of a post's decisions picked for physical inspection by score."""
     yellow_share: Share = 0.08
     """Share picked for documents and scan by score."""
+    blue_share: Annotated[float, Field(ge=0, lt=0.5)] = 0.02
+    """Share picked for an audit after release by score."""
     random_share: Annotated[float, Field(ge=0.03, le=0.10)] = 0.03
     """Share drawn at random for physical inspection."""
+    random_yellow_share: Annotated[float, Field(ge=0, le=0.10)] = 0.01
+    """Share drawn at random for documents and scan."""
+    random_blue_share: Annotated[float, Field(ge=0, le=0.10)] = 0.01
+    """Share drawn at random for an audit after release."""
     blur: Annotated[float, Field(ge=0, le=1)] = 0.25
     """Half width of the randomised band at a cut, as a part of the share above it."""
     utc_offset_minutes: Annotated[int, Field(ge=-12 * 60, le=14 * 60)] = 300
@@ -80,7 +86,10 @@ class Settings(BaseSettings):
         return Policy(
             red_share=self.red_share,
             yellow_share=self.yellow_share,
+            blue_share=self.blue_share,
             random_share=self.random_share,
+            random_yellow_share=self.random_yellow_share,
+            random_blue_share=self.random_blue_share,
             blur=self.blur,
         )
 

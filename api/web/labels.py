@@ -60,6 +60,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "basis": {
         "random": N_("random check"),
+        "random_papers": N_("random check of papers"),
         "score": N_("risk score"),
         "profile": N_("profile or rule"),
         "watchlist": N_("watch list"),

@@ -25,6 +25,7 @@ from engine.explanation.reasons import Reason, Sentences
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION, PERCENTILES
 from engine.ports import FeatureRows, Features, Scorer
+from engine.selection import Channel, RiskTables
 from engine.targeting.context import reasons, scored_arrival
 
 RELATIVE, ABSOLUTE = 1e-9, 1e-12
@@ -103,7 +104,14 @@ class DecisionReplay:
         one = scored_arrival(filing.arrival, rows, scores, index=0, other=other)
         decision = replace(decide(inputs, one), rank=Rank(**filing.decision["rank"]))
         if decision.is_referred:
-            found = reasons(one, rows.values[0], scorer, inputs=inputs, sentences=self._sentences)
+            found = reasons(
+                one,
+                rows.values[0],
+                scorer,
+                channel=decision.channel,
+                inputs=inputs,
+                sentences=self._sentences,
+            )
             decision = attach_reasons(decision, found, inputs.matches)
         is_same = digest_of(rows.values[0]) == filing.features
         matched = is_matched_again(connection, filing)
@@ -121,7 +129,14 @@ class DecisionReplay:
         filing, rows = self.filed(connection, seq)
         one = scored_arrival(filing.arrival, rows, None, index=0)
         scorer = self.scorer(filing)
-        return reasons(one, rows.values[0], scorer, inputs=filing.inputs, sentences=self._sentences)
+        return reasons(
+            one,
+            rows.values[0],
+            scorer,
+            channel=Channel.of(filing.decision["channel"]),
+            inputs=filing.inputs,
+            sentences=self._sentences,
+        )
 
     def filed(self, connection: Connection, seq: int) -> tuple[StoredDecision, FeatureRows]:
         """Return a decision as recorded, and its features read again as of its time."""
@@ -138,15 +153,15 @@ class DecisionReplay:
         return None if version is None else self._scorer(version)
 
     def _with_tables(self, connection: Connection, inputs: Inputs) -> Inputs:
-        trial, table = inputs.trial, self._table(connection, inputs.table_sequence)
+        trial, tables = inputs.trial, self._tables(connection, inputs.table_sequence)
         if trial is not None:
-            trial = replace(trial, table=self._table(connection, trial.table_sequence))
-        return replace(inputs, table=table, trial=trial)
+            trial = replace(trial, tables=self._tables(connection, trial.table_sequence))
+        return replace(inputs, tables=tables, trial=trial)
 
-    def _table(self, connection: Connection, sequence: int | None) -> tuple[float, ...]:
+    def _tables(self, connection: Connection, sequence: int | None) -> RiskTables:
         if sequence is None:
-            return ()
-        return tuple(self._journal.body(connection, sequence, of=PERCENTILES)["quantiles"])
+            return RiskTables()
+        return RiskTables.from_body(self._journal.body(connection, sequence, of=PERCENTILES))
 
 
 def is_matched_again(connection: Connection, filing: StoredDecision) -> bool:

@@ -31,24 +31,26 @@ from engine.ports import Evidence
 from engine.search_orders import SearchCounts, SearchStep, search_order
 from engine.selection import (
     INSPECTED,
+    PAPERS,
     PLACE,
     PLACE_AMENDED,
     RANDOM,
+    RANDOM_PAPERS,
     SCORE,
     TEAM,
     Chance,
     Channel,
+    Levels,
     Policy,
+    RiskTables,
     Selection,
     Trial,
     Tried,
     apply_trial,
     assign_team,
     level_among_picks,
-    percentile,
     picked_levels,
-    random_chance,
-    risk,
+    random_chances,
     risk_at,
     score_chances,
     select,
@@ -69,7 +71,7 @@ class MeritPeers:
     merits: Sequence[float]
     """Of the last scored picks, ascending."""
     table: Sequence[float]
-    """Quantiles of the risk at the post; empty without a model."""
+    """Quantiles at the post of the chance that the channel ranks by; empty without a model."""
     policy: Policy
     channel: Channel
 
@@ -128,11 +130,9 @@ class Inputs:
     definitions: str
     """Digest of the feature definitions."""
     table_sequence: int | None
-    """The journal's record of ``table``; None without a model."""
-    table: tuple[float, ...]
-    """Quantiles of the risk at this post; empty without a model."""
-    severity: float
-    """What one seizure is worth, in discrepancies; belongs to the model."""
+    """The journal's record of ``tables``; None without a model."""
+    tables: RiskTables
+    """Of the chances at this post; empty without a model."""
     minutes: Minutes
     """Expected minutes of this vehicle's inspection."""
     amends: str | None = None
@@ -164,7 +164,7 @@ class Inputs:
 
     def drawn_place(self, channel: Channel) -> int:
         """Return a place drawn among the scored picks of a channel."""
-        peers = MeritPeers(self.peers, self.table, self.policy, channel)
+        peers = MeritPeers(self.peers, self.tables.of(channel), self.policy, channel)
         merit = drawn_merit(peers, self.draws[place_purpose(self.amendment)])
         return place_of(channel, merit, minutes=self.minutes)
 
@@ -184,6 +184,13 @@ class ScoredArrival:
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     """The inspections behind each feature that is a rate."""
 
+    @property
+    def chances(self) -> tuple[float, float] | None:
+        """Of a seizure and of a discrepancy; None without a model."""
+        if self.p_seizure is None or self.p_discrepancy is None:
+            return None
+        return self.p_seizure, self.p_discrepancy
+
 
 @dataclass(frozen=True, slots=True)
 class Rank:
@@ -198,8 +205,12 @@ class Risk:
     """How the model saw it."""
 
     percentile: float | None
-    """Share of the post's last 28 days below it, in [0, 1]; None without a model."""
+    """Share of the post's last 28 days with a lower chance of a seizure, in [0, 1]; None without a
+    model."""
+    discrepancy_percentile: float | None
+    """The same of the chance of a discrepancy."""
     band: Band
+    """By the chance of a seizure."""
     p_seizure: float | None
     p_discrepancy: float | None
 
@@ -215,8 +226,6 @@ class Decision:
     channel: Channel
     selection: Selection
     risk: Risk
-    merit: float | None
-    """The severity-weighted risk in [0, 1]; None without a model."""
     minutes: float
     """Expected minutes of its inspection, 0 where it goes to no officer."""
     place: int
@@ -249,8 +258,6 @@ class ChannelChoice:
     """Where an arrival goes, before its place and its search order are known."""
 
     selection: Selection
-    merit: float | None
-    """The severity-weighted risk in [0, 1]; None without a model."""
     risk: Risk
     trial: Tried | None
 
@@ -262,20 +269,26 @@ class ChannelChoice:
 
 def choose_channel(inputs: Inputs, seen: ScoredArrival) -> ChannelChoice:
     """Return where an arrival goes; peers and searches of ``inputs`` are not needed yet."""
-    value = _risk(seen, inputs.severity)
-    level = None if value is None else percentile(inputs.table, value)
-    picked, trial = _score_chances(inputs.policy, level, seen), None
+    chances = seen.chances
+    levels = None if chances is None else inputs.tables.place(*chances)
+    picked, trial = _score_chances(inputs.policy, levels, seen), None
     if inputs.trial is not None and seen.other is not None:
         trial, picked = apply_trial(
             inputs.trial, seen.other, picked, policy=inputs.policy, draws=inputs.draws
         )
     changed = (Chance(AMENDED, Channel.YELLOW, AMENDED_SHARE),) if inputs.amendment else ()
-    chances = (*picked, *match_chances(inputs.matches), *changed, random_chance(inputs.policy))
-    band = _band(level, picked, inputs.draws)
+    matched = match_chances(inputs.matches)
+    selection = select((*picked, *matched, *changed, *random_chances(inputs.policy)), inputs.draws)
+    level = None if levels is None else levels.seizure
     return ChannelChoice(
-        selection=select(chances, inputs.draws),
-        merit=value,
-        risk=Risk(level, band, seen.p_seizure, seen.p_discrepancy),
+        selection=selection,
+        risk=Risk(
+            percentile=level,
+            discrepancy_percentile=None if levels is None else levels.discrepancy,
+            band=_band(level, picked, inputs.draws),
+            p_seizure=seen.p_seizure,
+            p_discrepancy=seen.p_discrepancy,
+        ),
         trial=trial,
     )
 
@@ -288,7 +301,6 @@ def decide(inputs: Inputs, seen: ScoredArrival, chosen: ChannelChoice | None = N
     """
     made = chosen or choose_channel(inputs, seen)
     crossing = seen.arrival.crossing
-    merit = estimate_rule_risk(seen.features) if made.merit is None else made.merit
     return Decision(
         decision_id=inputs.decision_id,
         crossing_id=crossing.crossing_id,
@@ -297,9 +309,8 @@ def decide(inputs: Inputs, seen: ScoredArrival, chosen: ChannelChoice | None = N
         channel=made.channel,
         selection=made.selection,
         risk=made.risk,
-        merit=made.merit,
         minutes=inputs.minutes.of(made.channel),
-        place=_place(inputs, made.selection, merit=merit),
+        place=_place(inputs, made.selection, merit=_find_merit(made.channel, seen)),
         search_order=search_order(crossing, inputs.searches) if inputs.searches else (),
         facts=facts(
             seen.arrival,
@@ -330,11 +341,13 @@ def attach_reasons(
     entries of the watch list that selected it come next. Where nothing speaks against a vehicle
     that its score alone picked, the first sentence says that it fills a free place.
     """
-    if decision.selection.fired == (SCORE,):
+    if {SCORE, PAPERS}.issuperset(decision.selection.fired):
         reasons = [_name_free_place(one) for one in reasons]
     reasons = (*explain_matches(matches, decision.selection.fired), *reasons)
     if decision.selection.is_random:
         reasons = (_random_check(decision.selection), *reasons)
+    elif decision.selection.basis == RANDOM_PAPERS:
+        reasons = (make_whole_reason(Message("random_papers_check")), *reasons)
     return replace(decision, reasons=reasons)
 
 
@@ -371,14 +384,18 @@ def _team(inputs: Inputs, channel: Channel) -> str | None:
     return assign_team(inputs.teams, inputs.draws[TEAM])
 
 
-def _risk(seen: ScoredArrival, severity: float) -> float | None:
-    if seen.p_seizure is None or seen.p_discrepancy is None:
-        return None
-    return risk(seen.p_seizure, seen.p_discrepancy, severity=severity)
+def _find_merit(channel: Channel, seen: ScoredArrival) -> float:
+    """Return the chance that a channel ranks by; without a model what the rules estimate."""
+    if seen.chances is None:
+        return estimate_rule_risk(seen.features)
+    p_seizure, p_discrepancy = seen.chances
+    return p_seizure if channel.ranked_by == "seizure" else p_discrepancy
 
 
-def _score_chances(policy: Policy, level: float | None, seen: ScoredArrival) -> tuple[Chance, ...]:
-    return rule_chances(seen.features) if level is None else score_chances(policy, level)
+def _score_chances(
+    policy: Policy, levels: Levels | None, seen: ScoredArrival
+) -> tuple[Chance, ...]:
+    return rule_chances(seen.features) if levels is None else score_chances(policy, levels)
 
 
 def _place(inputs: Inputs, selection: Selection, *, merit: float) -> int:

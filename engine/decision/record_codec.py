@@ -20,11 +20,11 @@ from engine.journal.idempotency import IdempotencyClaim
 from engine.journal.kinds import DecisionBody, dump_arrival
 from engine.ports import Rows
 from engine.search_orders import SearchCounts
-from engine.selection import Policy, Trial
+from engine.selection import Policy, RiskTables, Trial
 
 _OTHERWISE = (
     "policy",
-    "table",
+    "tables",
     "matches",
     "minutes",
     "searches",
@@ -81,7 +81,8 @@ def encode_decision(
             "crossing_id": decision.crossing_id,
             "channel": int(decision.channel),
             "place": decision.place,
-            "risk": decision.merit,
+            "p_seizure": decision.risk.p_seizure,
+            "p_discrepancy": decision.risk.p_discrepancy,
             "basis": decision.selection.basis,
             "minutes": decision.minutes,
             "model_version": decision.model_version,
@@ -105,13 +106,13 @@ def decode_decision(body: DecisionBody) -> StoredDecision:
         inputs=Inputs(
             **{name: inputs[name] for name in _BY_VALUE},
             policy=Policy(**inputs["policy"]),
-            table=(),
+            tables=RiskTables(),
             matches=tuple(Match(**match) for match in inputs["matches"]),
             minutes=Minutes(**inputs["minutes"]),
             searches=None if searches is None else SearchCounts.from_dict(searches),
             teams=tuple(inputs["teams"]),
             peers=tuple(inputs["peers"]),
-            trial=None if trial is None else Trial(**trial, table=()),
+            trial=None if trial is None else Trial(**trial, tables=RiskTables()),
             advance=AdvanceMatch.from_json(inputs["advance"]),
         ),
         decision=body["decision"],
@@ -120,5 +121,5 @@ def decode_decision(body: DecisionBody) -> StoredDecision:
 
 
 def _trial(trial: Trial) -> dict[str, Any]:
-    """Return a trial without the other model's table, which is a record of its own, too."""
-    return {name: value for name, value in flat(trial).items() if name != "table"}
+    """Return a trial without the other model's tables, which are a record of their own, too."""
+    return {name: value for name, value in flat(trial).items() if name != "tables"}

@@ -264,7 +264,9 @@ Places = Annotated[tuple[PlaceCode, ...], Field(max_length=64), BeforeValidator(
 
 Direction = Literal["entry", "exit"]
 VehicleClass = Literal["car", "van", "bus", "truck", "rail_wagon", "other"]
-Basis = Literal["random", "score", "profile", "watchlist", "officer", "counterpart"]
+Basis = Literal[
+    "random", "random_papers", "score", "profile", "watchlist", "officer", "counterpart"
+]
 _PAPERS = frozenset({"documents", "weighing"})
 Method = Literal["documents", "weighing", "xray", "canine", "physical"]
 Outcome = Literal["clear", "discrepancy", "seizure"]

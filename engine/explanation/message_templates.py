@@ -187,6 +187,7 @@ COMPARISONS: Final[Mapping[str, Template]] = {
 """What a fact is compared with; parameter ``comparison``. Of flags ``usual`` becomes ``true``."""
 WHOLE: Final[Mapping[str, Template]] = {
     "random_check": "Random check: selected at random, not because of its risk.",
+    "random_papers_check": "Random check of papers: selected at random, not because of its risk.",
     "random_check_and_more": "Random check: selected at random, and for another reason as well.",
     "no_single_circumstance": "No single circumstance stands out.",
     "free_place": "Nothing stands out against this vehicle; its channel had a free place.",

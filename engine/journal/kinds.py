@@ -385,12 +385,13 @@ class ShiftClosedBody(TypedDict):
 
 
 class PercentilesBody(TypedDict):
-    """The 101 quantiles that a shift's decisions under one model refer to."""
+    """The 101 quantiles of both chances that a shift's decisions under one model refer to."""
 
     shift: str
     model_version: str
     decisions: int
     quantiles: list[float]
+    discrepancy_quantiles: list[float]
 
 
 class ApprovalBody(TypedDict):
@@ -442,7 +443,7 @@ class ShadowScoresBody(TypedDict):
     day: str
     decisions: int
     left_out: int
-    quantiles: list[float] | None
+    tables: Json | None
     picks: Json
 
 

@@ -111,7 +111,8 @@ DECISIONS = Table(
     *declare_columns(Int64, "known_at"),
     *declare_columns(SmallInteger, "channel"),
     *declare_columns(Int64, "place"),
-    Column("risk", Float(53)),
+    Column("p_seizure", Float(53)),
+    Column("p_discrepancy", Float(53)),
     Column("basis", String),
     *declare_columns(Float(53), "minutes"),
     Column("model_version", String),
@@ -343,17 +344,20 @@ def may_wait(
     )
 
 
-def recent_risks(
+def recent_chances(
     connection: Connection, post: str, *, model_version: str, since: int, most: int = 20_000
-) -> list[float]:
-    """Return the risks of a post's last decisions under one model."""
+) -> list[tuple[float, float]]:
+    """Return the chances of a post's last decisions under one model.
+
+    They are of a seizure and of a discrepancy.
+    """
     query = (
-        select(_D.risk)
+        select(_D.p_seizure, _D.p_discrepancy)
         .where(_D.post == post, _D.known_at >= since, _D.model_version == model_version)
         .order_by(_D.known_at.desc())
         .limit(most)
     )
-    return [risk for (risk,) in connection.execute(query) if risk is not None]
+    return [(seizure, discrepancy) for seizure, discrepancy in connection.execute(query)]
 
 
 def draft_expiries(connection: Connection, *, as_of: int, most: int) -> list[Draft]:
@@ -399,16 +403,20 @@ def merits_of_scored(
     model_version: str | None,
     most: int,
 ) -> tuple[float, ...]:
-    """Return the merits of the last scored picks of a class by one model, ascending."""
+    """Return the merits of the last scored picks of a class by one model, ascending.
+
+    A merit is the chance that the channel ranks by.
+    """
     if model_version is None:
         return ()
     asked = [post, int(channel), vehicle_class, model_version, most]
-    return tuple(sorted(merit for (merit,) in fetch_rows(connection, _LAST_SCORED, asked)))
+    found = fetch_rows(connection, _LAST_SCORED, asked)
+    return tuple(sorted(one[channel.ranked_by != "seizure"] for one in found))
 
 
 _LAST_SCORED = (
-    "SELECT risk FROM decisions WHERE basis = 'score' AND post = ? AND channel = ? "
-    "AND vehicle_class = ? AND model_version = ? ORDER BY known_at DESC LIMIT ?"
+    "SELECT p_seizure, p_discrepancy FROM decisions WHERE basis = 'score' AND post = ? "
+    "AND channel = ? AND vehicle_class = ? AND model_version = ? ORDER BY known_at DESC LIMIT ?"
 )
 
 

@@ -71,8 +71,8 @@ from engine.journal.kinds import (
 )
 from engine.journal.power_records import PowerRecord, find_last_sequence, read_record, read_records
 from engine.ports import Scorer
-from engine.queue.queue import recent_risks
-from engine.selection import SEED_BYTES, ShiftPeriod, ShiftPlan, blend_tables, commitment
+from engine.queue.queue import recent_chances
+from engine.selection import SEED_BYTES, RiskTables, ShiftPeriod, ShiftPlan, commitment
 from engine.storage.database import METADATA, Int64, Store, declare_columns, record_table
 
 MARKS_FOLDER = "seeds"
@@ -283,8 +283,8 @@ class ShiftState:
     shift: ShiftPeriod
     seed: bytes
     table_sequence: int | None
-    """The journal's record of the table; None without a model."""
-    table: tuple[float, ...]
+    """The journal's record of the tables; None without a model."""
+    tables: RiskTables
 
 
 class ShiftNeed(NamedTuple):
@@ -341,13 +341,13 @@ class Shifts:
         """
         shift, scorer = self._period(need), need.scorer
         seed = self._seed(shift) or self._make_seed(shift)
-        table: tuple[int | None, tuple[float, ...]] = None, ()
+        number, tables = None, RiskTables()
         if scorer is not None:
-            table = self._table(shift, scorer.version) or self._make_table(shift, scorer)
+            number, tables = self._table(shift, scorer.version) or self._make_table(shift, scorer)
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
             self._periods.clear()
-        self._known[self._key(need)] = state = ShiftState(shift, seed, *table)
+        self._known[self._key(need)] = state = ShiftState(shift, seed, number, tables)
         return state
 
     def _key(self, need: ShiftNeed) -> _Key:
@@ -452,24 +452,27 @@ class Shifts:
             self._submit(SHIFT_CLOSED.draft(opening.subject, body, post=shift.post)).result()
             self._seeds.pop(opening.subject, None)
 
-    def _table(self, shift: ShiftPeriod, version: str) -> tuple[int, tuple[float, ...]] | None:
+    def _table(self, shift: ShiftPeriod, version: str) -> tuple[int, RiskTables] | None:
         with self._store.read() as connection:
             records = read_records(connection, (PERCENTILES,), subject=shift.shift_id)
         for record in records:
             if record.body is not None and record.body["model_version"] == version:
-                return record.seq, tuple(record.body["quantiles"])
+                return record.seq, RiskTables.from_body(record.body)
         return None
 
-    def _make_table(self, shift: ShiftPeriod, scorer: Scorer) -> tuple[int, tuple[float, ...]]:
+    def _make_table(self, shift: ShiftPeriod, scorer: Scorer) -> tuple[int, RiskTables]:
         since = shift.opens_at - RECENT_WINDOW
         with self._store.read() as connection:
-            recent = recent_risks(connection, shift.post, model_version=scorer.version, since=since)
-        quantiles = tuple(blend_tables(scorer.quantiles(shift.post), recent))
+            recent = recent_chances(
+                connection, shift.post, model_version=scorer.version, since=since
+            )
+        tables = scorer.tables(shift.post).outweigh(recent)
         body: PercentilesBody = {
             "shift": shift.shift_id,
             "model_version": scorer.version,
             "decisions": len(recent),
-            "quantiles": list(quantiles),
+            "quantiles": list(tables.seizure),
+            "discrepancy_quantiles": list(tables.discrepancy),
         }
         try:
             made = self._submit(PERCENTILES.draft(shift.shift_id, body, post=shift.post)).result()
@@ -478,7 +481,7 @@ class Shifts:
             if found is None:
                 raise
             return found
-        return made.seq, quantiles
+        return made.seq, tables
 
 
 def _read_opening(connection: Connection, shift_id: str) -> PowerRecord | None:

@@ -49,7 +49,7 @@ from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import DECISION, QUEUE_EXPIRED, ROSTER, TICK
 from engine.ports import Features
 from engine.search_orders import NEEDED, is_working, join_equipment
-from engine.selection import INSPECTED, Channel, Policy, ShiftPeriod
+from engine.selection import INSPECTED, RANDOM, RANDOM_PAPERS, Channel, Policy, ShiftPeriod
 from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows, insert_rows
 
 MOST_MINUTES = 100_000.0
@@ -371,11 +371,13 @@ def adapt_policy(
         share["red_share"] = red.share(reserved=policy.random_share, expected=minutes.red)
     if yellow is not None:
         free = max(MOST_TOGETHER - share.get("red_share", policy.red_share), 0.0)
-        share["yellow_share"] = min(yellow.share(reserved=0.0, expected=minutes.yellow), free)
+        share["yellow_share"] = min(
+            yellow.share(reserved=policy.random_yellow_share, expected=minutes.yellow), free
+        )
     return replace(policy, **share)
 
 
-OURS = ("random", "score")
+OURS = (RANDOM, RANDOM_PAPERS, "score")
 """Bases whose picks the score's cut has to make room for; all others are served first."""
 PRIOR_ARRIVALS = 10.0
 """Arrivals that the usual pace counts as, against the pace of this shift."""

@@ -59,9 +59,11 @@ from engine.queue.queue import DECISIONS, QueuedDecision, merits_of_scored, read
 from engine.selection import (
     CHALLENGER,
     INSPECTED,
+    PAPERS,
     PLACE,
     PLACE_AMENDED,
     RANDOM,
+    RANDOM_PAPERS,
     RANDOM_SHARE,
     SCORE,
     TEAM,
@@ -197,9 +199,9 @@ def match_batch(
     return MatchedBatch(own, amends, arrivals, matches, deferred)
 
 
-BY_MODEL = (RANDOM, SCORE, PLACE, PLACE_AMENDED)
+BY_MODEL = (RANDOM, RANDOM_PAPERS, SCORE, PAPERS, PLACE, PLACE_AMENDED)
 """What an arrival draws a number for, whether it is needed or not."""
-BY_RULES = (RANDOM, PLACE, PLACE_AMENDED, *map(draw_purpose, RULES))
+BY_RULES = (RANDOM, RANDOM_PAPERS, PLACE, PLACE_AMENDED, *map(draw_purpose, RULES))
 """The same without a model."""
 
 
@@ -407,7 +409,14 @@ class DecisionContextBuilder:
         """Return the decision with the reasons that a referral is owed."""
         if not decision.is_referred:
             return decision
-        found = reasons(one.seen, one.row, one.scorer, inputs=one.inputs, sentences=self._sentences)
+        found = reasons(
+            one.seen,
+            one.row,
+            one.scorer,
+            channel=decision.channel,
+            inputs=one.inputs,
+            sentences=self._sentences,
+        )
         return attach_reasons(decision, found, one.inputs.matches)
 
     def _drawn(
@@ -434,8 +443,7 @@ class DecisionContextBuilder:
             leader=leader,
             other=other.scorer.version,
             table_sequence=other.standing.table_sequence,
-            table=other.standing.table,
-            severity=other.scorer.severity,
+            tables=other.standing.tables,
         )
         return replace(led, trial=trial, other=other.scores)
 
@@ -471,8 +479,7 @@ class DecisionContextBuilder:
             model_version=None if scorer is None else scorer.version,
             definitions=self._definitions,
             table_sequence=standing.table_sequence,
-            table=standing.table,
-            severity=1.0 if scorer is None else scorer.severity,
+            tables=standing.tables,
             minutes=minutes,
             matches=matches,
             teams=running.teams,
@@ -513,24 +520,35 @@ def _chances(scores: Scores, index: int) -> tuple[float, float]:
 
 
 def reasons(
-    one: ScoredArrival, row: Rows, scorer: Scorer | None, *, inputs: Inputs, sentences: Sentences
+    one: ScoredArrival,
+    row: Rows,
+    scorer: Scorer | None,
+    *,
+    channel: Channel,
+    inputs: Inputs,
+    sentences: Sentences,
 ) -> Sequence[Reason]:
     """Return what speaks for and against an arrival, the strongest first.
 
-    ``row`` has shape (f,); ``inputs`` are those of the decision.
+    They are reasons for the chance that ``channel`` ranks by. ``row`` has shape (f,); ``inputs``
+    are those of the decision.
     """
     if scorer is None:
         found: Sequence[Reason] = rule_sentences(one.features)
     else:
-        found = sentences(_list_contributions(one, row, scorer), one.arrival)
+        found = sentences(_list_contributions(one, row, scorer, channel), one.arrival)
     found = add_precursor_reason(found, one.arrival, one.features)
     return name_opposite_post(found, inputs.opposite)
 
 
-def _list_contributions(one: ScoredArrival, row: Rows, scorer: Scorer) -> list[Contribution]:
+def _list_contributions(
+    one: ScoredArrival, row: Rows, scorer: Scorer, channel: Channel
+) -> list[Contribution]:
     """Return contributions of features, those of rates with the inspections behind them."""
     crossing = one.arrival.crossing
-    found = scorer.explain(row, vehicle_class=crossing.vehicle_class, post=crossing.post)
+    found = scorer.explain(
+        row, channel.ranked_by, vehicle_class=crossing.vehicle_class, post=crossing.post
+    )
     known = dict(one.evidence)  # all at once: most rates add something
     return [
         each._replace(evidence=known[each.feature]) if each.feature in known else each

@@ -20,7 +20,7 @@ from engine.domain.records import Arrival, Crossing, VehicleClass
 from engine.domain.time_units import moment
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.ports import FeatureRows, Features, Scorer, Scores
-from engine.selection import Chance, Channel, Policy, percentile, risk, score_chances
+from engine.selection import Chance, Channel, Policy, RiskTables, score_chances
 from engine.shifts.shift_state import TABLES
 from engine.targeting.context import InForce
 
@@ -95,7 +95,7 @@ class Forecasts:
             found = self._watch.matches(snapshot, arrivals, rows, as_of=as_of)
         tables = {} if led.scorer is None else _read_tables(snapshot, expected, led.scorer)
         named = [max((Channel.of(m.channel) for m in each), default=None) for each in found]
-        of_posts = [tables.get(one.post, ()) for one in expected]
+        of_posts = [tables.get(one.post, RiskTables()) for one in expected]
         return [
             self._forecast_arrival(rows, scores, led, index=index, table=table, named=channel)
             for index, (table, channel) in enumerate(zip(of_posts, named, strict=True))
@@ -108,14 +108,15 @@ class Forecasts:
         led: InForce,
         *,
         index: int,
-        table: Sequence[float],
+        table: RiskTables,
         named: Channel | None,
     ) -> Forecast:
         level, chances = None, None
         if scores is not None and led.scorer is not None:
             chances = float(scores.p_seizure[index]), float(scores.p_discrepancy[index])
-            level = percentile(table, risk(*chances, severity=led.scorer.severity))
-            channel = _likely(score_chances(self._policy, level))
+            levels = table.place(*chances)
+            level = levels.seizure
+            channel = _likely(score_chances(self._policy, levels))
             high, medium = level >= 1.0 - HIGH, level >= 1.0 - MEDIUM
         else:
             channel = _likely(rule_chances(rows.by_name(index)))
@@ -141,7 +142,7 @@ def _likely(chances: Sequence[Chance]) -> Channel:
 
 def _read_tables(
     snapshot: Connection, expected: Sequence[ExpectedArrival], scorer: Scorer
-) -> Mapping[str, Sequence[float]]:
+) -> Mapping[str, RiskTables]:
     """Return the last table of percentiles of each post under a model, else the model's own.
 
     No shift is opened for it: that would make its seed.
@@ -157,5 +158,6 @@ def _read_tables(
             .limit(1)
         )
         seq = snapshot.scalar(query)
-        found[post] = scorer.quantiles(post) if seq is None else reader.body(seq)["quantiles"]
+        stored = None if seq is None else RiskTables.from_body(reader.body(seq))
+        found[post] = stored or scorer.tables(post)
     return found

@@ -91,7 +91,7 @@ from engine.queue.takings import (
     read_holder,
 )
 from engine.search_orders import search_order
-from engine.selection import COUNTERPART, INSPECTED, Channel, Handling
+from engine.selection import COUNTERPART, INSPECTED, Channel, Handling, RiskTables
 from engine.shifts.workload import Roster, read_roster, require_known_equipment
 from engine.storage.database import (
     Int64,
@@ -594,8 +594,8 @@ class ReportWriter:
         )
         origin = find_origin(connection, decision.seq)
         decided = DECISION.draft(decision.decision_id, body, post=decision.post)
-        table = _read_table(connection, replace(decided, origin=origin), inputs.table_sequence)
-        return replace(inputs, peers=peers, table=table).drawn_place(channel)
+        tables = _read_tables(connection, replace(decided, origin=origin), inputs.table_sequence)
+        return replace(inputs, peers=peers, tables=tables).drawn_place(channel)
 
     def _last_decision(self, connection: Connection, crossing_id: str) -> DecisionBody | None:
         """Return the record of the last decision on a crossing, None where there is none."""
@@ -608,18 +608,17 @@ class ReportWriter:
         return None
 
 
-def _read_table(
-    connection: Connection, decided: Draft[Any], number: int | None
-) -> tuple[float, ...]:
+def _read_tables(connection: Connection, decided: Draft[Any], number: int | None) -> RiskTables:
     """Return the quantiles that a decision names; of a copy, as its node's record states them.
 
     Empty where it names none, or where that record of the node is not here.
     """
     seq = 0 if number is None else find_local_number(connection, decided, number)
     if not seq:
-        return ()
+        return RiskTables()
     stored = JournalReader(connection).body(seq)
-    return tuple(stored.get("content", stored).get("quantiles", ()))
+    body = stored.get("content", stored)
+    return RiskTables.from_body(body) if "quantiles" in body else RiskTables()
 
 
 def _basis(decided: DecisionBody | None, said: SaidBasis | None) -> tuple[Any, float | None]:

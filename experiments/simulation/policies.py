@@ -215,8 +215,9 @@ class Ours(Learner):
     )
 
     def rank_by_model(self, rows: Ints) -> Floats:
-        """Return the severity-weighted risk for each expected minute, shape (n,)."""
-        return np.asarray(self.model.risk(self.values[rows]) / self.setting.minutes[SEARCH, rows])
+        """Return the chance of a seizure for each expected minute of search, shape (n,)."""
+        chance = self.model.score(self.values[rows]).p_seizure
+        return np.asarray(chance / self.setting.minutes[SEARCH, rows])
 
     def chance(self, place: Place, share: float) -> float:
         """Choose smoothly near the cut, so that its edge can be learnt from."""

@@ -38,7 +38,7 @@ from models.lifecycle.states import read_state
 from models.lifecycle.transitions import approve, register
 from models.statistics.drift import reference
 from models.training.bundle_writer import write_bundle
-from models.training.trainer import TrainingResult, quantiles
+from models.training.trainer import TrainingResult, risk_tables
 
 CROSSINGS = 1_000
 FINDS = 0.3
@@ -116,7 +116,7 @@ def fit_synthetic() -> TrainingResult:
         data_digest=data.digest(),
         cutoff=until,
         norms=compute_usual_values(data),
-        quantiles=quantiles(data, model),
+        tables=risk_tables(data, model),
         checked=data.values,
         synthetic=True,
         reference=reference(data.take(data.entries).values, data.names, of_entries=True),

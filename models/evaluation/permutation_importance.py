@@ -15,7 +15,6 @@ import numpy as np
 from engine.ports import Scores
 from models.array_types import Floats, Mask, Positions, Rows
 from models.data.dataset import Dataset
-from models.scoring import risk
 from models.statistics import ranking_metrics
 from models.statistics.intervals import Estimate, estimates, share
 
@@ -72,16 +71,15 @@ def proxy_effect(
     score: Score,
     proxies: Sequence[str],
     *,
-    severity: float,
     chosen: Mask,
     choose: Chosen,
     seed: int,
 ) -> dict[str, Any]:
     """Return how much the possible proxies decide who is searched, by country of the plate.
 
-    ``proxies`` are features that could stand in for a person's origin; ``severity`` is the weight
-    of a seizure in the risk. ``score`` takes rows of shape (k, f), ``choose`` risks of shape (n,)
-    to the arrivals within capacity; ``chosen`` (bool, shape (n,)) are those as they are.
+    ``proxies`` are features that could stand in for a person's origin. ``score`` takes rows of
+    shape (k, f), ``choose`` chances of a seizure of shape (n,) to the arrivals within capacity;
+    ``chosen`` (bool, shape (n,)) are those as they are.
 
     Returns
     -------
@@ -96,7 +94,7 @@ def proxy_effect(
         none = Estimate(0.0, 0.0, 0.0, len(test), 0, knowable=True)
         return made | {"replaced": none.as_dict(), "by_country": {}}
     draw = np.random.default_rng(seed)
-    without = choose(_risk(score(permute_columns(test.values[:], columns, draw)), severity))
+    without = choose(score(permute_columns(test.values[:], columns, draw)).p_seizure)
     country = np.array([str(value or "unknown") for value in test.plate_country])
     names, counts = np.unique(country, return_counts=True)
     largest = sorted(names[np.argsort(-counts, kind="stable")[:10]].tolist())
@@ -129,10 +127,6 @@ def _fall(
     whole: Callable[[Floats], float], shuffled: Sequence[Callable[[Floats], float]]
 ) -> Callable[[Floats], float]:
     return lambda weight: whole(weight) - float(np.mean([one(weight) for one in shuffled]))
-
-
-def _risk(scores: Scores, severity: float) -> Floats:
-    return risk(scores.p_seizure, scores.p_discrepancy, severity=severity)
 
 
 def _some(rows: Positions, most: int, draw: np.random.Generator) -> Positions:

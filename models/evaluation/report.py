@@ -34,7 +34,6 @@ from models.evaluation.metric_view import RESAMPLING, View, calibration_figures,
 from models.evaluation.off_policy import advantage, diagnose_log, policy_value
 from models.evaluation.permutation_importance import Score, family_values, proxy_effect
 from models.evaluation.report_text import cannot_tell
-from models.scoring import risk
 from models.statistics import ranking_metrics, sequential_test
 from models.statistics.drift import reference, score_shift, shifts
 from models.statistics.intervals import estimates
@@ -159,7 +158,10 @@ def evaluate_model(
     chances = {name: getattr(scores, f"p_{name}")[rows] for name in TARGETS}
     judged = _JudgedArrivals(test, chances, config, sent)
     groups = by_group(
-        test, chances["discrepancy"], judged.chosen, random_log=judged.random_stream("discrepancy")
+        test,
+        chances["discrepancy"],
+        judged.chosen["seizure"],
+        random_log=judged.random_stream("discrepancy"),
     )
     made: dict[str, Any] = {
         "synthetic": test.synthetic,
@@ -167,13 +169,12 @@ def evaluate_model(
         "fitted_until": rfc3339(fitted_until),
         "period": _period(test),
         "arrivals": len(test),
-        "within_capacity": int(judged.chosen.sum()),
+        "within_capacity": int(judged.chosen["seizure"].sum()),
         "capacity": config.capacity,
-        "severity": config.seizure_weight,
         "targets": {target: _target(judged, target) for target in TARGETS},
         "groups": groups,
-        "outcome_test": outcome_test(groups, total=within(test, judged.chosen)),
-        "scores_by_outcome": _by_outcome(test, judged.ranked),
+        "outcome_test": outcome_test(groups, total=within(test, judged.chosen["seizure"])),
+        "scores_by_outcome": _by_outcome(test, chances["seizure"]),
         **_compare_peers(judged, {name: one[rows] for name, one in (peers or {}).items()}),
         "alarms": run_alarms(test, chances["discrepancy"]),
     }
@@ -195,9 +196,8 @@ class _JudgedArrivals:
         sent: ReferralState | None,
     ) -> None:
         self.test, self.chances, self.config, self.sent = test, chances, config, sent
-        both = chances["seizure"], chances["discrepancy"]
-        self.ranked = risk(*both, severity=config.seizure_weight)
-        self.chosen = self.choose(self.ranked)
+        self.chosen = {target: self.choose(chances[target]) for target in TARGETS}
+        """By target: those that its list sends to officers."""
 
     def choose(self, risks: Floats) -> Mask:
         """Return the arrivals within capacity, shape (n,), by risks of shape (n,) in [0, 1]."""
@@ -232,9 +232,9 @@ class _JudgedArrivals:
         even = np.ones(int(rows.sum()))
         return View(
             label[rows],
-            self.chosen[rows],
+            self.chosen[target][rows],
             self.chances[target][rows],
-            self.ranked[rows],
+            self.chances[target][rows],
             even if weight is None else weight[rows],
             exact=weight is None,
             faults=faults,
@@ -255,8 +255,7 @@ def _inside(judged: _JudgedArrivals, score: Score, *, earlier: Dataset | None) -
             test,
             score,
             proxies,
-            severity=config.seizure_weight,
-            chosen=judged.chosen,
+            chosen=judged.chosen["seizure"],
             choose=judged.choose,
             seed=RESAMPLING,
         ),
@@ -264,8 +263,7 @@ def _inside(judged: _JudgedArrivals, score: Score, *, earlier: Dataset | None) -
     if earlier is not None and len(earlier):
         taught = select_recent(earlier.take(earlier.entries))
         scores = score(taught.values)
-        before = risk(scores.p_seizure, scores.p_discrepancy, severity=config.seizure_weight)
-        risks = before, judged.ranked
+        risks = scores.p_seizure, judged.chances["seizure"]
         made["drift"] = describe_drift(taught, test, risks=risks, capacity=config.capacity)
     return made
 
@@ -274,7 +272,7 @@ def _gravity(judged: _JudgedArrivals, gravity: Floats) -> dict[str, Any]:
     """Return finds and what they weigh together, of all and of those within capacity."""
     found = gravity > 0.0
     made: dict[str, Any] = {}
-    for name, rows in (("all", found), ("within_capacity", found & judged.chosen)):
+    for name, rows in (("all", found), ("within_capacity", found & judged.chosen["seizure"])):
         made[name] = {"finds": int(rows.sum()), "gravity": fsum(gravity[rows].tolist())}
     total = made["all"]["gravity"]
     return made | {"share": made["within_capacity"]["gravity"] / total if total else None}
@@ -292,7 +290,9 @@ def _target(judged: _JudgedArrivals, target: Target) -> dict[str, Any]:
     test, chance = judged.test, judged.chances[target]
     drawn, random_log = read_log(test, target, sent=judged.sent), judged.random_stream(target)
     values = _values(
-        {"engine_drawn": drawn, "random_stream": random_log}, chance=chance, chosen=judged.chosen
+        {"engine_drawn": drawn, "random_stream": random_log},
+        chance=chance,
+        chosen=judged.chosen[target],
     )
     searched = values["engine_drawn"]["searched"]
     # What speaks against the log speaks against every figure that has its weights.
@@ -346,7 +346,7 @@ def _compare_peers(judged: _JudgedArrivals, peers: Mapping[str, Floats]) -> dict
     statistics: dict[str, Callable[[Floats], float]] = {"this model": ours}
     log, mine = (
         read_log(judged.test, "discrepancy", sent=judged.sent),
-        judged.chosen * np.float64(1),
+        judged.chosen["discrepancy"] * np.float64(1),
     )
     more = {}
     for name, stated_there in peers.items():
@@ -365,7 +365,7 @@ def _less(
 
 
 def _by_outcome(test: Dataset, ranked: Floats) -> dict[str, Any]:
-    """Quantiles of the risk for each outcome, for a plot of how far outcomes lie apart."""
+    """Quantiles of the chance of a seizure by outcome: how far outcomes lie apart."""
     evidence = test.evidence("discrepancy")
     outcomes = {
         "clear": evidence & (test.discrepancy == 0),

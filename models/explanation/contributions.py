@@ -12,7 +12,7 @@ is the share of entries that have it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, nan
+from math import nan
 from typing import Protocol
 
 import numpy as np
@@ -131,7 +131,6 @@ class Contributions:
         *,
         heads: Mapping[Target, Head],
         parts: Mapping[str, Part],
-        severity: float,
         norms: UsualValues,
     ) -> None:
         """``parts`` are the heads' ensembles, and whatever else a blend may name, by name."""
@@ -142,7 +141,6 @@ class Contributions:
         )
         self._counted = column_of(names)
         self._parts = parts
-        self._severity = severity
         self._norms = norms
 
     def target(self, row: Rows, target: Target) -> Floats:
@@ -154,24 +152,6 @@ class Contributions:
         heads = self._heads_of(row)
         outputs = self._evaluate_parts(row, heads)
         return self._weigh(outputs, _log_odds(outputs, heads), {target: 1.0}, heads=heads)
-
-    def risk(self, row: Rows) -> Floats:
-        """Return the contributions to the risk that ranks, of shape (f + 2,).
-
-        The risk is a weighted sum of two chances. A step in its logarithm is, to first order, the
-        steps in the two log-odds, each weighed by its chance's part in the risk: that is how the
-        two explanations are joined. They sum to the same weighing of the two calibrated log-odds.
-        """
-        heads = self._heads_of(row)
-        outputs = self._evaluate_parts(row, heads)
-        log_odds = _log_odds(outputs, heads)
-        worth = {
-            target: (self._severity if target == "seizure" else 1.0) / (1.0 + exp(-calibrated))
-            for target, (_, calibrated) in log_odds.items()
-        }
-        whole = sum(worth.values())
-        parts = {target: one / whole for target, one in worth.items()}
-        return self._weigh(outputs, log_odds, parts, heads=heads)
 
     def describe(
         self, row: Rows, added: Floats, *, vehicle_class: str, post: str

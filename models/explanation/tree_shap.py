@@ -168,14 +168,11 @@ def make_contributions(
     heads: Mapping[Target, Head],
     trees: Mapping[str, TreeArrays],
     lines: Mapping[str, Linear],
-    severity: float,
     norms: Mapping[str, tuple[float, ...]],
 ) -> Contributions:
     """Return what explains rows by a bundle, or by a model as its bundle will."""
     parts: dict[str, Part] = {name: TreeShap(grown, len(names)) for name, grown in trees.items()}
-    return Contributions(
-        names, heads=heads, parts=parts | dict(lines), severity=severity, norms=UsualValues(norms)
-    )
+    return Contributions(names, heads=heads, parts=parts | dict(lines), norms=UsualValues(norms))
 
 
 class TreeShap:

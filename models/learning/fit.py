@@ -48,7 +48,6 @@ from models.scoring import (
     column_of,
     line_of,
     probability,
-    risk,
     unseen,
 )
 
@@ -67,7 +66,6 @@ class FittedModel:
     lines: Mapping[str, Linear]
     """Lines that a head uses in addition, by name."""
     heads: Mapping[Target, Head]
-    severity: float
     evidence: Mapping[Target, tuple[int, int]]
     """Rows and positives that each target's labels gave."""
     calibrated_on: Mapping[Target, tuple[int, int]]
@@ -111,11 +109,6 @@ class FittedModel:
             target: probability(head.log_odds(margins)) for target, head in self.heads.items()
         }
         return Scores(p_seizure=chance["seizure"], p_discrepancy=chance["discrepancy"])
-
-    def risk(self, values: Rows) -> Floats:
-        """Return the severity-weighted risk of rows of shape (n, f): shape (n,), in [0, 1]."""
-        scores = self.score(values)
-        return risk(scores.p_seizure, scores.p_discrepancy, severity=self.severity)
 
     def _add_trees(self, name: str, values: Rows) -> Floats:
         """Return an ensemble's log-odds; trees add up row by row, whatever rows come with it."""
@@ -346,7 +339,6 @@ def _assemble(
             name: line for one in parts.values() for name, line in one.lines.items() if name in used
         },
         heads={target: judged.head for target, judged in heads.items()},
-        severity=config.seizure_weight,
         evidence=counts,
         calibrated_on={target: judged.counted for target, judged in heads.items()},
         alone={target: judged.alone for target, judged in heads.items()},

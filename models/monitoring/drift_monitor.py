@@ -27,7 +27,7 @@ from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
 from engine.journal.kinds import DECISION
 from engine.ports import Features
 from engine.queue.queue import DECISIONS
-from engine.selection import COUNTERPART, risk
+from engine.selection import COUNTERPART
 from engine.storage.database import split_in_slices
 from features.catalogue.catalogue import CATALOGUE
 from models.array_types import Floats, Rows
@@ -232,14 +232,12 @@ def _span(seen: Sequence[_RereadDecision]) -> float:
 
 
 def _risk(filing: StoredDecision) -> float:
-    value = filing.decision["risk"]
-    p_seizure, p_discrepancy = float(value["p_seizure"]), float(value["p_discrepancy"])
-    return risk(p_seizure, p_discrepancy, severity=filing.inputs.severity)
+    return float(filing.decision["risk"]["p_seizure"])
 
 
 def _part(
     known: Reference,
-    quantiles: Mapping[str, Sequence[float]],
+    quantiles: Mapping[str, Mapping[str, Sequence[float]]],
     seen: Sequence[_RereadDecision],
     searches: Sequence[ObservedSearch],
     *,
@@ -264,7 +262,7 @@ def _part(
         found = shifts(known, np.stack([one.values for one in seen]))
         made["families"] = _families(found)
         made["moved"] = sum(one.has_moved for one in found)
-        table = quantiles.get(post or "*", quantiles["*"])
+        table = quantiles.get(post or "*", quantiles["*"])["quantiles"]
         made["score"] = _score(table, known.rows, seen, capacity=capacity)
     return made
 

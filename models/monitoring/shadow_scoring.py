@@ -40,7 +40,7 @@ from engine.journal.kinds import (
 from engine.ports import Features, Scorer
 from engine.queue.corrections import Corrections
 from engine.queue.queue import DECISIONS
-from engine.selection import CHALLENGER, COUNTERPART, TABLE_LEVELS, risk
+from engine.selection import CHALLENGER, COUNTERPART, TABLE_LEVELS, RiskTables
 from models.array_types import Floats, Mask
 from models.explanation.contributions import FEWEST_ROWS
 from models.lifecycle.transitions import make_refusal
@@ -60,10 +60,11 @@ class _ShadowScore:
     """Decisions with the risks of both models."""
 
     sequences: NDArray[np.int64]
-    risk: Floats
+    p_seizure: Floats
     """The shadow's."""
+    p_discrepancy: Floats
     in_force: Floats
-    """Of the model in force; NaN where none decided."""
+    """The chance of a seizure by the model in force; NaN where none decided."""
 
 
 def shadow_scores(
@@ -73,7 +74,7 @@ def shadow_scores(
 
     ``scorer`` is the model in the shadow; the day that ``now`` (UTC microseconds) falls into is not
     finished. The body of a record: ``model_version``, ``day``, ``decisions`` scored, ``left_out``,
-    ``quantiles`` of the risk, 101 ascending, null where no decision could be scored; and ``picks``,
+    ``tables`` of both chances, null where no decision could be scored; and ``picks``,
     which of the decisions that a model in force scored too are the riskiest for either.
 
     Raises ``PromotionRefusedError`` if the model was fitted on other features than these.
@@ -98,14 +99,14 @@ def shadow_scores(
 
 
 def _draft(post: str, day: int, version: str, scored: _ShadowScore, *, among: int) -> Draft:
-    risks = scored.risk
-    levels = np.linspace(0.0, 1.0, TABLE_LEVELS)
+    count = len(scored.p_seizure)
+    tables = RiskTables.measure(scored.p_seizure, scored.p_discrepancy) if count else None
     body: ShadowScoresBody = {
         "model_version": version,
         "day": rfc3339(day * DAY)[:10],
-        "decisions": len(risks),
-        "left_out": among - len(risks),
-        "quantiles": np.quantile(risks, levels).tolist() if len(risks) else None,
+        "decisions": count,
+        "left_out": among - count,
+        "tables": None if tables is None else tables.as_body(),
         "picks": _picks(scored),
     }
     return SHADOW_SCORES.draft(version, body, post=post)
@@ -124,7 +125,7 @@ def _picks(scored: _ShadowScore) -> dict[str, Any]:
     return {
         "capacity": CAPACITY,
         "scored": len(sequences),
-        "shadow": riskiest(scored.risk),
+        "shadow": riskiest(scored.p_seizure),
         "in_force": riskiest(scored.in_force),
     }
 
@@ -184,40 +185,45 @@ def _score_decisions(
     kept = [filing for filing, stays in zip(filings, same, strict=True) if stays]
     return _ShadowScore(
         np.array(sequences, np.int64)[same],
-        risk(scores.p_seizure, scores.p_discrepancy, severity=scorer.severity),
+        scores.p_seizure,
+        scores.p_discrepancy,
         np.array([_in_force(filing) for filing in kept], np.float64),
     )
 
 
 def _in_force(filing: StoredDecision) -> float:
     """Return the risk by the model in force, also during a trial; NaN where none decided."""
-    value, severity, trial = filing.decision["risk"], filing.inputs.severity, filing.inputs.trial
-    if trial is not None and trial.leader == CHALLENGER:
-        value, severity = filing.decision["trial"], trial.severity
-    if value["p_seizure"] is None:
-        return float("nan")
-    p_seizure, p_discrepancy = float(value["p_seizure"]), float(value["p_discrepancy"])
-    return risk(p_seizure, p_discrepancy, severity=severity)
+    trial = filing.inputs.trial
+    is_led = trial is not None and trial.leader == CHALLENGER
+    value = filing.decision["trial" if is_led else "risk"]["p_seizure"]
+    return float("nan") if value is None else float(value)
 
 
-def seeds(connection: Connection, version: str) -> dict[str, tuple[float, ...]]:
+def seeds(connection: Connection, version: str) -> dict[str, RiskTables]:
     """Return what a model's percentiles start from: its shadow's scores, by post.
 
     Days weigh by their decisions. A post where the shadow scored fewer than ``FEWEST_ROWS`` is
-    absent: there the bundle's own quantiles serve.
+    absent: there the bundle's own tables serve.
     """
-    risks: dict[str, list[Floats]] = {}
+    seen: dict[str, list[tuple[Floats, Floats]]] = {}
     levels = np.linspace(0.0, 1.0, TABLE_LEVELS)
     for (post, _), body in day_records(connection, version):
-        count, table = body["decisions"], body["quantiles"]
-        if count:
-            shares = (np.arange(count) + 0.5) / count
-            risks.setdefault(post, []).append(np.interp(shares, levels, np.array(table, float)))
-    every = {post: np.concatenate(days) for post, days in risks.items()}
+        if body["tables"] is not None:
+            shares = (np.arange(body["decisions"]) + 0.5) / body["decisions"]
+            day = RiskTables.from_body(body["tables"])
+            spread = (
+                np.interp(shares, levels, day.seizure),
+                np.interp(shares, levels, day.discrepancy),
+            )
+            seen.setdefault(post, []).append(spread)
+    every = {
+        post: [np.concatenate(days) for days in zip(*one, strict=True)]
+        for post, one in seen.items()
+    }
     return {
-        post: tuple(np.quantile(seen, levels).tolist())
-        for post, seen in every.items()
-        if len(seen) >= FEWEST_ROWS
+        post: RiskTables.measure(*chances)
+        for post, chances in every.items()
+        if len(chances[0]) >= FEWEST_ROWS
     }
 
 

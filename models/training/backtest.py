@@ -29,8 +29,6 @@ from models.data.lookup_baseline import NAME, lookup
 from models.data.propensity_log import ReferralState, sent_among
 from models.evaluation.report import evaluate_model
 from models.learning.fit import FittedModel, fit
-from models.scoring import risk
-from models.training.known_seizures import find_severity, settle_severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,6 @@ class Backtest:
     crossing_id: NDArray[np.object_]
     p_seizure: Floats
     p_discrepancy: Floats
-    risk: Floats
     report: dict[str, Any]
 
 
@@ -103,16 +100,9 @@ def backtest(
     ``progress`` is called with the stage, how much is done, how much there is. Raises
     ``NotEnoughDataError`` where nothing arrived in the test period, or too little was known to fit.
     """
-    config = state_severity(tables, config, period)
     return judge_period(
         PeriodScorer(tables, plan, config, period, progress).score(), config, period
     )
-
-
-def state_severity(tables: Tables, config: TrainConfig, period: Period) -> TrainConfig:
-    """Return a configuration that states what a seizure weighs, by what was known to the fit."""
-    severity = find_severity(tables, config, known_before=period.train_until)
-    return settle_severity(config, severity)
 
 
 class PeriodScorer:
@@ -188,7 +178,6 @@ def judge_period(scored: ScoredPeriod, config: TrainConfig, period: Period) -> B
         scored.test.crossing_id,
         chances.p_seizure,
         chances.p_discrepancy,
-        risk(chances.p_seizure, chances.p_discrepancy, severity=config.seizure_weight),
         evaluate_model(
             scored.test,
             chances,

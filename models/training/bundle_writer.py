@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -85,7 +85,6 @@ def make_card(trained: TrainingResult, *, named: str) -> dict[str, Any]:
             }
             for target, head in model.heads.items()
         },
-        "severity": dict(trained.severity),
         "summary": paragraph(trained.report),
     }
 
@@ -109,8 +108,6 @@ def render_card(kept: Mapping[str, Any]) -> str:
             f"{count_noun(facts['calibrated_on_finds'], 'find')}; made of {blend}; "
             f"{_describe_doubt(facts.get('doubt'))}"
         )
-    if kept.get("severity"):
-        lines += ["", *_describe_severity(kept["severity"])]
     weighed = "count alike" if kept["weights"] == "even" else "weigh by their logged propensity"
     lines += [
         "",
@@ -123,20 +120,6 @@ def render_card(kept: Mapping[str, Any]) -> str:
     ]
     lines += [f"Data {kept['data_digest']}", "", f"Definitions {kept['definitions']}", ""]
     return "\n".join(lines)
-
-
-def _describe_severity(kept: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a seizure weighs, and the table it comes from."""
-    sources = {
-        "configuration": "by the training configuration",
-        "default": "by default: no seizure was known",
-        "finds": f"the mean of {count_noun(kept['finds'], 'find')} by the network file",
-    }
-    yield f"A seizure weighs {kept['weight']:.4g} discrepancies, {sources[kept['by']]}."
-    for row in kept["table"]:
-        band = "" if row["from_g"] is None else f" from {row['from_g']:,.0f} g"
-        finds = count_noun(row["finds"], "find")
-        yield f"- {row['substance_class']}{band}: weight {row['weight']:g}, {finds}"
 
 
 def made_with() -> dict[str, str]:
@@ -229,12 +212,12 @@ def serving_files(trained: TrainingResult) -> dict[str, bytes]:
     files = {TREES[name]: _archive(grown.as_arrays()) for name, grown in trees.items()}
     heads = {target: head.as_dict() for target, head in model.heads.items()}
     lines = {name: line.as_dict() for name, line in straight.items()}
-    calibration = {"heads": heads, "lines": lines, "severity": model.severity}
+    calibration = {"heads": heads, "lines": lines}
     return files | {
         "calibration.json": _json(calibration),
         "features.json": _json({"definitions": model.definitions, "names": list(model.names)}),
         "norms.json": _json(_rows(trained.norms)),
-        "quantiles.json": _json(_rows(trained.quantiles)),
+        "quantiles.json": _json({post: one.as_body() for post, one in trained.tables.items()}),
         "seizures.npz": _archive(trained.seizures.as_arrays()),
     }
 

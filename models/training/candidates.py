@@ -41,9 +41,7 @@ from models.lifecycle.transitions import explain_unjudged, register, retire_prop
 from models.training.bundle_writer import made_with, serving_files, version_of, write_bundle
 from models.training.known_seizures import (
     crossing_gravity,
-    find_severity,
     past_seizures,
-    settle_severity,
 )
 from models.training.mlflow_tracking import register as record_run
 from models.training.trainer import TrainingResult, train
@@ -127,13 +125,11 @@ def trained_on(
     with store.read() as connection:
         decided = read_sent(connection, before=cutoff)
     sent = sent_among(decided, made.crossing_id.tolist(), minutes=act_lengths(tables))
-    severity = find_severity(tables, config, known_before=cutoff)
-    config = settle_severity(config, severity)
     gravity = crossing_gravity(tables, made, known_before=cutoff)
     trained = train(made, config, cutoff=cutoff, sent=sent, table=table, gravity=gravity)
     known = past_seizures(made, tables.seizures, trained.model, known_before=cutoff)
     progress("training", 1, 1)
-    return replace(trained, seizures=known, severity=severity.as_dict())
+    return replace(trained, seizures=known)
 
 
 @dataclass(frozen=True, slots=True)

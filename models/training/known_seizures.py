@@ -1,29 +1,20 @@
 """Seizures known at training: what a find weighs, and the past seizures that a bundle keeps.
 
-One number weighs a seizure in the risk (:func:`engine.selection.risk`), because a model
-estimates one chance of a seizure. It is the mean weight, by the network file, of the seizures that
-were known when the model was trained, and it stands in the model's bundle: a later network file
-changes no decision that was made.
-
 Past seizures are kept with the reasons that the model gives for them. A model's reasons for a
 seizure that helped to fit it are still reasons: they are what it would say of such an arrival
 today.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from math import fsum
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.network import DEFAULT_SEVERITY, Amount, Network, sum_amounts, weigh_find
+from engine.domain.network import Amount, Network, weigh_find
 from engine.domain.records import Outcome
 from features.history.tables import Tables
 from models.array_types import Floats
-from models.config import TrainConfig
 from models.data.dataset import Dataset
 from models.explanation.contributions import Contributions
 from models.explanation.similar_seizures import MOST, PastSeizures, by_family, families
@@ -32,51 +23,6 @@ from models.learning.fit import FittedModel
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-@dataclass(frozen=True, slots=True)
-class FindSeverity:
-    """The severity of a model, and the table that it comes from."""
-
-    weight: float
-    """How many discrepancies a seizure weighs in the risk."""
-    is_given: bool
-    """Whether the training configuration states it; else it is the mean of the finds."""
-    rows: tuple[Mapping[str, Any], ...]
-    """``substance_class``, ``from_g`` (null below all bands), ``weight`` and ``finds`` of each."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as the card keeps it."""
-        finds = sum(row["finds"] for row in self.rows)
-        by = "configuration" if self.is_given else "finds" if finds else "default"
-        return {"weight": self.weight, "by": by, "finds": finds, "table": list(self.rows)}
-
-
-def find_severity(tables: Tables, config: TrainConfig, *, known_before: int) -> FindSeverity:
-    """Return what a seizure weighs by the seizures known before a time, UTC microseconds.
-
-    A configuration that states a severity keeps it; where no seizure is known it is the default.
-    """
-    network = tables.network
-    counted: Counter[tuple[str, float | None, float]] = Counter()
-    for amounts in _amounts(tables, known_before=known_before).values():
-        of, grams = max(sum_amounts(amounts), key=lambda one: network.severity_of(*one))
-        band = network.band_of(of, grams)
-        counted[of, band.from_g if band else None, network.severity_of(of, grams)] += 1
-    total = counted.total()
-    mean = fsum(w * n for (_, _, w), n in counted.items()) / total if total else DEFAULT_SEVERITY
-    names = ("substance_class", "from_g", "weight")
-    order = sorted(counted, key=lambda key: (key[0], -1.0 if key[1] is None else key[1]))
-    return FindSeverity(
-        weight=mean if config.severity is None else config.severity,
-        is_given=config.severity is not None,
-        rows=tuple(dict(zip(names, key, strict=True)) | {"finds": counted[key]} for key in order),
-    )
-
-
-def settle_severity(config: TrainConfig, found: FindSeverity) -> TrainConfig:
-    """Return the configuration with the severity that its model has."""
-    return replace(config, severity=found.weight)
 
 
 def crossing_gravity(tables: Tables, dataset: Dataset, *, known_before: int) -> Floats | None:
@@ -117,7 +63,6 @@ def contributions_of(model: FittedModel) -> Contributions:
         heads=model.heads,
         trees=trees,
         lines=lines,
-        severity=model.severity,
         norms={},
     )
 
@@ -142,7 +87,10 @@ def past_seizures(
     kept = dict(list(found.items())[-MOST:])
     rows = np.array([row[crossing] for crossing in kept], np.intp)
     explanations = contributions_of(model)
-    added = [explanations.risk(values)[: len(model.names)] for values in dataset.values[rows]]
+    added = [
+        explanations.target(values, "seizure")[: len(model.names)]
+        for values in dataset.values[rows]
+    ]
     seized = list(kept.values())
     return PastSeizures(
         families=np.array(families(model.names), np.str_),

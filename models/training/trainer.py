@@ -12,14 +12,14 @@ checks, by more than chance explains.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from engine.domain.time_units import DAY, RECENT_DAYS, rfc3339
 from engine.errors import NotEnoughDataError
-from engine.selection import TABLE_LEVELS
+from engine.selection import RiskTables
 from models.array_types import Floats, Mask, Rows
 from models.config import TrainConfig
 from models.data.dataset import Dataset
@@ -120,7 +120,8 @@ class TrainingResult:
     data_digest: str
     cutoff: int
     norms: Mapping[str, Floats]
-    quantiles: Mapping[str, Floats]
+    tables: Mapping[str, RiskTables]
+    """Quantiles of both chances, by post; ``*`` for all."""
     checked: Rows
     """Rows of shape (``CHECKED``, f) on which engine and scikit-learn must agree."""
     synthetic: bool
@@ -128,8 +129,6 @@ class TrainingResult:
     """How entries' features fell lately: what drift is measured against once it is in force."""
     seizures: PastSeizures
     """What a reviewer is shown as similar; none where only a dataset was given."""
-    severity: Mapping[str, Any] = field(default_factory=dict)
-    """What a seizure weighs and the table it comes from; empty where only a dataset was given."""
 
 
 def train(
@@ -182,7 +181,7 @@ def train(
         data_digest=seen.digest(),
         cutoff=cutoff,
         norms=compute_usual_values(seen),
-        quantiles=quantiles(seen, model),
+        tables=risk_tables(seen, model),
         checked=to_check(seen.values, seed=config.seed),
         synthetic=seen.synthetic,
         reference=_reference(seen),
@@ -277,17 +276,16 @@ def _reference(seen: Dataset) -> Reference:
     return reference(last.values, last.names, of_entries=of_entries)
 
 
-def quantiles(dataset: Dataset, model: FittedModel) -> dict[str, Floats]:
-    """Return quantiles of the risk of the last ``RECENT_DAYS`` of entries, shape (101,) each.
+def risk_tables(dataset: Dataset, model: FittedModel) -> dict[str, RiskTables]:
+    """Return quantiles of both chances of the last ``RECENT_DAYS`` of entries.
 
     They are by post, and under ``*`` of all posts.
     """
     last = dataset.last_entries(RECENT_DAYS)
-    risk = model.risk(last.values)
-    shares = np.linspace(0, 1, TABLE_LEVELS)
-    made = {ALL: np.quantile(risk, shares)}
+    scores = model.score(last.values)
+    made = {ALL: RiskTables.measure(scores.p_seizure, scores.p_discrepancy)}
     for post in np.unique(last.post.astype(str)):
         here = last.post == post
         if int(here.sum()) >= FEWEST_ROWS:
-            made[str(post)] = np.quantile(risk[here], shares)
+            made[str(post)] = RiskTables.measure(scores.p_seizure[here], scores.p_discrepancy[here])
     return made

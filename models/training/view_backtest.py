@@ -31,7 +31,6 @@ from models.training.backtest import (
     ScoredPeriod,
     backtest,
     judge_period,
-    state_severity,
 )
 
 View = Literal["isolated", "linked", "pooled"]
@@ -54,7 +53,6 @@ def backtest_view(
     """
     if view == "pooled":
         return backtest(tables, plan, config, period, progress=progress)
-    config = state_severity(tables, config, period)
     scored, about = score_administrations(
         tables, plan, config, period, view=view, progress=progress
     )

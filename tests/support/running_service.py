@@ -31,6 +31,7 @@ from engine.domain.rights import Role
 from engine.errors import NoModelError
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Rows, Scorer, Scores
+from engine.selection import RankedTarget, RiskTables
 from engine.storage.database import Store
 from engine.storage.home import Home
 from features.catalogue.catalogue import CATALOGUE
@@ -111,8 +112,6 @@ class UniformScorer:
     is the same in every run.
     """
 
-    severity = 10.0
-
     def __init__(self, version: str, plan: Plan) -> None:
         self.version = version
         self.definitions = plan.digest
@@ -124,10 +123,13 @@ class UniformScorer:
         chance = np.array([int.from_bytes(d[:8], "big") / 2**64 for d in drawn])
         return Scores(chance, chance)
 
-    def quantiles(self, post: str) -> Sequence[float]:
-        return [level / 100 for level in range(101)]
+    def tables(self, post: str) -> RiskTables:
+        even = tuple(level / 100 for level in range(101))
+        return RiskTables(even, even)
 
-    def explain(self, row: Rows, *, vehicle_class: str, post: str) -> Sequence[Contribution]:
+    def explain(
+        self, row: Rows, target: RankedTarget, *, vehicle_class: str, post: str
+    ) -> Sequence[Contribution]:
         order = np.argsort(-np.abs(np.nan_to_num(row)), kind="stable")[:5]
         return [Contribution(self.names[i], float(row[i]), 0.0, float(row[i])) for i in order]
 

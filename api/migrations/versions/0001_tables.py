@@ -107,7 +107,7 @@ sa.Table(
     *_columns(INT64, "known_at"),
     *_columns(SMALL, "channel"),
     *_columns(INT64, "place"),
-    *_columns(REAL, "risk", null=True),
+    *_columns(REAL, "p_seizure", "p_discrepancy", null=True),
     *_columns(TEXT, "basis", null=True),
     *_columns(REAL, "minutes"),
     *_columns(TEXT, "model_version", null=True),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from experiments.benchmarks.quality import plain_learner
 from experiments.benchmarks.quality.known_truth import KnownTruth, read_known_truth
-from experiments.benchmarks.quality.networks import open_network, rank_by_risk, riskiest
+from experiments.benchmarks.quality.networks import open_network, riskiest
 from experiments.benchmarks.runner import Row, row
 from experiments.synthetic.mechanisms.hidden_risks import NEVER_CAUGHT, GroupKind
 from models.array_types import Floats, Mask
@@ -27,7 +27,8 @@ from models.statistics.intervals import bootstrap, clopper_pearson
 SEEDS = 4
 AT = (0.02, 0.05)
 LIKELIEST = 0.01
-P_SEIZURE, RISK, PLAIN, BEST = "p_seizure", "the risk", "the plain learner", "the truth's chances"
+RED, PLAIN, BEST = "the rank of red", "the plain learner", "the truth's chances"
+"""Red ranks by ``p_seizure``."""
 PARTIES = ("plate", "driver_ref", "carrier_id", "consignee_id")
 WORST_STATED = 3.0
 """Stated chances of the likeliest 1 % of all networks together are off by no more than this."""
@@ -81,8 +82,7 @@ def draw_quarter(kind: GroupKind, *, crossings: int, seed: int) -> Quarter:
         network = read_known_truth(folder)
     scores = network.score(network.seen)
     rankings = {
-        P_SEIZURE: scores.p_seizure,
-        RISK: rank_by_risk(scores),
+        RED: scores.p_seizure,
         PLAIN: plain_learner.score(network),
         BEST: network.best.p_seizure,
     }
@@ -126,21 +126,20 @@ def _compare(name: str, quarters: Sequence[Quarter]) -> Iterator[Row]:
     if len({one.kind for one in quarters}) > 1:
         yield from _list_shares(name, quarters)
     for share in AT:
-        for ours, theirs in ((P_SEIZURE, PLAIN), (RISK, PLAIN), (RISK, P_SEIZURE)):
-            found = [
-                np.concatenate([one.find(ranking, share) for one in quarters]).astype(np.float64)
-                for ranking in (ours, theirs)
-            ]
+        found = [
+            np.concatenate([one.find(ranking, share) for one in quarters]).astype(np.float64)
+            for ranking in (RED, PLAIN)
+        ]
 
-            def divide(weight: Floats, found: Sequence[Floats] = found) -> float:
-                return float(weight @ found[0]) / max(1.0, float(weight @ found[1]))
+        def divide(weight: Floats, found: Sequence[Floats] = found) -> float:
+            return float(weight @ found[0]) / max(1.0, float(weight @ found[1]))
 
-            about = f"{name}: within {share:.0%}, {ours} over {theirs}"
-            low, high = bootstrap(divide, len(found[0]), seed=1)
-            yield row(about, "ratio", divide(np.ones(len(found[0]))), ">= 1")
-            yield row(f"{about}, low end", "ratio", float(low[0]), ">= 0")
-            yield row(f"{about}, high end", "ratio", float(high[0]), ">= 0")
-    for ranking in (P_SEIZURE, RISK, PLAIN):
+        about = f"{name}: within {share:.0%}, {RED} over {PLAIN}"
+        low, high = bootstrap(divide, len(found[0]), seed=1)
+        yield row(about, "ratio", divide(np.ones(len(found[0]))), ">= 1")
+        yield row(f"{about}, low end", "ratio", float(low[0]), ">= 0")
+        yield row(f"{about}, high end", "ratio", float(high[0]), ">= 0")
+    for ranking in (RED, PLAIN):
         worst = min(
             float(one.find(ranking, AT[-1]).sum()) / max(1, int(one.is_hidden.sum()))
             for one in quarters

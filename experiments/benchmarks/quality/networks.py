@@ -37,7 +37,6 @@ from features.catalogue.spec import Read
 from models.array_types import Floats, Mask
 from models.config import TrainConfig
 from models.data.dataset import TARGETS
-from models.scoring import risk
 from models.statistics.ranking_metrics import within_capacity
 
 Make = Mechanism | Literal["synth"]
@@ -148,7 +147,7 @@ def _state_gain(name: str, network: KnownTruth, ours: Figures, theirs: Figures) 
 
 def measure(network: KnownTruth, scores: Scores) -> Figures:
     """Measure chances, shape (asked,), against the truth of the network."""
-    chosen = choose(network, rank_by_risk(scores), seed=SEED)
+    chosen = choose(network, scores.p_discrepancy, seed=SEED)
     likeliest = riskiest(scores.p_seizure, TrainConfig().capacity)
     return Figures(
         chosen=chosen,
@@ -158,12 +157,6 @@ def measure(network: KnownTruth, scores: Scores) -> Figures:
         auc=float(roc_auc_score(network.carries, scores.p_seizure)),
         average_precision=float(average_precision_score(network.holds, scores.p_discrepancy)),
     )
-
-
-def rank_by_risk(scores: Scores) -> Floats:
-    """Return the risk that ranks, shape (asked,)."""
-    severity = TrainConfig().seizure_weight
-    return risk(scores.p_seizure, scores.p_discrepancy, severity=severity)
 
 
 def choose(network: KnownTruth, ranked: Floats, *, seed: int) -> Mask:
@@ -185,20 +178,22 @@ def riskiest(score: Floats, share: float) -> Mask:
 def compare_peers(*, crossings: int = CROSSINGS) -> list[Row]:
     """Return the rows of ours over each peer, on networks of the main generator together."""
     found: dict[str, list[Mask]] = {"hits": [], "loads": []}
-    chosen: dict[str, list[Mask]] = {name: [] for name in (OURS, *PEER_MUST)}
+    chosen: dict[str, dict[str, list[Mask]]] = {
+        name: {what: [] for what in found} for name in (OURS, *PEER_MUST)
+    }
     for seed in SEEDS:
         with open_network("synth", crossings=crossings, seed=seed) as path:
             network = read_known_truth(path)
         found["hits"].append(network.holds)
         found["loads"].append(network.carries)
-        for name, ranked in _rank_by_peers(network).items():
-            chosen[name].append(choose(network, ranked, seed=seed))
-    ours = np.concatenate(chosen[OURS])
+        for name, scores in _score_by_peers(network).items():
+            for what, ranked in (("hits", scores.p_discrepancy), ("loads", scores.p_seizure)):
+                chosen[name][what].append(choose(network, ranked, seed=seed))
     rows = []
     for name, bounds in PEER_MUST.items():
-        theirs = np.concatenate(chosen[name])
         for (what, parts), bound in zip(found.items(), bounds, strict=True):
             true = np.concatenate(parts)
+            ours, theirs = (np.concatenate(chosen[one][what]) for one in (OURS, name))
             ratio = float(true[ours].sum() / max(1, true[theirs].sum()))
             about = f"synthetic, {what} at 5 %: over {name}"
             rows.append(row(about, "ratio", ratio, bound))
@@ -208,7 +203,7 @@ def compare_peers(*, crossings: int = CROSSINGS) -> list[Row]:
     return rows
 
 
-def _rank_by_peers(network: KnownTruth) -> Mapping[str, Floats]:
+def _score_by_peers(network: KnownTruth) -> Mapping[str, Scores]:
     columns, _ = peers.raw(network.tables, network.seen.crossing_id)
     seen, peer, chance = network.seen, peers.numeric()["scikit-learn"], {}
     for target in TARGETS:
@@ -216,8 +211,7 @@ def _rank_by_peers(network: KnownTruth) -> Mapping[str, Floats]:
         chance[target] = peer(columns[rows], seen.label(target)[rows], columns[network.asked])
     raw = Scores(p_seizure=chance["seizure"], p_discrepancy=chance["discrepancy"])
     plain = network.score(leave_out(seen, uses_history))
-    scores = {OURS: network.score(seen), TRUTH: network.best, RAW: raw, PLAIN: plain}
-    return {name: rank_by_risk(one) for name, one in scores.items()}
+    return {OURS: network.score(seen), TRUTH: network.best, RAW: raw, PLAIN: plain}
 
 
 def uses_history(name: str) -> bool:

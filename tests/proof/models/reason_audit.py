@@ -246,6 +246,9 @@ def _read_posts(
 
 def _reasons_of(filing: StoredDecision, rows: FeatureRows, scorer: Scorer) -> RecordedReasons:
     crossing, behind = filing.arrival.crossing, rows.evidence[0]
-    found = scorer.explain(rows.values[0], vehicle_class=crossing.vehicle_class, post=crossing.post)
+    target = Channel.of(filing.decision["channel"]).ranked_by
+    found = scorer.explain(
+        rows.values[0], target, vehicle_class=crossing.vehicle_class, post=crossing.post
+    )
     known = {one.feature: one._replace(evidence=behind.get(one.feature)) for one in found}
     return RecordedReasons(tuple(Reason(**one) for one in filing.decision["reasons"]), known)

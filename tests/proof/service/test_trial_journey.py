@@ -28,7 +28,7 @@ from models.learning.fit import fit
 from models.lifecycle import transitions
 from models.lifecycle.states import read_state
 from models.training.bundle_writer import write_bundle
-from models.training.trainer import TrainingResult, quantiles
+from models.training.trainer import TrainingResult, risk_tables
 from tests.integration.service.models.signed_bundles import report
 from tests.integration.service.models.test_champion_challenger import ready
 from tests.support.clocks import travel
@@ -56,9 +56,9 @@ def taught(*, heavy: bool) -> TrainingResult:
     until = int(data.as_of[-1]) + 2
     config = replace(throwaway_models._CHOICES, discrepancy=trees)
     model = fit(data, config, until=until, known_before=until)
-    table = quantiles(data, model)
+    table = risk_tables(data, model)
     made = replace(throwaway_models.fit_synthetic(), report=json.loads(report()))
-    return replace(made, model=model, data_digest=data.digest(), quantiles=table)
+    return replace(made, model=model, data_digest=data.digest(), tables=table)
 
 
 @pytest.fixture(scope="module")

@@ -27,16 +27,19 @@ from engine.explanation.facts import data_gaps, facts
 from engine.explanation.reasons import Reason, add_precursor_reason
 from engine.selection import (
     COUNTERPART,
+    PAPERS,
     RANDOM,
+    RANDOM_PAPERS,
     SCORE,
     Chance,
     Channel,
+    Levels,
     Policy,
+    RiskTables,
     ShiftPlan,
     movement_key,
     propensity,
-    random_chance,
-    risk,
+    random_chances,
     score_chances,
     select,
 )
@@ -182,10 +185,14 @@ def test_leading_zeros_of_an_hs_code_stay() -> None:
     assert declared is not None and declared.items[0].hs_code == "0701900000"
 
 
-def test_a_heavier_severity_changes_the_order() -> None:
-    seizures, papers = (0.02, 0.05), (0.01, 0.30)
-    assert risk(*seizures, severity=1.0) < risk(*papers, severity=1.0)
-    assert risk(*seizures, severity=50.0) > risk(*papers, severity=50.0)
+def test_red_ranks_by_the_chance_of_a_seizure_and_yellow_by_that_of_a_discrepancy() -> None:
+    tables = RiskTables(tuple(n / 100 for n in range(101)), tuple(n / 100 for n in range(101)))
+    policy = Policy(red_share=0.1, yellow_share=0.1, blue_share=0.0, blur=0.0)
+    found = {
+        chance.channel: chance.probability
+        for chance in score_chances(policy, tables.place(0.05, 0.95))
+    }
+    assert found == {Channel.RED: 0.0, Channel.YELLOW: 1.0, Channel.BLUE: 1.0}
 
 
 def test_a_seizure_weighs_by_class_and_quantity() -> None:
@@ -234,34 +241,36 @@ def test_random_checks_have_a_share_that_no_setting_removes() -> None:
     for share_of_all in (0.0, 0.02, 0.11):
         with pytest.raises(ValueError, match="random_share"):
             Policy(random_share=share_of_all)
-    assert random_chance(Policy()).probability >= 0.03
+    assert propensity(random_chances(Policy()), Channel.RED) >= 0.03
 
 
 def test_a_random_check_counts_as_random_whatever_else_selects_it() -> None:
     chances = (
-        random_chance(Policy()),
-        *score_chances(Policy(), 1.0),
+        *random_chances(Policy()),
+        *score_chances(Policy(), Levels(1.0, 1.0)),
         Chance(COUNTERPART, Channel.RED, 1.0),
     )
-    selected = select(chances, {RANDOM: 0.0, SCORE: 0.0, COUNTERPART: 0.0})
+    selected = select(
+        chances, dict.fromkeys((RANDOM, RANDOM_PAPERS, SCORE, PAPERS, COUNTERPART), 0.0)
+    )
     assert (selected.basis, selected.is_random) == ("random", True)
 
 
 def test_a_counterparts_word_has_a_basis_of_its_own() -> None:
-    chances = (random_chance(Policy()), Chance(COUNTERPART, Channel.YELLOW, 1.0))
-    selected = select(chances, {RANDOM: 0.9, COUNTERPART: 0.0})
+    chances = (*random_chances(Policy()), Chance(COUNTERPART, Channel.YELLOW, 1.0))
+    selected = select(chances, {RANDOM: 0.9, RANDOM_PAPERS: 0.9, COUNTERPART: 0.0})
     assert (selected.basis, selected.is_random) == ("counterpart", False)
 
 
 def test_a_counterparts_word_enters_no_propensity() -> None:
-    alone = (random_chance(Policy()),)
+    alone = random_chances(Policy())
     with_notice = (*alone, Chance(COUNTERPART, Channel.YELLOW, 1.0))
     for channel in (Channel.YELLOW, Channel.RED):
         assert propensity(with_notice, channel) == propensity(alone, channel) < 1.0
 
 
 def test_every_vehicle_can_be_drawn() -> None:
-    lowest = (random_chance(Policy()), *score_chances(Policy(), 0.0))
+    lowest = (*random_chances(Policy()), *score_chances(Policy(), Levels(0.0, 0.0)))
     assert propensity(lowest, Channel.RED) == pytest.approx(0.03)
 
 

@@ -28,6 +28,7 @@ from engine.selection import (
     TRIAL,
     Chance,
     Channel,
+    Levels,
     Side,
     Trial,
     apply_trial,
@@ -62,7 +63,7 @@ draws = st.fixed_dictionaries(dict.fromkeys(PURPOSES, number))
 SHARE = 0.3
 PROFILE = Match("profile", "sacks", 7, "red", 0.4)
 Pair = tuple[float, float]
-"""What the champion and the challenger say of one arrival; severity 10, both chances equal."""
+"""What the champion and the challenger say of one arrival, both chances equal."""
 
 
 def trial_inputs(drawn: Mapping[str, float], *, share: float = SHARE, **more: Any) -> Inputs:
@@ -70,7 +71,7 @@ def trial_inputs(drawn: Mapping[str, float], *, share: float = SHARE, **more: An
     leader = draw_leader(share, drawn[TRIAL])
     versions = {CHAMPION: "m1", CHALLENGER: "m2"}
     other = versions[CHAMPION if leader == CHALLENGER else CHALLENGER]
-    on = Trial(41, share, leader, other, table_sequence=4, table=UNIFORM, severity=10.0)
+    on = Trial(41, share, leader, other, table_sequence=4, tables=UNIFORM)
     return inputs(dict(drawn), trial=on, model_version=versions[leader], **more)
 
 
@@ -152,10 +153,10 @@ def reweigh_trial(weight: Callable[[float], float]) -> Tried:
         on: Trial, other: tuple[float, float], picked: Sequence[Chance], **more: Any
     ) -> tuple[Any, tuple[Chance, ...]]:
         found, _ = apply_trial(on, other, picked, **more)
-        theirs = score_chances(more["policy"], found.percentile)
+        theirs = score_chances(more["policy"], Levels(found.percentile, found.percentile))
         ours = weight(on.share if on.leader == CHALLENGER else 1 - on.share)
         return found, tuple(
-            replace(a, before=ours * a.probability + (1 - ours) * b.probability)
+            replace(a, rival=b.probability, weight=ours)
             for a, b in zip(picked, theirs, strict=True)
         )
 
@@ -229,7 +230,7 @@ def test_who_leads_decides_as_if_it_were_alone(
     alone = decide(
         inputs(drawn, model_version=led.model_version), ScoredArrival(arrival(), {}, p, p)
     )
-    kept = ("channel", "risk", "merit", "place", "model_version", "minutes")
+    kept = ("channel", "risk", "place", "model_version", "minutes")
     assert [getattr(led, name) for name in kept] == [getattr(alone, name) for name in kept]
     assert led.selection.fired == alone.selection.fired
     assert 0 <= led.selection.propensities[Channel.RED] <= led.propensity <= 1
@@ -265,10 +266,10 @@ def test_a_record_reads_back_as_it_was_written(drawn: dict[str, float], says: Pa
     body = json.loads(
         json.dumps(encode_decision(decision, given, arrival=one.arrival, row=row, claim=asked))
     )
-    assert "table" not in body["inputs"]["trial"]
+    assert "tables" not in body["inputs"]["trial"]
     back = decode_decision(body).inputs
     assert back.trial is not None
-    again = replace(back, table=UNIFORM, trial=replace(back.trial, table=UNIFORM))
+    again = replace(back, tables=UNIFORM, trial=replace(back.trial, tables=UNIFORM))
     assert again == given and decide(again, one) == decision
     assert outcome(decision) == body["decision"]
 
@@ -287,8 +288,8 @@ def test_a_shadow_is_held_against_the_model_in_force_whichever_model_led(
 
 def test_without_a_trial_chances_are_written_as_they_are() -> None:
     plain = Chance(SCORE, Channel.RED, 0.25)
-    assert plain.written == 0.25
-    made = select([replace(plain, before=0.5)], {SCORE: 0.3})
+    assert select([plain], {SCORE: 0.3}).propensities[Channel.RED] == 0.25
+    made = select([replace(plain, rival=0.75, weight=0.5)], {SCORE: 0.3})
     assert made.channel is Channel.GREEN and made.propensities[Channel.RED] == 0.5
 
 

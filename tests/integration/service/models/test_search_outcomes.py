@@ -53,7 +53,7 @@ def pick_vehicles(world: World, start: int) -> list[str]:
     query = (
         select(_D.crossing_id)
         .where(_D.basis == "score", _D.crossing_id.in_(ours))
-        .order_by(_D.risk.desc())
+        .order_by(_D.p_seizure.desc())
     )
     with world.runtime.store.read() as connection:
         return list(connection.scalars(query))

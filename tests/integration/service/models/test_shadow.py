@@ -18,6 +18,7 @@ from engine.domain.time_units import DAY
 from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft, Kind
 from engine.ports import FeatureRows
+from engine.selection import RiskTables
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
@@ -146,16 +147,18 @@ def test_percentiles_start_from_what_the_shadow_saw(
     with shadow_world.runtime.store.read() as connection:
         assert seeds(connection, "m2") == {}  # too few decisions to say anything
         monkeypatch.setattr(shadow_scoring, "FEWEST_ROWS", DECISIONS)
-        (table,) = seeds(connection, "m2").values()
-    assert len(table) == 101
-    assert list(table) == sorted(table)
-    assert 0.0 <= table[0] < table[-1] <= 1.0
+        (tables,) = seeds(connection, "m2").values()
+    for table in (tables.seizure, tables.discrepancy):
+        assert len(table) == 101
+        assert list(table) == sorted(table)
+        assert 0.0 <= table[0] < table[-1] <= 1.0
 
 
 def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
     shadow_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = tuple(level / 200 for level in range(101))
+    half = tuple(level / 200 for level in range(101))
+    table = RiskTables(half, half)
 
     class Bundle:
         @classmethod
@@ -166,11 +169,11 @@ def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
         def prepare(self) -> None:
             """Have nothing to explain with."""
 
-        def with_quantiles(self, quantiles: Mapping[str, tuple[float, ...]]) -> object:
-            folder_seeds.append(dict(quantiles))
+        def with_tables(self, tables: Mapping[str, RiskTables]) -> object:
+            folder_seeds.append(dict(tables))
             return self
 
-    folder_seeds: list[dict[str, tuple[float, ...]]] = []
+    folder_seeds: list[dict[str, RiskTables]] = []
     loaded: list[str] = []
     monkeypatch.setattr(model_watch, "BundleScorer", Bundle)
     monkeypatch.setattr(model_watch, "find_model_in_force", lambda _: "m2")

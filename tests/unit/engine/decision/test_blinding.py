@@ -40,7 +40,18 @@ from engine.decision.role_views import BLIND, outcome
 from engine.domain.records import Arrival, Crossing, VehicleClass
 from engine.domain.time_units import moment
 from engine.search_orders import SearchCounts
-from engine.selection import PLACE, RANDOM, SCORE, TEAM, Channel, Policy, Selection
+from engine.selection import (
+    PAPERS,
+    PLACE,
+    RANDOM,
+    RANDOM_PAPERS,
+    SCORE,
+    TEAM,
+    Channel,
+    Policy,
+    RiskTables,
+    Selection,
+)
 from tests.support.sizes import PROOF
 from tests.unit.features.random_histories import START
 
@@ -77,15 +88,16 @@ def usual() -> tuple[float, ...]:
     return tuple(np.quantile(risks, np.linspace(0, 1, 101)).tolist())
 
 
-TABLE = usual()
+TABLES = RiskTables(usual(), usual())
 
 
 def decide_arrival(rng: Random, arrival: Arrival, level: float, *, is_random: bool) -> Decision:
     """Decide on an arrival that is drawn at random, or does not."""
     minutes = PRIOR[arrival.crossing.vehicle_class]
-    draws = {purpose: rng.random() for purpose in (SCORE, PLACE, TEAM)} | {AMENDED: 0.999}
+    draws = {purpose: rng.random() for purpose in (SCORE, PAPERS, PLACE, TEAM)}
+    draws |= {AMENDED: 0.999, RANDOM_PAPERS: 0.999}
     if is_random:
-        draws[SCORE] = 1 - 2**-53
+        draws[SCORE] = draws[PAPERS] = 1 - 2**-53
     inputs = Inputs(
         decision_id=f"dec-{rng.getrandbits(96):024x}",
         as_of=START,
@@ -97,8 +109,7 @@ def decide_arrival(rng: Random, arrival: Arrival, level: float, *, is_random: bo
         model_version="m1",
         definitions="d",
         table_sequence=1,
-        table=TABLE,
-        severity=10.0,
+        tables=TABLES,
         minutes=Minutes(red=minutes, yellow=minutes / 3),
         searches=SearchCounts(FOUND),
         teams=("a", "b", "c"),
@@ -191,20 +202,19 @@ def places(seed: int, *, arrivals: int = 100_000) -> dict[str, list[float]]:
         arrival, level = vehicle(rng, number, "truck")
         fits = rng.random() < 0.3
         minutes = PRIOR["truck"]
-        drawn = {name: rng.random() for name in (SCORE, PLACE, RANDOM, HEAVY.purpose)}
+        drawn = {name: rng.random() for name in (SCORE, PAPERS, PLACE, RANDOM, HEAVY.purpose)}
         inputs = Inputs(
             decision_id="dec",
             as_of=START,
             epoch="",
             shift_id="OYB",
-            draws=drawn | {AMENDED: 0.999},
+            draws=drawn | {AMENDED: 0.999, RANDOM_PAPERS: 0.999},
             policy=replace(POLICY, random_share=0.1),
             mode="model",
             model_version="m1",
             definitions="d",
             table_sequence=1,
-            table=TABLE,
-            severity=10.0,
+            tables=TABLES,
             minutes=Minutes(red=minutes, yellow=minutes / 3),
             matches=(HEAVY,) if fits else (),
             peers=tuple(sorted(peers)),
@@ -216,7 +226,7 @@ def places(seed: int, *, arrivals: int = 100_000) -> dict[str, list[float]]:
         found[one.selection.basis].append(ahead / (len(queue) + 1))
         queue.append(one.place)
         if one.selection.basis == "score":
-            peers.append(one.merit or 0.0)
+            peers.append(level**2)
         if min(map(len, found.values())) >= OF_EACH:
             return found
     raise AssertionError("too few picks of a basis")

@@ -16,12 +16,22 @@ from engine.decision.role_views import BLIND, outcome, view
 from engine.domain.records import Arrival
 from engine.explanation.messages import Message
 from engine.explanation.reasons import Reason, make_whole_reason
-from engine.selection import PLACE, PLACE_AMENDED, RANDOM, SCORE, Channel, Policy
+from engine.selection import (
+    PLACE,
+    PLACE_AMENDED,
+    RANDOM,
+    RANDOM_PAPERS,
+    SCORE,
+    Channel,
+    Policy,
+    RiskTables,
+)
 from engine.targeting.context import BY_MODEL, BY_RULES
 from tests.unit.engine.journal.example_receipt import RECEIPT
 
 PURPOSES = tuple(dict.fromkeys((*BY_MODEL, *BY_RULES)))
-UNIFORM = tuple(level / 100 for level in range(101))
+EVEN = tuple(level / 100 for level in range(101))
+UNIFORM = RiskTables(EVEN, EVEN)
 number = st.floats(0, 1, exclude_max=True)
 chance = st.floats(0, 1)
 draws = st.fixed_dictionaries(dict.fromkeys(PURPOSES, number))
@@ -52,8 +62,7 @@ def inputs(drawn: dict[str, float], **more: Any) -> Inputs:
         "model_version": "m1",
         "definitions": "d",
         "table_sequence": 3,
-        "table": UNIFORM,
-        "severity": 10.0,
+        "tables": UNIFORM,
         "minutes": Minutes(red=40.0, yellow=15.0),
     }
     return Inputs(**known | more)
@@ -65,7 +74,12 @@ def make_scored_arrival(
     return ScoredArrival(arrival(), dict(features), p_seizure, p_discrepancy)
 
 
-WITHOUT = {"mode": "rules_only", "model_version": None, "table_sequence": None, "table": ()}
+WITHOUT = {
+    "mode": "rules_only",
+    "model_version": None,
+    "table_sequence": None,
+    "tables": RiskTables(),
+}
 
 
 @given(draws, st.tuples(chance, chance), chance)
@@ -80,7 +94,7 @@ def test_a_higher_chance_never_gets_a_milder_channel_or_a_later_place(
         before, after = decide(inputs(drawn), mild), decide(inputs(drawn), severe)
         assert before.channel <= after.channel
         # What a random check alone sends is placed among scored picks; risen, it has its own.
-        assert before.place <= after.place or before.selection.is_random
+        assert before.place <= after.place or before.selection.basis in (RANDOM, RANDOM_PAPERS)
 
 
 @given(draws, chance, chance)
@@ -250,5 +264,5 @@ def test_a_record_reads_back_as_it_was_written(
     body = encode_decision(decision, given_, arrival=one.arrival, row=row, claim=asked)
     back = decode_decision(json.loads(json.dumps(body)))
     assert back.arrival == one.arrival
-    assert replace(back.inputs, table=UNIFORM) == given_
-    assert decide(replace(back.inputs, table=UNIFORM), one) == decision
+    assert replace(back.inputs, tables=UNIFORM) == given_
+    assert decide(replace(back.inputs, tables=UNIFORM), one) == decision

@@ -13,14 +13,17 @@ import numpy as np
 
 from engine.decision.decision import MOST_PEERS, MeritPeers, drawn_merit
 from engine.selection import (
+    PAPERS,
     RANDOM,
+    RANDOM_PAPERS,
     SCORE,
     TABLE_LEVELS,
     Chance,
     Channel,
+    Levels,
     Policy,
     percentile,
-    random_chance,
+    random_chances,
     score_chances,
     select,
 )
@@ -48,10 +51,11 @@ def queue_merits(*, all_own: bool = False) -> Merits:
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for kind, risk in zip(kinds.tolist(), risks.tolist(), strict=True):
         draw, luck, profile, fit, place = rng.random(5).tolist()
-        chances = score_chances(POLICY, percentile(table, risk)), random_chance(POLICY)
+        chances = score_chances(POLICY, Levels(percentile(table, risk), 0.0))
         profiles = (ANY_PROFILE,) if fit < PROFILE_FITS else ()
         draws = {SCORE: draw, RANDOM: luck, ANY_PROFILE.purpose: profile}
-        chosen = select((*chances[0], *profiles, chances[1]), draws)
+        draws |= {PAPERS: 0.999, RANDOM_PAPERS: 0.999}
+        chosen = select((*chances, *profiles, *random_chances(POLICY)), draws)
         if chosen.channel is not Channel.RED or chosen.basis is None:
             continue
         among = MeritPeers(tuple(sorted(peers[kind])), table, POLICY, Channel.RED)

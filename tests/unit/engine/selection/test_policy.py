@@ -7,11 +7,14 @@ from hypothesis import strategies as st
 
 from engine.selection import (
     INSPECTED,
+    PAPERS,
     RANDOM,
+    RANDOM_PAPERS,
     SCORE,
     TABLE_LEVELS,
     Chance,
     Channel,
+    Levels,
     Policy,
     blend_tables,
     level_among_picks,
@@ -20,8 +23,7 @@ from engine.selection import (
     place_among_picks,
     propensity,
     ramp,
-    random_chance,
-    risk,
+    random_chances,
     risk_at,
     score_chances,
     select,
@@ -75,7 +77,8 @@ policies = st.builds(
     random_share=st.floats(0.03, 0.1),
     blur=share,
 )
-draws = st.fixed_dictionaries(dict.fromkeys(["rule.a", "rule.b", SCORE, RANDOM], number))
+PURPOSES = ("rule.a", "rule.b", SCORE, PAPERS, RANDOM, RANDOM_PAPERS)
+draws = st.fixed_dictionaries(dict.fromkeys(PURPOSES, number))
 
 
 def test_channels_are_ordered_and_named() -> None:
@@ -83,32 +86,51 @@ def test_channels_are_ordered_and_named() -> None:
     assert [Channel.of(c.code) for c in Channel] == list(Channel)
 
 
-@given(policies, st.tuples(share, share), draws)
-def test_a_higher_percentile_never_gets_a_milder_channel(
-    policy: Policy, levels: tuple[float, float], drawn: dict[str, float]
-) -> None:
-    mild, severe = (
-        select([*score_chances(policy, q), random_chance(policy)], drawn).channel
-        for q in sorted(levels)
-    )
-    assert mild <= severe
+def selected(
+    policy: Policy, seizure: float, discrepancy: float, drawn: dict[str, float]
+) -> Channel:
+    chances = (*score_chances(policy, Levels(seizure, discrepancy)), *random_chances(policy))
+    return select(chances, drawn).channel
 
 
-@given(st.tuples(share, share), share, st.floats(0.1, 100))
-def test_risk_rises_with_each_probability(
-    p: tuple[float, float], other: float, weight: float
+@given(policies, st.tuples(share, share), share, draws)
+def test_a_higher_percentile_of_either_list_never_gets_a_milder_channel(
+    policy: Policy, levels: tuple[float, float], other: float, drawn: dict[str, float]
 ) -> None:
-    low, high = sorted(p)
-    assert risk(low, other, severity=weight) <= risk(high, other, severity=weight)
-    assert risk(other, low, severity=weight) <= risk(other, high, severity=weight)
-    assert 0 <= risk(low, high, severity=weight) <= 1
+    low, high = sorted(levels)
+    assert selected(policy, low, other, drawn) <= selected(policy, high, other, drawn)
+    assert selected(policy, other, low, drawn) <= selected(policy, other, high, drawn)
+
+
+@given(policies, share, draws)
+def test_a_doubt_about_papers_alone_sends_nobody_to_a_search(
+    policy: Policy, discrepancy: float, drawn: dict[str, float]
+) -> None:
+    drawn = drawn | {RANDOM: 0.999}
+    assert selected(policy, 0.0, discrepancy, drawn) <= Channel.YELLOW
+
+
+@given(policies, share, draws)
+def test_a_load_alone_is_searched_and_no_paper_looked_at(
+    policy: Policy, seizure: float, drawn: dict[str, float]
+) -> None:
+    drawn = drawn | {RANDOM: 0.999, RANDOM_PAPERS: 0.999}
+    assert selected(policy, seizure, 0.0, drawn) in (Channel.GREEN, Channel.RED)
+
+
+def test_blue_lies_below_yellow() -> None:
+    policy = Policy(yellow_share=0.1, blue_share=0.1, blur=0.0)
+    never = dict.fromkeys(PURPOSES, 0.999)
+    found = [selected(policy, 0.0, level, never) for level in (0.79, 0.81, 0.89, 0.91)]
+    assert found == [Channel.GREEN, Channel.BLUE, Channel.BLUE, Channel.YELLOW]
 
 
 @given(policies, share, draws)
 def test_everybody_is_covered_by_the_random_stream(
     policy: Policy, level: float, drawn: dict[str, float]
 ) -> None:
-    made = select([*score_chances(policy, level), random_chance(policy)], drawn)
+    chances = (*score_chances(policy, Levels(level, level)), *random_chances(policy))
+    made = select(chances, drawn)
     assert policy.random_share - 1e-12 <= made.propensities[Channel.RED] <= 1
     assert made.propensities[Channel.RED] <= made.propensities[Channel.YELLOW] <= 1
     assert made.is_random == (drawn[RANDOM] < policy.random_share)
@@ -156,9 +178,8 @@ def test_a_drawn_level_is_one_that_the_score_picks_for_its_channel(channel: Chan
     drawn = (np.arange(2000) + 0.5) / 2000
     found = np.array([level_among_picks(u, policy, channel) for u in drawn])
     levels = np.linspace(0.8, 1, 100_001)
-    red = np.array([ramp(q, 0.04, blur=0.5) for q in levels])
-    both = np.array([ramp(q, 0.12, blur=0.5) for q in levels])
-    weights = red if channel is Channel.RED else both - red
+    own = 0.04 if channel is Channel.RED else 0.08
+    weights = np.array([ramp(q, own, blur=0.5) for q in levels])
     expected = np.interp(drawn, np.cumsum(weights) / weights.sum(), levels)
     assert np.abs(found - expected).max() < 1e-4
     low, high = picked_levels(policy, channel)
@@ -171,7 +192,9 @@ def test_a_drawn_level_is_one_that_the_score_picks_for_its_channel(channel: Chan
         {"random_share": 0.0},
         {"random_share": 0.2},
         {"red_share": -0.1},
-        {"yellow_share": 0.5},
+        {"yellow_share": 0.6},
+        {"blue_share": 0.45},
+        {"random_yellow_share": 0.2},
         {"blur": 2.0},
     ],
 )

@@ -18,17 +18,20 @@ from engine.domain.records import Crossing
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros, moment, rfc3339
 from engine.selection import (
     INSPECTED,
+    PAPERS,
     RANDOM,
+    RANDOM_PAPERS,
     SCORE,
     Chance,
     Channel,
+    Levels,
     Policy,
     ShiftPeriod,
     ShiftPlan,
     commitment,
     draw,
     movement_key,
-    random_chance,
+    random_chances,
     score_chances,
     select,
 )
@@ -173,7 +176,7 @@ LEVEL = 0.9995
 """Of each interval: some 25 are looked at, and one false alarm in 80 runs would be too many."""
 POLICY = Policy(red_share=0.15, yellow_share=0.15, random_share=0.04, blur=1.0)
 PROFILE, LISTED = "profile:sacks", "watchlist"
-PURPOSES = (RANDOM, SCORE, PROFILE, LISTED)
+PURPOSES = (RANDOM, RANDOM_PAPERS, SCORE, PAPERS, PROFILE, LISTED)
 FAIR_SHIFT = ShiftPeriod("OYB", START, START + 43_200_000_000)
 Drawer = Callable[[bytes, str, bytes], float]
 Bools = NDArray[np.bool_]
@@ -208,8 +211,8 @@ def arrivals(seed: int) -> tuple[list[bytes], list[list[Chance]], list[bool]]:
             plate=f"01A{number:06d}",
         )
         movements.append(movement_key(crossing, FAIR_SHIFT))
-        level = rng.random()
-        chances = [*score_chances(POLICY, level), random_chance(POLICY)]
+        level, doubt = rng.random(), rng.random()
+        chances = [*score_chances(POLICY, Levels(level, doubt)), *random_chances(POLICY)]
         if rng.random() < 0.3:
             chances.append(Chance(PROFILE, Channel.RED, rng.choice((0.1, 0.4, 0.7))))
         if rng.random() < 0.02:

@@ -82,7 +82,8 @@ def test_what_serves_is_what_was_fitted(
     np.testing.assert_allclose(ours.p_discrepancy, theirs.p_discrepancy, rtol=0, atol=1e-12)
     assert scorer.version == bundle_folder.name
     assert scorer.definitions == DATA.definitions
-    assert len(scorer.quantiles("OYB")) == len(scorer.quantiles("nowhere")) == 101
+    for post in ("OYB", "nowhere"):
+        assert len(scorer.tables(post).seizure) == len(scorer.tables(post).discrepancy) == 101
 
 
 def test_same_data_and_choices_give_the_same_serving_bytes(

@@ -24,7 +24,7 @@ from models.explanation.contributions import (
 )
 from models.explanation.tree_shap import TreeShap
 from models.learning.scikit_trees import convert_nodes, read_trees
-from models.scoring import SEEN_BY, UNSEEN, Head, Knots, TreeArrays, probability
+from models.scoring import SEEN_BY, UNSEEN, Head, Knots, TreeArrays
 from tests.support.small_dataset import small_world
 
 MODEL_WIDTH = 40
@@ -59,7 +59,6 @@ MADE = Contributions(
     NAMES,
     heads=HEADS,
     parts={"one": Line(0.2, -1.0), "other": Line(-0.1, 0.4)},
-    severity=10.0,
     norms=UsualValues(USUAL),
 )
 model_rows = st.lists(st.floats(-3, 3, width=32), min_size=MODEL_WIDTH, max_size=MODEL_WIDTH)
@@ -78,12 +77,6 @@ def test_any_blend_of_parts_sums_to_the_calibrated_log_odds(cells: list[float]) 
     expected = log_odds(row)
     for target, calibrated in expected.items():
         assert MADE.target(row, target).sum() == pytest.approx(calibrated, abs=1e-9)
-    worth = {
-        "seizure": 10.0 * float(probability(expected["seizure"])),
-        "discrepancy": float(probability(expected["discrepancy"])),
-    }
-    joined = sum(worth[name] * calibrated for name, calibrated in expected.items())
-    assert MADE.risk(row).sum() == pytest.approx(joined / sum(worth.values()), abs=1e-9)
 
 
 def test_all_that_is_not_zero_is_listed_in_order_and_ties_go_by_the_features() -> None:
@@ -109,7 +102,7 @@ def test_a_value_is_compared_with_the_narrowest_group(
     vehicle_class: str, post: str, value: float, others: str
 ) -> None:
     row = np.ones(MODEL_WIDTH, np.float32)
-    result = MADE.describe(row, MADE.risk(row), vehicle_class=vehicle_class, post=post)
+    result = MADE.describe(row, MADE.target(row, "seizure"), vehicle_class=vehicle_class, post=post)
     features = [one for one in result if one.feature in NAMES]
     assert {one.normal for one in features} == {value}
     assert {one.among for one in result} == {others}

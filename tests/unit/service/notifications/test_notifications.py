@@ -190,4 +190,4 @@ def put(world: World, one: Any, channel: Channel, *, risk: float, basis: str = "
     values = {"channel": int(channel), "place": channel * CHANNEL_STEP, "waiting": True}
     change = update(DECISIONS).where(DECISIONS.c.decision_id == one["decision_id"])
     with world.runtime.store.write() as connection:
-        connection.execute(change.values(risk=risk, basis=basis, **values))
+        connection.execute(change.values(p_seizure=risk, basis=basis, **values))
