@@ -25,6 +25,7 @@ NAMED = {
     ("engine/criteria/dual_control.py", "person == author"): "the rule of replayed records",
     ("engine/criteria/dual_control.py", "person in approvals"): "the rule of replayed records",
     ("api/notifications/answers.py", "one.left.by != caller.person"): "what is shown to whom",
+    ("api/notifications/answers.py", "one.reported_by != caller.person"): "what is shown to whom",
     (
         "api/notifications/answers.py",
         "one['reported_by'] != caller.person",
