@@ -26,10 +26,6 @@ NAMED = {
     ("engine/criteria/dual_control.py", "person in approvals"): "the rule of replayed records",
     ("api/notifications/answers.py", "one.left.by != caller.person"): "what is shown to whom",
     ("api/notifications/answers.py", "one.reported_by != caller.person"): "what is shown to whom",
-    (
-        "api/notifications/answers.py",
-        "one['reported_by'] != caller.person",
-    ): "what is shown to whom",
     ("api/notifications/answers.py", "desk.caller.person in gave"): "what is shown to whom",
     ("api/people/steps.py", "done.body['by'] != self.caller.person"): "whose request it was",
     ("api/exercises/desk.py", "(body := record.body)['person'] == person"): "a trainee's own work",
