@@ -166,14 +166,18 @@ def _is_swappable(row: Any) -> bool:
 
 
 def _list_approvals(bodies: EventBodies, desk: ProposalDesk) -> Iterator[NotificationView]:
-    """Yield what the caller may approve, and neither began nor approved."""
+    """Yield what the caller may approve, and neither began nor approved.
+
+    What is approved by command is told to everybody who sees it.
+    """
     for one in desk.list_in(bodies.connection):
         matter, state = one.matter, one.state
         gave = (one.begun_by, *state.approvals) if state.leaving is None else (one.begun_by,)
         if not one.waits or desk.caller.person in gave:
             continue
         is_stated = matter.read is not None or _see(bodies, state.pending or 0, "approval.waiting")
-        if is_stated and desk.caller.permits(matter.rule(Right.APPROVE)):
+        is_told = matter.is_by_command or desk.caller.permits(matter.rule(Right.APPROVE))
+        if is_stated and is_told:
             at = rfc3339(state.since)
             yield NotificationView(
                 kind="approval_waiting", about=matter.name, id=state.subject, at=at

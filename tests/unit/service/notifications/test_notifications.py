@@ -1,5 +1,6 @@
 """What waits for a person: listed for who may settle it, gone once it is settled."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -10,11 +11,14 @@ import pytest
 from sqlalchemy import Connection, update
 from typer.testing import CliRunner
 
+from api.auth.accounts import Accounts
+from api.auth.agencies import AgencyTable
 from api.cli.main import app
 from api.http.answers import reader
 from api.notifications import answers
 from api.notifications.answers import Notifications
 from api.notifications.event_bodies import EventBodies
+from api.people.steps import AGENCIES
 from api.proposals import desk
 from api.watchlist import WATCH_LIST
 from engine.decision.inspection_minutes import CHANNEL_STEP
@@ -23,7 +27,7 @@ from engine.journal.kinds import ERASURE_PROPOSED
 from engine.queue.queue import DECISIONS
 from engine.selection import Channel, ShiftPeriod
 from engine.shifts.handovers import Handover, read_handover
-from tests.support.people import at_desk, person, send
+from tests.support.people import at_desk, person, propose, put_into_force, send
 from tests.support.running_service import POST, World, arrival, serving
 from tests.unit.service.watchlist.test_watchlist import ahead, decide_arrival
 
@@ -37,7 +41,7 @@ def list_waiting(world: World, who: dict[str, str]) -> set[tuple[str, str, str]]
     return {(one.kind, one.about, one.id) for one in found}
 
 
-def propose(world: World, by: dict[str, str], **entry: Any) -> str:
+def propose_entry(world: World, by: dict[str, str], **entry: Any) -> str:
     body = {"reason": "tip-off", "expiry": ahead(60)} | entry
     entry_id: str = send(world, "/v1/watchlist", body, by).json()["id"]
     return entry_id
@@ -46,7 +50,7 @@ def propose(world: World, by: dict[str, str], **entry: Any) -> str:
 def test_an_approval_is_listed_for_who_may_give_it_until_it_is_given(world: World) -> None:
     ann, bob = person(world, Role.SUPERVISOR), person(world, Role.SUPERVISOR)
     analyst = person(world, Role.ANALYST)
-    entry = propose(world, ann, plate="01N100AA")
+    entry = propose_entry(world, ann, plate="01N100AA")
     waits = ("approval_waiting", "watchlist", entry)
     assert waits in list_waiting(world, bob)
     assert waits not in list_waiting(world, ann), "who began it does not complete it"
@@ -66,11 +70,38 @@ def test_an_erasure_is_listed_for_administrators_alone(world: World) -> None:
     assert at_desk(world, "erases").get("/notifications").status_code == 200
 
 
+def test_what_is_approved_by_command_is_listed_for_who_sees_it(
+    own_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An administrator who may not approve is told too; a supervisor, who may, sees none of it."""
+    world = own_world
+    accounts = Accounts(world.runtime.store, world.runtime.network)
+    accounts.create_user("ada", Role.ADMINISTRATOR, agency="customs")
+    for name in ("ivo", "ulf"):
+        accounts.create_user(name, Role.SUPERVISOR, agency="interior")
+    rules = (
+        {"roles": ["administrator"], "matters": ["people"], "approve": "none"},
+        {"roles": ["*"], "matters": ["*"], "approve": "all"},
+    )
+    every = {"agencies": ["*"], "see": "all", "act": "all"}
+    content = {"agencies": ["customs", "interior"], "rules": [every | one for one in rules]}
+    table = AgencyTable.model_validate_json(json.dumps(content))
+    put_into_force(world.runtime, table, "ada", "ivo")
+    again = propose(world.runtime, AGENCIES, AgencyTable(), by="ivo")
+    waits = ("approval_waiting", "agencies", again)
+    assert waits in list_waiting(world, person(world, Role.ADMINISTRATOR, "ada"))
+    assert waits not in list_waiting(world, person(world, Role.SUPERVISOR, "ulf"))
+    # The seeded bug: who may approve is asked, as of a matter with a route.
+    plain = {"agencies": replace(AGENCIES, is_by_command=False)}
+    monkeypatch.setattr(desk, "list_matters", lambda: plain)
+    assert waits not in list_waiting(world, person(world, Role.ADMINISTRATOR, "ada"))
+
+
 def test_a_vehicle_that_an_entry_names_is_listed_while_it_waits(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann, bob = person(world, Role.SUPERVISOR), person(world, Role.SUPERVISOR)
-    entry = propose(world, ann, plate="01N200AA")
+    entry = propose_entry(world, ann, plate="01N200AA")
     assert send(world, f"/v1/watchlist/{entry}/approvals", {}, bob).status_code == 201
     named = decide_arrival(world, 98_001, plate="01 n 200-aa")
     other = decide_arrival(world, 98_002, plate="01N201AA")
@@ -149,7 +180,7 @@ def test_a_seeded_bug_that_shows_what_no_route_would_is_seen(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann, auditor = person(world, Role.SUPERVISOR), person(world, Role.INTEGRITY)
-    propose(world, ann, plate="01N300AA")
+    propose_entry(world, ann, plate="01N300AA")
     kinds = {kind for kind, _, _ in list_waiting(world, auditor)}
     assert kinds <= {"alarm"}
     may = {Right.APPROVE: frozenset({Role.INTEGRITY})}
