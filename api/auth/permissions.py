@@ -186,12 +186,8 @@ _RULES: Rules = {
         GET /v1/people
         """,
     (Matter.PEOPLE, Right.ACT, _ADMINISTRATOR): """
-        POST /v1/people/proposals
         POST /v1/people/proposals/{proposal}/withdrawals
         POST /v1/people/removals
-        """,
-    (Matter.PEOPLE, Right.APPROVE, _ADMINISTRATOR): """
-        POST /v1/people/proposals/{proposal}/approvals
         """,
 }
 """Routes of the core; those of an area stand at its doors."""

@@ -193,7 +193,6 @@ BODIES: dict[str, Any] = {
     },
     "Rotation": {"overlap_hours": 24},
     "WebhookRetry": {},
-    "AccountRequest": {"grant": "person", "name": "dilshod", "role": "supervisor", "post": "OYB"},
     "ProposalRequest": {"matter": "watchlist", "leaves": "watch-5d2c0f", "why": "It is over."},
     "AccountWithdrawal": {},
     "AccountRemoval": {"name": "dilshod"},

@@ -85,19 +85,6 @@ class AccountEnd(Recorded):
     """Of the proposal or the key, or the name of the person."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountStep(Recorded):
-    """A proposal or an approval that stands in the journal."""
-
-    kind: str
-    id: str
-    """Of the proposal."""
-    state: str
-    code: str | None
-    """One of the two codes of the invitation, for the person it is meant for; null where no secret
-    follows, as of another role."""
-
-
 def list_people(service: Runtime, caller: Caller) -> PeopleAnswer:
     """Return people by name, keys and proposals with the newest first, of the caller's reach."""
     last = select(SESSIONS.c.name, func.max(SESSIONS.c.signed_in_at)).group_by(SESSIONS.c.name)

@@ -19,7 +19,6 @@ from api.people.answers import list_people
 from api.people.routes import ProposalId
 from api.people.steps import ACCOUNT, CONTENT, AccountEnds, AccountRemoval, redeem
 from api.proposals.desk import ProposalDesk
-from api.proposals.matters import Approval
 from api.service.runtime import Runtime
 from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
 from api.web.i18n import N_
@@ -27,7 +26,7 @@ from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.sign_in_page import keep_cookie
 from api.web.templates_env import page
 from api.web.visitor import VISIT, Form, TheForm, new_visit, read_field, sent_form
-from engine.domain.rights import Role
+from engine.domain.rights import Right, Role
 from engine.errors import (
     ConflictError,
     NotAllowedError,
@@ -76,13 +75,6 @@ def propose(visit: TheVisit, service: TheService, form: TheForm, reader: TheRead
     return _page(visit, service, kept={}, shown=made)
 
 
-@router.post("/proposals/{proposal}/approvals")
-def approve(visit: TheVisit, service: TheService, _: TheForm, proposal: ProposalId) -> Response:
-    """Grant what another administrator proposed, and show the approver's code once."""
-    made = ProposalDesk(service, visit.caller).approve(ACCOUNT, proposal, Approval())
-    return _page(visit, service, kept={}, shown=made)
-
-
 @router.post("/proposals/{proposal}/withdrawals")
 def withdraw(visit: TheVisit, service: TheService, _: TheForm, proposal: ProposalId) -> Response:
     """End a proposal or an invitation."""
@@ -126,6 +118,8 @@ def _page(
         grants=GRANTS,
         roles=tuple(Role),
         posts=tuple(service.network.posts),
+        proposes=visit.caller.permits(ACCOUNT.rule(Right.ACT)),
+        approves=visit.caller.permits(ACCOUNT.rule(Right.APPROVE)),
         kept=dict(kept),
         wrong=corrections(wrong, visit.speech, names=NAMES),
         once=secrets.token_hex(12),

@@ -4,14 +4,11 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Response
 
-from api.auth.account_grants import AccountRequest
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
-from api.people.answers import AccountEnd, AccountStep, PeopleAnswer, list_people
-from api.people.steps import ACCOUNT, AccountEnds, AccountRemoval, AccountWithdrawal
-from api.proposals.matters import Approval
-from api.proposals.routes import TheApproval, TheDesk
+from api.people.answers import AccountEnd, PeopleAnswer, list_people
+from api.people.steps import AccountEnds, AccountRemoval, AccountWithdrawal
 from engine.domain.records import Identifier
 
 router = json_router("/v1/people", "people")
@@ -22,23 +19,6 @@ ProposalId = Annotated[Identifier, Path()]
 def people(caller: TheCaller, service: TheService) -> Response:
     """List people, keys, and what was proposed about them."""
     return answer(list_people(service, caller))
-
-
-@router.post("/proposals", **creates(AccountStep, 404, 409, 413, body=AccountRequest))
-def propose(
-    desk: TheDesk, wanted: Annotated[AccountRequest, Depends(body_of(AccountRequest))]
-) -> Response:
-    """Propose a person, a key, another role or a new password; another administrator approves."""
-    return answer(desk.propose(ACCOUNT, wanted), 201)
-
-
-@router.post(
-    "/proposals/{proposal}/approvals",
-    **creates(AccountStep, 404, 409, 413, body=Approval, is_owed=False),
-)
-def approve(desk: TheDesk, proposal: ProposalId, approval: TheApproval) -> Response:
-    """Grant what another administrator proposed."""
-    return answer(desk.approve(ACCOUNT, proposal, approval), 201)
 
 
 @router.post(

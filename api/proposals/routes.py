@@ -162,7 +162,7 @@ def send_approval(
     fields = {"shadow": reader.text("shadow") == "1"} | reader.texts("note")
     approval = reader.finish(reader.record(Approval, fields))
     done = ProposalDesk(service, visit.caller).approve(found, subject, approval)
-    if "code" in done:
+    if done.get("code"):
         return _show_page(visit, service, code=done["code"])
     return RedirectResponse(_page_of(found, subject, "approved"), 303)
 

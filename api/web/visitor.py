@@ -48,6 +48,7 @@ OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
         "/v1/proposals/{number}/approvals",
     ),
     ("POST", "/proposals/{matter}/{subject}/retirements"): ("POST", "/v1/proposals"),
+    ("POST", "/people/proposals"): ("GET", "/v1/people"),
     ("GET", "/profiles/new"): ("GET", "/v1/profiles/fields"),
     ("GET", "/models/{version}/report.html"): ("GET", "/v1/models/{version}/report"),
     **{page: route for doors in list_doors() for page, route in doors.pages_of.items()},

@@ -216,9 +216,12 @@ def _people_come_and_go(world: World) -> None:
         {"grant": "role", "name": "ben", "role": "supervisor", "post": POST},
         {"grant": "person", "name": "fay", "role": "analyst"},
     ):
-        proposal = send(world, "/v1/people/proposals", body, first).json()["id"]
-        step = "withdrawals" if body["name"] == "fay" else "approvals"
-        done = send(world, f"/v1/people/proposals/{proposal}/{step}", {}, second)
+        asked = {"matter": "account", "content": body}
+        made = send(world, "/v1/proposals", asked, first).json()
+        step = f"/v1/proposals/{made['receipt']['sequence']}/approvals"
+        if body["name"] == "fay":
+            step = f"/v1/people/proposals/{made['id']}/withdrawals"
+        done = send(world, step, {}, second)
         assert done.status_code == 201
 
 

@@ -323,8 +323,8 @@ def walk_oidc(world: World) -> bool:
 def walk_account(world: World) -> bool:
     pair = Pair(world, "account", Role.ADMINISTRATOR)
     asked = {"grant": "person", "name": f"newcomer-{pair.tag}", "role": "analyst"}
-    proposal = pair.begin("/v1/people/proposals", asked)["id"]
-    return pair.complete(f"/v1/people/proposals/{proposal}/approvals", {})
+    made = pair.begin("/v1/proposals", {"matter": "account", "content": asked})
+    return pair.complete(f"/v1/proposals/{made['receipt']['sequence']}/approvals", {})
 
 
 def walk_erasure(world: World) -> bool:

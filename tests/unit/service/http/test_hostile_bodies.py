@@ -67,8 +67,6 @@ TAKES = {
     "/v1/inspections/{inspection_id}/corrections": "ActCorrection",
     "/v1/seizures": "ReportedSeizure",
     "/v1/seizures/{seizure_id}/corrections": "SeizureCorrection",
-    "/v1/people/proposals": "AccountRequest",
-    "/v1/people/proposals/{proposal}/approvals": "Approval",
     "/v1/people/proposals/{proposal}/withdrawals": "AccountWithdrawal",
     "/v1/people/removals": "AccountRemoval",
     "/v1/webhooks": "WebhookRequest",

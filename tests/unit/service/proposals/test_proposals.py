@@ -22,11 +22,7 @@ RIGHTS: dict[str, tuple[str, frozenset[Role], frozenset[Role]]] = {
     "profile": ("/v1/profiles", MAY["POST", "/v1/profiles"], frozenset({Role.SUPERVISOR})),
     "watchlist": ("/v1/watchlist", MAY["POST", "/v1/watchlist"], frozenset({Role.SUPERVISOR})),
     "model": ("/v1/models", frozenset(), MAY["POST", "/v1/models/{version}/approvals"]),
-    "account": (
-        "/v1/people",
-        MAY["POST", "/v1/people/proposals"],
-        MAY["POST", "/v1/people/proposals/{proposal}/approvals"],
-    ),
+    "account": ("/v1/people", MAY["GET", "/v1/people"], MAY["GET", "/v1/people"]),
 } | dict.fromkeys(
     ("agencies", "oidc", "erasure", "load_withdrawal", "link", "link_resumption"),
     ("/v1/people", GOVERNORS, GOVERNORS),
