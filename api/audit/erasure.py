@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from api.audit.proposals import Criteria, ErasureProposal
-from api.auth.accounts import Accounts
+from api.auth.callers import Caller
 from api.proposals.matters import Approval, Step
 from api.service.runtime import Runtime
 from engine.audit.erasures import (
@@ -379,15 +379,14 @@ def forget_deleted(store: Store) -> bool:
     return True
 
 
-def export_subject(
-    home: Home, store: Store, accounts: Accounts, subject: str, *, by: str
-) -> dict[str, Any]:
+def export_subject(service: Runtime, caller: Caller, subject: str) -> dict[str, Any]:
     """Return every record that names a subject and may be erased, as JSON values.
 
     Each reading is recorded first, by the number of the record and never by the subject. Raises
     ``NotAllowedError``.
     """
-    role = accounts.check_subject_reader(by).value
+    caller.must_see_all()
+    store, by, role = service.store, caller.person, caller.role.value
     with store.read() as connection:
         chosen = RecordGroups(subject)
         chosen.read(connection)
@@ -399,7 +398,7 @@ def export_subject(
         SENSITIVE_READ.draft(str(seq), {"by": by, "role": role, "sequence": seq, "kind": kind})
         for seq, kind in (kinds or {0: "subject"}).items()
     ]
-    Journal(store).append(drafts)
+    service.journal.append(drafts)
     with store.read() as connection:
         records = [
             {
@@ -413,5 +412,5 @@ def export_subject(
             for one in read_erasable(connection)
             if one.seq in named
         ]
-    loaded = read_rows(home, select_rows(home, subject=subject, cuts={}))
+    loaded = read_rows(service.home, select_rows(service.home, subject=subject, cuts={}))
     return {"subject": subject, "records": records, "loaded": loaded}

@@ -32,7 +32,7 @@ from api.auth.permissions import BOUND, MACHINES, OWNED, covers
 from api.auth.tables import NO_PASSWORD, USERS, AccountProjection, AccountSecret
 from engine.domain.identifiers import fold, skeleton
 from engine.domain.network import Network
-from engine.domain.rights import Matter, Right, Role, Scope
+from engine.domain.rights import Matter, Role
 from engine.errors import (
     ConflictError,
     NotAllowedError,
@@ -373,22 +373,6 @@ class Accounts:
             raise ConflictError("subject", subject, "it is linked already")
         self._journal.append([OIDC_LINKED.draft(subject, {"owner": owner})])
 
-    def check_subject_reader(self, by: str) -> Role:
-        """Return the role of a person who may read all that is held on a subject.
-
-        Raises ``NotAllowedError`` for a person of one post, of another role, or from whom the table
-        of agencies hides any row.
-        """
-        authority = self.look()
-        person = authority.person(by)
-        if person is None or person.post is not None or person.role not in SUBJECT_READERS:
-            why = "an integrity officer, administrator or supervisor of every post does this"
-            raise NotAllowedError(why)
-        duties = authority.duties(person.role, person.agency)
-        if any(duties.scope(matter, Right.SEE) is not Scope.ALL for matter in Matter):
-            raise NotAllowedError("the table of agencies does not permit this", "agency")
-        return person.role
-
     def has_people(self) -> bool:
         """Tell whether this home has a person who was not removed."""
         authority = self.look()
@@ -500,6 +484,3 @@ def _draft_password(known: PersonGrant) -> tuple[IssuedCredential, Draft[Account
 
 GOVERNORS = frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR})
 """Roles that govern what concerns all posts, where their person reaches every post."""
-
-SUBJECT_READERS = GOVERNORS | {Role.INTEGRITY}
-"""Roles that export what is held on a subject."""

@@ -26,6 +26,8 @@ OWNERLESS = (
 )
 
 
+SUBJECT_READERS = frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR, Role.INTEGRITY})
+"""Roles that export what is held on a subject, and query identifiers."""
 OTHER_AGENCY = "the table of agencies does not permit this to your role and agency"
 
 
@@ -125,6 +127,18 @@ class Caller:
         if self.role in OWNED and not self.is_person and is_step:
             raise NotAllowedError(OWNERLESS)
         return replace(self, matter=rule.matter or self.matter, right=rule.right)
+
+    def must_see_all(self) -> None:
+        """Refuse a caller who may not read all that is held on a subject.
+
+        Raises ``NotAllowedError`` for a caller of one post, of another role, or from whom the table
+        of agencies hides any row.
+        """
+        if self.post is not None or self.role not in SUBJECT_READERS:
+            why = "an integrity officer, administrator or supervisor of every post does this"
+            raise NotAllowedError(why)
+        if not all(map(self.sees_all, Matter)):
+            raise NotAllowedError(OTHER_AGENCY, "agency")
 
     def _is_permitted(self, rule: RouteRule) -> bool:
         """Tell whether the table of agencies leaves anything of a rule."""

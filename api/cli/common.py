@@ -23,7 +23,6 @@ from engine.storage.home import Home, default_root
 if TYPE_CHECKING:
     from api.auth.accounts import Accounts
     from api.proposals.desk import ProposalDesk
-    from engine.domain.rights import Role
     from engine.storage.database import Store
 
 OUT = Console()
@@ -196,8 +195,8 @@ def warn_if_exposed(home: Home) -> None:
         )
 
 
-def signed_in(home: Home, store: "Store", name: str) -> "Role":
-    """Return the role of a person who knows their password, asked for unless it is at hand."""
+def signed_in(home: Home, store: "Store", name: str) -> None:
+    """Ask a person for their password, unless it is at hand; raises ``NotAllowedError``."""
     from api.auth.accounts import Accounts
     from api.auth.throttles import CommandThrottle
     from api.service.assembly import open_network
@@ -206,11 +205,10 @@ def signed_in(home: Home, store: "Store", name: str) -> "Role":
     throttle = CommandThrottle(home)
     throttle.begin()
     try:
-        role = Accounts(store, open_network(home)).sign_in(name, password)
+        Accounts(store, open_network(home)).sign_in(name, password)
     except NotAuthenticatedError:
         raise NotAllowedError("no person has this name and this password") from None
     throttle.succeed()
-    return role
 
 
 def _ask_password(name: str) -> str:

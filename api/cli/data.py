@@ -34,12 +34,10 @@ from api.cli.common import (
     names,
     open_desk,
     open_home,
-    opened_existing,
     opened_to_read,
     progress,
     require_folder_of,
     say,
-    signed_in,
     step_back,
 )
 from engine.domain.time_units import micros, rfc3339
@@ -47,6 +45,7 @@ from engine.errors import InputError
 from engine.storage.files import escape_cell, escape_cells
 
 if TYPE_CHECKING:
+    from api.proposals.desk import ProposalDesk
     from engine.journal.kinds import SensitiveReadBody
     from engine.storage.database import Store
     from engine.storage.home import Home
@@ -309,11 +308,15 @@ def sql(
     if as_csv and as_json:
         raise typer.BadParameter("one form of answer: --csv or --json", param_hint="--csv")
     moment = check_moment(as_of, name="--as-of")
-    with opened_to_read(home) if by is None else opened_existing(home) as (found, store):
-        if by is not None:
-            _record_reading(found, store, by)
-        key = _identifier_key(found) if by is None else None
-        answer = run_query(query, HomeHistory(found, store.read, moment, key))
+    if by is None:
+        with opened_to_read(home) as (found, store):
+            history = HomeHistory(found, store.read, moment, _identifier_key(found))
+            answer = run_query(query, history)
+    else:
+        with open_desk(home, by) as desk:
+            _record_reading(desk)
+            service = desk.service
+            answer = run_query(query, HomeHistory(service.home, service.store.read, moment, None))
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(escape_cells(answer.columns))
@@ -391,17 +394,19 @@ def _identifier_key(home: "Home") -> bytes:
     return hmac.digest(pepper, b"identifiers in queries", "sha256")
 
 
-def _record_reading(home: "Home", store: "Store", by: str) -> None:
+def _record_reading(desk: "ProposalDesk") -> None:
     """Record who is about to read identifiers; raises ``NotAllowedError``."""
-    from api.auth.accounts import Accounts
-    from api.service.assembly import open_network
-    from engine.journal.journal import Journal
     from engine.journal.kinds import SENSITIVE_READ
 
-    signed_in(home, store, by)
-    role = Accounts(store, open_network(home)).check_subject_reader(by).value
-    fields: SensitiveReadBody = {"by": by, "role": role, "sequence": 0, "kind": "sql"}
-    Journal(store).append([SENSITIVE_READ.draft("sql", fields)])
+    caller = desk.caller
+    caller.must_see_all()
+    fields: SensitiveReadBody = {
+        "by": caller.person,
+        "role": caller.role.value,
+        "sequence": 0,
+        "kind": "sql",
+    }
+    desk.service.journal.append([SENSITIVE_READ.draft("sql", fields)])
 
 
 def _plain_cell(cell: Any) -> Any:

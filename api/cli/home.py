@@ -27,12 +27,10 @@ from api.cli.common import (
     find_home,
     instant,
     open_desk,
-    opened_existing,
     opened_to_read,
     require_folder_of,
-    signed_in,
 )
-from engine.domain.rights import Role
+from engine.domain.rights import Right, Role
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError, InputError, NotAllowedError
 from engine.storage.home import Home
@@ -146,15 +144,13 @@ def accept(
     as_json: JsonOption = False,
 ) -> None:
     """Follow the wall clock again after a jump, with your password; a record says who said so."""
-    from engine.journal.clock import ClockProjection, draft_acceptance
-    from engine.journal.journal import Journal
+    from api.auth.permissions import RouteRule
+    from engine.journal.clock import draft_acceptance
 
-    with opened_existing(home) as (found, store):
-        role = signed_in(found, store, by)
-        if role not in MAY_ACCEPT:
-            raise NotAllowedError(f"the role {role} does not accept the clock")
-        journal = Journal(store, [ClockProjection()])
-        with store.read() as connection:
+    with open_desk(home, by) as desk:
+        desk.caller.admit(RouteRule(MAY_ACCEPT, None, Right.ACT), is_step=True)
+        journal = desk.service.journal
+        with desk.service.store.read() as connection:
             reading = journal.reading(connection)
         if not reading.is_held:
             raise ConflictError("clock", "", "the wall clock is followed already")
@@ -379,13 +375,9 @@ def subject(
 ) -> None:
     """Export what is held on a subject as JSON; every record that is read is recorded first."""
     from api.audit.erasure import export_subject
-    from api.auth.accounts import Accounts
-    from api.service.assembly import open_network
 
-    with opened_existing(home) as (found, store):
-        signed_in(found, store, by)
-        accounts = Accounts(store, open_network(found))
-        held = export_subject(found, store, accounts, identifier, by=by)
+    with open_desk(home, by) as desk:
+        held = export_subject(desk.service, desk.caller, identifier)
     text = json.dumps(held, ensure_ascii=False, indent=1)
     if out is None:
         typer.echo(text)

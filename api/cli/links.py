@@ -363,21 +363,10 @@ def details(
     as_json: JsonOption = False,
 ) -> None:
     """Take a step about the details of a common entry."""
-    from api.links.exchanges import open_exchange
-    from api.links.proposals import LINK
-    from engine.domain.rights import Matter, Right
-    from engine.links.matching.list_comparison import ListComparison
+    from api.links.proposals import take_details_step
 
     with open_desk(home, by) as desk:
-        desk.enter(LINK, Right.ACT)
-        service, accounts = desk.service, desk.service.accounts
-        exchange = open_exchange(service.home, service.store, service.journal)
-        matching = ListComparison(exchange)
-        first = matching.read_hit(name, token).release.person
-        if step in ("ask", "release") and first:
-            accounts.must_second(Matter.WATCHLIST, first=first, second=by)
-        matching.take_step(name, token, step, by=by, why=why)
-        state = matching.read_hit(name, token).release.state
+        state = take_details_step(desk, name, token, step, why=why)
     emit({"token": token, "state": state}, as_json=as_json, text=state.replace("_", " "))
 
 

@@ -8,12 +8,13 @@ from api.proposals.desk import ProposalDesk
 from api.proposals.matters import BY_GOVERNORS, Approval, ProposalMatter, Step
 from engine.criteria.dual_control import ApprovalState
 from engine.domain.records import Record
+from engine.domain.rights import Matter, Right
 from engine.errors import ConflictError
 from engine.journal.entries import Draft
 from engine.links.agreement import Agreement, read_agreement
 from engine.links.exchange import LinkExchange
 from engine.links.matching.list_comparison import ListComparison
-from engine.links.matching.match_state import read_match_state
+from engine.links.matching.match_state import ReleaseStep, read_match_state
 from engine.links.state import draft_link_proposal, draft_restart, find_link, pending_approval
 
 
@@ -107,3 +108,20 @@ def approve_link(desk: ProposalDesk, name: str, *, is_matching: bool = False) ->
     is_agreement = pending.subject == link.name
     desk.approve(LINK if is_agreement else LINK_RESUMPTION, pending.subject, Approval())
     return link.name
+
+
+def take_details_step(
+    desk: ProposalDesk, name: str, token: str, step: ReleaseStep, *, why: str
+) -> str:
+    """Take a step about the details of a common entry, and return where they stand after it.
+
+    Raises what the desk raises and :meth:`ListComparison.take_step` does, and what
+    :meth:`api.auth.authority.Authority.must_second` raises of who asks or releases second.
+    """
+    caller, service = desk.enter(LINK, Right.ACT), desk.service
+    matching = ListComparison(open_exchange(service.home, service.store, service.journal))
+    first = matching.read_hit(name, token).release.person
+    if step in ("ask", "release") and first:
+        service.accounts.must_second(Matter.WATCHLIST, first=first, second=caller.person)
+    matching.take_step(name, token, step, by=caller.person, why=why)
+    return matching.read_hit(name, token).release.state

@@ -12,9 +12,7 @@ from api.audit import erasure
 from api.audit.erasure import ErasedRows, export_subject, read_schedule
 from api.audit.home_check import check_home
 from api.audit.proposals import ERASURE, Criteria, ErasureProposal
-from api.auth.accounts import Accounts
 from engine.audit.erasures import RecordGroup, RecordGroups
-from engine.domain.network import Network
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY
 from engine.errors import InputError, NotAllowedError, RiskError, SecondPersonError
@@ -74,10 +72,10 @@ def tell(world: World) -> Story:
     one = next(one for one in list_decided(world) if one.act_seq is not None)
     assert one.plate == "01A0005BC"
     criteria, store = Criteria(subject=" 01а0005-bc"), world.runtime.store  # a Cyrillic a, folded
-    accounts = Accounts(store, world.runtime.network)
     with store.read() as connection:
         since = world.runtime.journal.head(connection).seq
-    held = export_subject(world.home, store, accounts, criteria.subject or "", by="ann")
+    caller = desk_of(world.runtime, "ann").caller
+    held = export_subject(world.runtime, caller, criteria.subject or "")
     with store.read() as connection:
         opened = JOURNAL.c.kind == SENSITIVE_READ, JOURNAL.c.seq > since
         read = set(connection.scalars(select(JOURNAL.c.subject).where(*opened)))
@@ -235,10 +233,11 @@ def test_an_export_names_every_record_and_each_reading_is_recorded(story: Story)
     assert {"decision", "crossing", "seizure", "watchlist_proposed"} <= named
     assert {str(one["sequence"]) for one in story.held["records"]} == story.read
     assert {"inspection", "watchlist_approved"} <= {one["kind"] for one in story.held["records"]}
-    store, accounts = story.world.runtime.store, Accounts(story.world.runtime.store, Network())
+    runtime = story.world.runtime
+    ann, eve = (desk_of(runtime, name).caller for name in ("ann", "eve"))
     with pytest.raises(NotAllowedError):
-        export_subject(story.world.home, store, accounts, "x", by="eve")
-    assert export_subject(story.world.home, store, accounts, TEXTS[0], by="ann")["records"] == []
+        export_subject(runtime, eve, "x")
+    assert export_subject(runtime, ann, TEXTS[0])["records"] == []
 
 
 def test_the_journal_and_the_tables_still_verify(story: Story) -> None:

@@ -4,7 +4,6 @@ import ast
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,8 +29,8 @@ from api.auth.credentials import commitment_of, digest, new_key, open_pepper
 from api.auth.oidc_mapping import OidcMapping
 from api.auth.permissions import BOUND, OWNED
 from api.auth.tables import AccountSecret
-from api.cli import links
 from api.cli.main import app
+from api.links import proposals
 from api.links.proposals import LINK, LINK_RESUMPTION
 from api.models import steps as lifecycle
 from api.models.steps import ModelSteps, VerifiedBundle, _inactive
@@ -362,14 +361,13 @@ def walk_match_details(world: World) -> bool:
     pair.remove()
     taken: list[str] = []
     asked = SimpleNamespace(release=SimpleNamespace(person=pair.gone, state="asked_once"))
-    opened = nullcontext(desk_of(world.runtime, pair.stays))
+    desk = desk_of(world.runtime, pair.stays)
     with (
-        patch.object(links, "open_desk", lambda *_: opened),
-        patch("api.links.exchanges.open_exchange", lambda *_: None),
+        patch.object(proposals, "open_exchange", lambda *_: None),
         patch.object(ListComparison, "read_hit", lambda *_: asked),
         patch.object(ListComparison, "take_step", lambda *_, **__: taken.append("ask")),
     ):
-        attempt(lambda: links.details(world.home.root, "x", "t", "ask", pair.stays))
+        attempt(lambda: proposals.take_details_step(desk, "x", "t", "ask", why=""))
     return bool(taken)
 
 
@@ -454,7 +452,7 @@ WALKS: dict[str, tuple[Callable[[World], bool], ...]] = {
         walk_link,
         lambda world: walk_link(world, matching=True),
     ),
-    "api.cli.links.details": (walk_match_details,),
+    "api.links.proposals.take_details_step": (walk_match_details,),
     "api.shifts.steps.take_shift": (walk_handover,),
     "api.decisions.answers.first_words": (walk_review,),
     "api.acts.confirmations.confirm_find": (walk_find,),
