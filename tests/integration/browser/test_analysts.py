@@ -19,7 +19,7 @@ from tests.integration.browser.page_layouts import looked_at
 from tests.integration.browser.users_and_vehicles import Site, sign_in, signed_in
 from tests.integration.service.models.signed_bundles import JUDGED, register
 from tests.integration.service.models.test_model_pages import MEASURED
-from tests.integration.service.profiles.test_profile_pages import FIGURES
+from tests.support.backtest_figures import FIGURES
 
 WORDS = {
     "en": {"may run": "It may run", "at": "Position 21", "in force": "in force"},

@@ -18,7 +18,7 @@ from engine.storage.database import insert_rows
 from tests.integration.browser.conftest import PATIENCE_MS
 from tests.integration.browser.page_layouts import CHECK, grave, looked_at
 from tests.integration.browser.users_and_vehicles import QUEUE, ROLES, Site, sign_in, signed_in
-from tests.integration.service.profiles.test_profile_pages import FIGURES
+from tests.support.backtest_figures import FIGURES
 from tests.support.running_service import OTHER, POST
 from tests.support.sizes import PROOF
 from tests.unit.engine.links.links import link_partner

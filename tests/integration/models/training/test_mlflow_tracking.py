@@ -76,7 +76,7 @@ def test_a_run_that_was_torn_is_recorded_again(
         return str(client.get_run(run_id).info.status)
 
     # What the page holds is none of this; to draw it six times takes longer than all the rest.
-    monkeypatch.setattr(mlflow_tracking, "report_html", lambda *_, **__: "<p>a page</p>")
+    monkeypatch.setattr(mlflow_tracking, "render_report", lambda *_, **__: "<p>a page</p>")
     torn = []
     for step in ("log_batch", "log_text", "log_artifact", "create_model_version", "set_terminated"):
         with monkeypatch.context() as patched:

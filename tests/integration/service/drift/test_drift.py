@@ -81,7 +81,8 @@ def papers(known: Reference) -> BundleDocuments:
     kept = json.loads(json.dumps(known.as_dict(), sort_keys=True))
     table = [level / 100 for level in range(101)]
     card = {"definitions": PLAN.digest}
-    return BundleDocuments("m", card, {"synthetic": True, "capacity": 0.05}, kept, {"*": table})
+    tables = {"*": {"quantiles": table}}
+    return BundleDocuments("m", card, {"synthetic": True, "capacity": 0.05}, kept, tables)
 
 
 def measure_drift(world: World, kept: BundleDocuments) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from api.site import ROUTERS
 from engine.domain.rights import Role
 from engine.errors import NotAllowedError
 from engine.storage.files import FORMULA_STARTS
-from tests.integration.service.profiles.test_profile_pages import FIGURES
+from tests.support.backtest_figures import FIGURES
 from tests.support.running_service import POST, World
 from tests.support.sizes import PROOF
 from tests.unit.engine.links.links import REQUEST

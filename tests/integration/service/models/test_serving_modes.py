@@ -78,7 +78,7 @@ def test_rules_and_random_checks_refer_with_reasons(own: World) -> None:
     for one in referred:
         seen = own.get(f"/v1/decisions/{one['decision_id']}").json()
         assert len(seen["reasons"]) >= 3
-        assert seen["basis"] in ("random", "profile")
+        assert seen["basis"] in ("random", "random_papers", "profile")
         assert seen["risk"]["percentile"] is None and seen["model_version"] is None
     with own.runtime.store.read() as connection:
         from engine.queue.queue import list_decisions

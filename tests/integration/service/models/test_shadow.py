@@ -86,9 +86,10 @@ def test_finished_days_are_scored_once_by_what_was_known_then(shadow_world: Worl
     assert sum(draft.body["decisions"] for draft in drafts) == DECISIONS
     assert {draft.post for draft in drafts} == {POST}
     assert all(draft.body["left_out"] == 0 for draft in drafts)
-    table = drafts[0].body["quantiles"]
-    assert len(table) == 101
-    assert table == sorted(table)
+    tables = drafts[0].body["tables"]
+    for table in (tables["quantiles"], tables["discrepancy_quantiles"]):
+        assert len(table) == 101
+        assert table == sorted(table)
 
     before = queue(shadow_world)
     shadow_world.runtime.journal.append(drafts)
@@ -183,7 +184,7 @@ def test_a_model_in_force_is_loaded_with_what_its_shadow_saw(
     with shadow_world.runtime.store.read() as connection:
         assert home_models.wanted(connection) == "m2"
     home_models.load("m2")
-    home_models.load("m1")  # never in force here: its own quantiles stay
+    home_models.load("m1")  # never in force here: its own tables stay
     assert folder_seeds == [{}, {"m2": table}, {}], "as in a process that recomputed nothing"
     assert loaded == ["m2", "m1"], "each bundle once"
 

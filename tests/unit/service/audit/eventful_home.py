@@ -39,6 +39,7 @@ from tests.integration.service.links.post_and_centre import (
     open_installation,
     sync,
 )
+from tests.support.backtest_figures import FIGURES
 from tests.support.people import at_desk, person, send
 from tests.support.running_service import (
     OTHER,
@@ -115,7 +116,7 @@ def _two_people_approve(world: World) -> None:
     profile = {"code": "P-1", "channel": "red", "valid_until": until}
     profile["expression"] = "crossing.weighed_mass_kg > 8800.0"
     assert send(world, "/v1/profiles", profile, ann).status_code == 201
-    figures = draft_backtest("profile", "P-1", by="ann", state="proposed", figures={"matches": 1})
+    figures = draft_backtest("profile", "P-1", by="ann", state="proposed", figures=FIGURES)
     world.runtime.writer.submit(figures).result()
     assert send(world, "/v1/profiles/P-1/approvals", {}, bob).status_code == 201
 
