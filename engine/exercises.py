@@ -3,7 +3,9 @@
 The journal of a training home is separate from every live one: its first record says so.
 """
 
-from typing import Any, Final, TypedDict
+from typing import Any, Final
+
+from typing_extensions import TypedDict
 
 from engine.journal.areas import Area, RecordRule
 from engine.journal.entries import Kind

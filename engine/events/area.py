@@ -1,6 +1,8 @@
 """The area of webhooks: signed events that go out to other systems."""
 
-from typing import Final, NotRequired, TypedDict
+from typing import Final, NotRequired
+
+from typing_extensions import TypedDict
 
 from engine.domain.rights import Matter
 from engine.journal.areas import Area, RecordRule, TableRule, raise_fault

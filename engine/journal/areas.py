@@ -16,9 +16,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Protocol, get_args
 
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, MetaData
 
 from engine.domain.rights import Matter, Scope
+from engine.errors import RecordError
 from engine.journal.entries import Draft, JournalFault, JournalRecord, Kind, Projection
 from engine.journal.kinds import ApprovalBody
 from engine.storage.database import METADATA, Store
@@ -280,6 +282,24 @@ AREAS: Final = (
 def load_areas() -> tuple[Area, ...]:
     """Return every area, the core first."""
     return tuple(import_module(name).AREA for name in AREAS)
+
+
+def check_body(kind: str, body: Mapping[str, Any]) -> None:
+    """Refuse a body that another installation wrote and that is none of its kind.
+
+    Projections read bodies of this journal without a look at their types; those of copies must be
+    as safe. Raises ``RecordError``.
+    """
+    try:
+        _read_body_types()[kind].validate_python(body, strict=True)
+    except ValidationError:
+        raise RecordError("post_record", "body", "malformed", f"is no {kind}") from None
+
+
+@cache
+def _read_body_types() -> Mapping[str, TypeAdapter[Any]]:
+    types = {kind: kind.body_type for area in load_areas() for kind in area.records}
+    return {kind: TypeAdapter(found) for kind, found in types.items()}
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, cast
+from typing import Any, Generic, Protocol, cast, get_args
 
 from sqlalchemy import Connection
 from typing_extensions import TypeVar
@@ -40,7 +40,11 @@ class Draft(Generic[Body_co]):
 class Kind(str, Generic[Body_co]):
     """A kind of record, whose bodies have one type; :mod:`engine.journal.kinds` names them all."""
 
-    __slots__ = ()
+    @property
+    def body_type(self) -> Any:
+        """The type of its bodies, as ``Kind[Type](name)`` states it."""
+        (found,) = get_args(self.__orig_class__)  # type: ignore[attr-defined]  # of typing
+        return found
 
     def draft(
         self,

@@ -9,7 +9,9 @@ value that :mod:`engine.domain.records` or :mod:`engine.decision.record_codec` r
 object here.
 """
 
-from typing import Any, Final, NotRequired, TypedDict, cast
+from typing import Any, Final, NotRequired, cast
+
+from typing_extensions import TypedDict
 
 from engine.domain.records import Arrival, VehicleClass
 from engine.journal.entries import Kind
@@ -403,7 +405,7 @@ class ApprovalBody(TypedDict):
     content: NotRequired[Json]
     of: NotRequired[int | None]
     shadow: NotRequired[bool]
-    note: NotRequired[str]
+    note: NotRequired[str | None]
     why: NotRequired[str]
     withdrawn: NotRequired[bool]
     """A notice ends with the word on which it stands."""

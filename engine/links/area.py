@@ -1,6 +1,8 @@
 """The area of links: signed envelopes between installations, and what follows from them."""
 
-from typing import Final, NotRequired, TypedDict
+from typing import Final, NotRequired
+
+from typing_extensions import TypedDict
 
 from engine.domain.rights import Matter, Scope
 from engine.journal.areas import (

@@ -26,7 +26,7 @@ from engine.domain.records import Record
 from engine.errors import RecordError
 from engine.journal import kinds as of
 from engine.journal.areas import NamedField as Field
-from engine.journal.areas import Sort, kinds_of, list_rules
+from engine.journal.areas import Sort, check_body, kinds_of, list_rules
 from engine.journal.copies import COPIES, find_copies, name_origin
 from engine.journal.entries import Draft, JournalFault, ProjectionInput
 from engine.journal.hash_chain import canonical
@@ -349,6 +349,7 @@ class RecordIntake:
         body = _read_body(copy)
         if body is None or not _has_effect(link, copy):
             return ReadCopy(copy, body)
+        check_body(copy.kind, body)
         names = tuple(list_names(copy.kind, copy.subject, body))
         return ReadCopy(copy, body, names, self._event(connection, copy, body))
 

@@ -29,7 +29,7 @@ from engine.criteria.dual_control import draft_proposal
 from engine.criteria.watchlist import WatchEntry, entry_content
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock, moment
-from engine.journal.areas import list_rules
+from engine.journal.areas import list_rules, load_areas
 from engine.journal.hash_chain import ChainedFields, canonical, chain_of, leaf_of
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import (
@@ -44,7 +44,7 @@ from engine.journal.kinds import (
     SEIZURE_CORRECTED,
 )
 from engine.journal.power_records import read_records
-from engine.links.area import POST_RECORD
+from engine.links.area import LINK_REFUSED, POST_RECORD
 from engine.links.exchange import LinkExchange
 from engine.links.messages import RecordCopy
 from engine.links.outbox import OutgoingMessage
@@ -370,6 +370,39 @@ def test_no_kind_acts_on_rows_of_other_posts(theft: Theft) -> None:
     assert any(
         one.startswith(f"copies: {sum('foreign' in k for k in kept)}") for one in verdict.notes
     )
+
+
+def test_a_body_that_lacks_a_key_is_refused_before_any_projection_reads_it(
+    theft: Theft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thief, before = theft.thief, dump(theft.attacked)
+    required = {
+        str(kind): sorted(getattr(kind.body_type, "__required_keys__", ()))
+        for area in load_areas()
+        for kind in area.records
+    }
+
+    def send_without(kind: str, key: str, which: int) -> list[str]:
+        one = thief.forge(kind, theft.targets[0], post=THIEF, which=which)
+        body = {name: value for name, value in json.loads(one.body or "").items() if name != key}
+        one = thief.prove(kind, one.sequence, subject=one.subject, post=THIEF, body=body)
+        batch = pack_records([one], journal_id="thief", branch=0, last=one.sequence)
+        thief.exchange.send(NAME, [OutgoingMessage(RECORD, batch)])
+        thief.sync()
+        return [body["rule"] for _, body in theft.attacked.bodies(LINK_REFUSED)]
+
+    sent = [kind for kind in sorted(record_intake.HAPPENED) if required[kind]]
+    assert len(sent) > 15
+
+    def send_all() -> list[list[str]]:
+        return [send_without(one, required[one][-1], which) for which, one in enumerate(sent)]
+
+    assert send_all() == [["malformed"] * number for number in range(1, len(sent) + 1)]
+    assert dump(theft.attacked) == before
+    # The seeded bug: a body is taken as it comes, and a projection stumbles over it.
+    monkeypatch.setattr(record_intake, "check_body", lambda *_: None)
+    with pytest.raises(KeyError):
+        send_all()
 
 
 def test_without_the_bounds_every_kind_has_an_effect_and_verify_names_it(

@@ -27,6 +27,7 @@ from engine.audit.store_check import find_structure_faults
 from engine.audit.store_comparison import Comparison, identity_of
 from engine.domain.rights import Role
 from engine.journal import kinds
+from engine.journal.areas import check_body
 from engine.journal.entries import JournalFault, JournalRecord
 from engine.journal.journal import JournalReader
 from engine.storage.database import METADATA
@@ -237,6 +238,9 @@ def test_every_record_has_the_body_that_its_kind_states(eventful_world: World) -
     known = [record for record in records if record.kind in BODIES]
     assert len({record.kind for record in known}) > 20
     assert {misfit(record.kind, record.body) for record in known} == {""}
+    for record in records:
+        if kinds.COPIED not in record.body:
+            check_body(record.kind, record.body)
 
 
 def test_a_body_without_a_key_or_with_another_is_found() -> None:
