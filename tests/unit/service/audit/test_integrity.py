@@ -87,7 +87,7 @@ def test_another_team_than_the_one_drawn_is_counted(world: World) -> None:
 
 def test_few_vehicles_say_nothing_and_who_takes_a_carriers_vehicles_is_found(world: World) -> None:
     assert not read_report(world)["test"]["knowable"]
-    carriers = {START + 3000 + n: "sly" if n % 2 else f"k-{n % 8}" for n in range(560)}
+    carriers = {START + 3000 + n: "sly" if n % 2 else f"k-{n % 8}" for n in range(900)}
     arrivals = [arrival(number, carrier_id=carrier) for number, carrier in carriers.items()]
     decided = world.post("/v1/decisions/batch", arrivals).json()
     for one, carrier in zip(decided, carriers.values(), strict=True):

@@ -70,10 +70,12 @@ def test_a_stranger_is_a_stranger_first(world: World) -> None:
 
 
 def test_a_record_is_not_taken_with_a_mistyped_parameter(world: World) -> None:
+    before = len(world.get("/v1/decisions").json()["decisions"])
     answer = world.post("/v1/decisions?dry_run=true", arrival(7))
     assert (answer.status_code, answer.json()["fields"][0]["at"]) == (422, "query.dry_run")
+    assert len(world.get("/v1/decisions").json()["decisions"]) == before
     assert world.post("/v1/decisions", arrival(7)).status_code == 201
-    assert len(world.get("/v1/decisions").json()["decisions"]) == 1
+    assert len(world.get("/v1/decisions").json()["decisions"]) == before + 1
 
 
 def test_a_page_says_which_parameter(world: World) -> None:
