@@ -246,15 +246,18 @@ def _compare_services(small: SizedHome, large: SizedHome) -> list[Row]:
             Checkpoint(server.port, home, alike)
             for server, home in zip(servers, homes, strict=True)
         ]
+        desks = [
+            stack.enter_context(closing(SignedInDesk(server.port, READER, home.password)))
+            for server, home in zip(servers, homes, strict=True)
+        ]
+        for line, desk in zip(lines, desks, strict=True):
+            desk.put(f"/v1/posts/{quote(line.queue)}/roster", {"minutes": ROSTER})
+            desk.close()  # the service ends a connection that is idle; the next request opens one
         rows = _compare_decisions(homes, lines, "first decisions")
         if not any(home.made.commands.database for home in homes):
             for home in homes:
                 _read_files(home.made.commands.home)
             rows += _compare_decisions(homes, lines, "decision with the store in memory")
-        desks = [
-            stack.enter_context(closing(SignedInDesk(server.port, READER, home.password)))
-            for server, home in zip(servers, homes, strict=True)
-        ]
         for line, desk in zip(lines, desks, strict=True):
             asyncio.run(line.fill_queue(desk))
         return rows + _compare_pages(homes, lines, desks)
@@ -279,7 +282,7 @@ class SignedInDesk:
         self._cookie = _read_cookie(answer)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; the next request opens another."""
         self._line.close()
 
     def get(self, path: str) -> bytes:
@@ -341,7 +344,6 @@ class Checkpoint:
     async def fill_queue(self, desk: SignedInDesk) -> None:
         """Send new vehicles to one post until enough of them wait there."""
         where = quote(self.queue)
-        desk.put(f"/v1/posts/{where}/roster", {"minutes": ROSTER})
         sent = (
             one.body
             for one in endless(self._bodies, prefix="queue", strangers=True)
@@ -353,7 +355,9 @@ class Checkpoint:
             rows = b",".join(islice(sent, EACH))
             request = encode_post(f"{PATH}/batch", b"[" + rows + b"]", key=self._keys[self.queue])
             async with self._line:
-                await self._line.ask(request)
+                status, answer = await self._line.ask(request)
+            if status >= 300:
+                raise RuntimeError(f"answered {status}: {answer[:200]!r}")
         raise NotEnoughDataError("bench scale", f"fewer than {WAITING} vehicles wait")
 
 
