@@ -280,7 +280,7 @@ def _keep(sentence: Fact | Reason, *texts: str) -> dict[str, Any]:
 
 
 def _value(found: SupervisorView) -> float:
-    """Return the engine's order of vehicles: expected severity, or the channel without a model.
+    """Return the engine's order of vehicles: expected finds; without a model, the channel.
 
     A random check says nothing of its vehicle and is no pick of the engine here.
     """

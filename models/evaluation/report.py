@@ -130,7 +130,7 @@ def evaluate_model(
 ) -> dict[str, Any]:
     """Evaluate the scores of a test period; the keys are described in ``docs/evaluation.md``.
 
-    Returned are JSON values only; ``config`` gives capacity, severity and seed.
+    Returned are JSON values only; ``config`` gives capacity and seed.
 
     Parameters
     ----------
