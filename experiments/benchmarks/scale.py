@@ -17,7 +17,7 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection, HTTPResponse
@@ -55,7 +55,7 @@ READER = "reader"
 """A supervisor who reads pages."""
 ROUNDS, EACH = 30, 100
 """Rounds of decisions, and how many in each."""
-WAITING, MOST_BATCHES = 200, 40
+WAITING, MOST_BATCHES = 200, 150
 """Vehicles in the queue whose page is timed, and batches of ``EACH`` that are sent for it."""
 ROSTER = {"physical": 10_000.0, "xray": 10_000.0, "documents": 10_000.0}
 """Minutes of a shift that does not fill up before so many wait."""
@@ -168,7 +168,7 @@ def _count_bytes(folder: Path) -> int:
 def describe(home: SizedHome) -> list[Row]:
     """Return the rows of what the commands took to make a home."""
     of, load = f"{home.crossings:,} crossings", home.made.load
-    records = sum(load.printed.get("rows", {}).values())
+    records = sum(load.printed["accepted"].values())
     rows = [
         row(f"{of}: load", "crossings/s of one core", home.crossings / load.seconds, ">= 15000"),
         row(f"{of}: load, rows of all files", "rows/s of one core", records / load.seconds),
@@ -247,12 +247,11 @@ def _compare_services(small: SizedHome, large: SizedHome) -> list[Row]:
             for server, home in zip(servers, homes, strict=True)
         ]
         desks = [
-            stack.enter_context(closing(SignedInDesk(server.port, READER, home.password)))
+            SignedInDesk(server.port, READER, home.password)
             for server, home in zip(servers, homes, strict=True)
         ]
         for line, desk in zip(lines, desks, strict=True):
             desk.put(f"/v1/posts/{quote(line.queue)}/roster", {"minutes": ROSTER})
-            desk.close()  # the service ends a connection that is idle; the next request opens one
         rows = _compare_decisions(homes, lines, "first decisions")
         if not any(home.made.commands.database for home in homes):
             for home in homes:
@@ -264,7 +263,10 @@ def _compare_services(small: SizedHome, large: SizedHome) -> list[Row]:
 
 
 class SignedInDesk:
-    """One person's session; raises ``NotEnoughDataError`` at an answer that is an error."""
+    """One person's session, with a connection for each request.
+
+    Raises ``NotEnoughDataError`` at an answer that is an error.
+    """
 
     def __init__(self, port: int, name: str, password: str) -> None:
         self._line = HTTPConnection(HOST, port, timeout=120)
@@ -281,10 +283,6 @@ class SignedInDesk:
             raise NotEnoughDataError("bench scale", f"signing in answered {answer.status}")
         self._cookie = _read_cookie(answer)
 
-    def close(self) -> None:
-        """Close the connection; the next request opens another."""
-        self._line.close()
-
     def get(self, path: str) -> bytes:
         """Return what a path answers."""
         return self._ask("GET", path, None, {"Cookie": self._cookie})
@@ -298,6 +296,7 @@ class SignedInDesk:
         self._line.request(how, path, body, dict(headers))
         answer = self._line.getresponse()
         found = answer.read()
+        self._line.close()  # the service ends one that is idle; the next request opens another
         if answer.status >= 300:
             raise NotEnoughDataError("bench scale", f"{path} answered {answer.status}")
         return found
