@@ -35,7 +35,16 @@ from engine.shifts.handovers import Handover, read_handover
 from engine.storage.database import split_in_slices
 from models.statistics.intervals import Estimate, rate, share
 
-Stream = Literal["score", "profile", "watchlist", "counterpart", "random", "override", "officer"]
+Stream = Literal[
+    "score",
+    "profile",
+    "watchlist",
+    "counterpart",
+    "random",
+    "random_papers",
+    "override",
+    "officer",
+]
 HourlyMethod = Literal["xray", "canine"]
 
 

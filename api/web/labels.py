@@ -161,6 +161,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "watchlist": N_("Watch list"),
         "counterpart": N_("Counterpart's word"),
         "random": N_("Random checks"),
+        "random_papers": N_("Random checks of papers"),
         "override": N_("Decisions changed by supervisors"),
         "officer": N_("Officers' own picks"),
     },

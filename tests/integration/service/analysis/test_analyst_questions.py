@@ -20,6 +20,7 @@ from engine.errors import InputError
 from experiments.analysis import home_history
 from experiments.analysis.home_history import HomeHistory, check_moment, run_query
 from features.catalogue.catalogue import CATALOGUE
+from tests.support.backtest_figures import FIGURES
 from tests.support.people import person, send
 from tests.support.running_service import POST, World, arrival
 from tests.unit.service.reports.test_acts import act
@@ -84,7 +85,7 @@ def _bring_profile_into_force(world: World) -> None:
     profile = {"code": "P-H", "channel": "red", "valid_until": until}
     profile["expression"] = "crossing.weighed_mass_kg > 8600.0"
     assert send(world, "/v1/profiles", profile, ann).status_code == 201
-    figures = draft_backtest("profile", "P-H", by="ann", state="proposed", figures={"matches": 1})
+    figures = draft_backtest("profile", "P-H", by="ann", state="proposed", figures=FIGURES)
     world.runtime.writer.submit(figures).result()
     assert send(world, "/v1/profiles/P-H/approvals", {}, bob).status_code == 201
 
