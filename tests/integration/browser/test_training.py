@@ -86,7 +86,7 @@ def test_an_exercise_is_done_by_keys(page: Page, site: Site) -> None:
     enter(page, site, "leader-1", Role.ADMINISTRATOR)
     page.goto(f"{address}/figures")
     expect(page.locator("main")).to_contain_text("trainee-1")
-    digest = page.locator("section[aria-labelledby=certificates] td.id").inner_text()
+    digest = page.locator("section[aria-labelledby=certificates] td.id").first.inner_text()
     page.fill("#digest", digest)
     page.keyboard.press("Enter")
     expect(page.locator("#checked")).to_contain_text("trainee-1")
