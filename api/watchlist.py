@@ -53,6 +53,7 @@ from engine.criteria.watchlist import (
     NAMED,
     NOTICE_CHANNEL,
     PARTIES,
+    EntryIdentifiers,
     Notice,
     WatchEntry,
     entry_content,
@@ -61,7 +62,7 @@ from engine.criteria.watchlist import (
     read_expiry,
 )
 from engine.domain.identifiers import fold, skeleton
-from engine.domain.records import Identifier, Record
+from engine.domain.records import Identifier
 from engine.domain.rights import Matter, Right, Role
 from engine.domain.time_units import rfc3339
 from engine.errors import BusyError, NotEnoughDataError, NotFoundError, RecordError
@@ -240,20 +241,9 @@ _FIELDS = {"plate": "crossing.plate", "trailer": "crossing.trailer_plate", "vin"
 _ROLES = {kind: f"declaration.{kind}_id" for kind in PARTIES} | {"carrier": "crossing.carrier_id"}
 
 
-class PreviewRequest(Record):
+class PreviewRequest(EntryIdentifiers):
     """Identifiers of an entry that is not proposed yet."""
 
-    plate: Identifier | None = None
-    trailer: Identifier | None = None
-    vin: Identifier | None = None
-    container: Identifier | None = None
-    party: Identifier | None = None
-    carrier: Identifier | None = None
-    consignee: Identifier | None = None
-    consignor: Identifier | None = None
-    declarant: Identifier | None = None
-    driver_ref: Identifier | None = None
-    look_alikes: bool = False
     days: Days = 90
 
     @model_validator(mode="after")

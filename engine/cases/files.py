@@ -335,7 +335,12 @@ def list_awaited(home: Home, files: Iterable[NamedFile]) -> Iterator[tuple[Named
     for named in {one.digest: one for one in files}.values():
         is_taken = 0 < named.size_bytes <= LARGEST_FILE
         if is_taken and not (home.files / named.digest).exists() and not _has_failed(home, named):
-            yield named, _count_bytes(home.files / f"{PARTIAL}{named.digest}")
+            yield named, _count_bytes(name_partial(home, named.digest))
+
+
+def name_partial(home: Home, digest: str) -> Path:
+    """Return where a file lies until it is whole."""
+    return home.files / f"{PARTIAL}{digest}"
 
 
 def read_part(home: Home, named: NamedFile, *, offset: int, most: int) -> bytes:
@@ -363,7 +368,7 @@ def keep_part(
     if named is None or part.size_bytes != named.size_bytes:
         raise _refuse("not_awaited", "no record here names such a file")
     home.files.mkdir(mode=0o700, exist_ok=True)
-    path = home.files / f"{PARTIAL}{part.digest}"
+    path = name_partial(home, part.digest)
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         held = file.tell()

@@ -59,14 +59,32 @@ SELECTING = frozenset({"search", "scan"})
 Reason = Annotated[Text, Field(min_length=1, max_length=200)]
 
 
-class Notice(Record):
-    """A counterpart's notice: one or more identifiers, the reason, and the expiry."""
+class NoticeIdentifiers(Record):
+    """What a counterpart's notice may name."""
 
     plate: Identifier | None = None
     trailer: Identifier | None = None
     container: Identifier | None = None
     party: Identifier | None = None
     """A carrier, consignee, consignor or declarant; it matches in any of these roles."""
+
+
+class EntryIdentifiers(NoticeIdentifiers):
+    """What an entry may name, and how it is compared."""
+
+    vin: Identifier | None = None
+    carrier: Identifier | None = None
+    consignee: Identifier | None = None
+    consignor: Identifier | None = None
+    declarant: Identifier | None = None
+    driver_ref: Identifier | None = None
+    look_alikes: bool = False
+    """Match plates, trailers, VINs and containers by shape: O as 0, I as 1, B as 8."""
+
+
+class Notice(NoticeIdentifiers):
+    """A counterpart's notice: one or more identifiers, the reason, and the expiry."""
+
     source_post: PostCode | None = None
     """The post that reports it; the post of the caller's key where it is absent."""
     reason: Reason
@@ -82,17 +100,9 @@ class Notice(Record):
         return self
 
 
-class WatchEntry(Notice):
+class WatchEntry(EntryIdentifiers, Notice):
     """What an analyst or a supervisor proposes for the watch list."""
 
-    vin: Identifier | None = None
-    carrier: Identifier | None = None
-    consignee: Identifier | None = None
-    consignor: Identifier | None = None
-    declarant: Identifier | None = None
-    driver_ref: Identifier | None = None
-    look_alikes: bool = False
-    """Match plates, trailers, VINs and containers by shape: O as 0, I as 1, B as 8."""
     note: Text | None = None
     is_shareable: bool = False
     """Its identifiers may be compared with the lists of partners: docs/links.md."""

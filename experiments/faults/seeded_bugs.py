@@ -21,6 +21,7 @@ from engine.errors import TamperedBundleError
 from engine.journal.batch_worker import PendingRequest, StoredRecord
 from engine.journal.entries import Draft, Entry
 from engine.journal.kinds import DecisionBody
+from engine.storage.home import Home
 from engine.storage.worker_process import do_work
 from engine.targeting.context import DecisionRequest
 from engine.targeting.targeting import Targeting
@@ -62,6 +63,11 @@ def answer_early(
 def list_none(connection: Connection) -> tuple[()]:
     """Know of no file that another installation's records name."""
     return ()
+
+
+def name_whole(home: Home, digest: str) -> Path:
+    """Give a file its name before it is whole."""
+    return home.files / digest
 
 
 def name_randomly(crossing_id: str) -> str:
@@ -134,6 +140,6 @@ PLANTED: Mapping[str, Mapping[str, object]] = {
     },
     # Of files that are on their way over a link, which tests try and no command.
     "files-swept": {"engine.cases.files.read_arrived_files": list_none},
-    "files-named-early": {"engine.cases.files.PARTIAL": ""},
+    "files-named-early": {"engine.cases.files.name_partial": name_whole},
 }
 """What is replaced, by name, for the seeded bug of each fault; one fork of a process has it."""

@@ -81,8 +81,11 @@ def desks(world: World) -> dict[str, Desk]:
 
 
 @pytest.fixture(scope="module")
-def find_case(world: World, desks: dict[str, Desk]) -> tuple[str, str]:
-    """Open a case in one step from the page of the seed's find; with the decision it came from."""
+def find_case(world: World, desks: dict[str, Desk]) -> tuple[str, str, str]:
+    """Open a case in one step from the page of the seed's find.
+
+    With the decision that it came from, and its page before anything else happens to it.
+    """
     file_the_find(world)
     ann = desks["p-ann"]
     decision = re.search(r"/decisions/(dec-\w+)", ann.get("/search?q=c-0703").text)
@@ -99,18 +102,18 @@ def find_case(world: World, desks: dict[str, Desk]) -> tuple[str, str]:
     assert CASE.search(ann.get(where).text), "the page of the decision leads to its case"
     again = ann.send(where, "/cases", fields | {"once": "a" * 24})
     assert again.headers["location"] == f"/cases/{found[1]}?done=exists#done"
-    return found[1], decision[1]
+    return found[1], decision[1], ann.get(f"/cases/{found[1]}").text
 
 
 def test_a_find_is_a_case_with_links_in_one_step(
-    desks: dict[str, Desk], find_case: tuple[str, str]
+    find_case: tuple[str, str, str],
 ) -> None:
-    case_id, decision = find_case
-    shown = desks["p-ann"].get(f"/cases/{case_id}").text
+    _, decision, shown = find_case
     for expected in ("heroin in the tank", "2,300 g", "01A123BC", "act-0703", "e-0703"):
         assert expected in shown
     assert f'href="/decisions/{decision}"' in shown
     assert 'href="/search?q=01A123BC"' in shown
+    assert "take a sample" in shown and "report to CEN" in shown
 
 
 FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -130,9 +133,9 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def test_every_event_is_reported_by_form(
-    world: World, desks: dict[str, Desk], find_case: tuple[str, str]
+    world: World, desks: dict[str, Desk], find_case: tuple[str, str, str]
 ) -> None:
-    case_id, _ = find_case
+    case_id, *_ = find_case
     ann = desks["p-ann"]
     before = records_with(world, case_id)
     for kind, fields in FORMS:
@@ -155,10 +158,10 @@ def test_every_event_is_reported_by_form(
 
 
 def test_a_checkpoint_works_on_its_cases_and_sees_no_figure(
-    world: World, find_case: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    world: World, find_case: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: an answer that holds a figure is found."""
-    case_id, _ = find_case
+    case_id, *_ = find_case
     desk = at_desk(world, "p-umed", Role.CHECKPOINT)
     paths = ("/cases", "/cases?view=all", f"/cases/{case_id}", "/cases/new",
              f"/cases/{case_id}/events?kind=note")  # fmt: skip

@@ -231,7 +231,7 @@ def test_a_transfer_outlives_both_services(
     ("bug", "seen"),
     [
         ("files-swept", "what had arrived is gone"),
-        ("files-named-early", "it does not go on"),
+        ("files-named-early", "what is not whole has its name"),
     ],
 )
 def test_a_transfer_that_a_kill_spoils_is_seen(
