@@ -252,7 +252,7 @@ class RiskTables:
             blend_tables(self.seizure, seen[:, 0]), blend_tables(self.discrepancy, seen[:, 1])
         )
 
-    def of(self, channel: "Channel") -> tuple[float, ...]:
+    def table_for(self, channel: "Channel") -> tuple[float, ...]:
         """Return the table of the list that leads to a channel."""
         return self.seizure if channel.ranked_by == "seizure" else self.discrepancy
 

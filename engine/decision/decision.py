@@ -164,7 +164,7 @@ class Inputs:
 
     def drawn_place(self, channel: Channel) -> int:
         """Return a place drawn among the scored picks of a channel."""
-        peers = MeritPeers(self.peers, self.tables.of(channel), self.policy, channel)
+        peers = MeritPeers(self.peers, self.tables.table_for(channel), self.policy, channel)
         merit = drawn_merit(peers, self.draws[place_purpose(self.amendment)])
         return place_of(channel, merit, minutes=self.minutes)
 

@@ -1,18 +1,14 @@
 """Erasure of loaded rows: what is left of the load, and what a kill at either side leaves."""
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 import api.audit.erasure
 from api.audit.erasure import ErasedRows
 from api.auth.accounts import Accounts
 from api.cli.common import open_home
-from api.cli.main import app
 from api.service.assembly import open_network
 from engine.domain.rights import Role
 from engine.errors import ConflictError
@@ -20,6 +16,7 @@ from engine.storage.home import DATABASE_VARIABLE, Home
 from features.history.tables import SCHEMAS, loads, read_history
 from features.intake import stored_loads
 from features.intake.stored_loads import finish_erasure
+from tests.integration.service.audit.home_commands import run_command
 from tests.unit.features.intake import bulk_folders as folders
 
 
@@ -43,15 +40,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 
 def run(home: Home, *arguments: str, by: str = "") -> dict[str, Any]:
-    with pytest.MonkeyPatch.context() as patched:
-        if by:
-            patched.setenv("DARVOZA_PASSWORD", os.environ[f"PASSWORD_OF_{by}"])
-            arguments = (*arguments, "--as", by)
-        result = CliRunner().invoke(app, [*arguments, "--home", str(home.root), "--json"])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found
+    return run_command(home, *arguments, password=f"PASSWORD_OF_{by}", by=by)
 
 
 def erase(home: Home, subject: str) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """A load that two people withdrew never happened: the right files are as if they came first."""
 
-import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,11 +7,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from typer.testing import CliRunner
 
 from api.auth.accounts import Accounts
 from api.cli.common import open_home
-from api.cli.main import app
 from api.service.assembly import open_network, open_store
 from api.service.settings import Settings
 from engine.decision.inspection_minutes import ACT_MINUTES
@@ -28,6 +24,7 @@ from features.online.counter_states import expand_rows
 from features.online.counter_store import COUNTERS
 from features.online.crossing_index import EPOCH, LOADED, PASSAGES
 from features.online.search_counts import PLACE_COUNTS
+from tests.integration.service.audit.home_commands import run_command
 from tests.support.running_service import FakeModels, World, make_home, make_keys, open_world
 from tests.unit.features.intake import bulk_folders as folders
 from tests.unit.service.reports.test_acts import act
@@ -85,15 +82,7 @@ def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Home]:
 
 
 def run(home: Home, *arguments: str, by: str = "") -> dict[str, Any]:
-    with pytest.MonkeyPatch.context() as patched:
-        if by:
-            patched.setenv("DARVOZA_PASSWORD", os.environ[f"PASSWORD_{home.root.name}_{by}"])
-            arguments = (*arguments, "--as", by)
-        result = CliRunner().invoke(app, [*arguments, "--home", str(home.root), "--json"])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found
+    return run_command(home, *arguments, password=f"PASSWORD_{home.root.name}_{by}", by=by)
 
 
 def load(home: Home, folder: Path) -> str:
