@@ -6,7 +6,8 @@ UV     := .tools/bin/uv
 READY  := $(VENV)/.ready
 SPARK  ?= .venv-spark
 ARGS   ?=
-WORKERS := -n 2 --dist loadscope
+# The tests of a file come in the same shuffled order each time; ARGS="--randomly-seed=N" for another.
+WORKERS := -n 2 --dist loadscope --randomly-seed=20240307
 BENCHES ?= features lookup serving explain quality
 
 export UV_SYSTEM_CERTS ?= true

@@ -135,7 +135,7 @@ def list_taken_faults(world: World, number: int) -> list[str]:
 
 
 def test_an_identifier_of_another_post_is_refused_by_field_and_rule(world: World) -> None:
-    assert list_taken_faults(world, 22) == []
+    assert list_taken_faults(world, 45_700) == []
     red = find(world, "red", 45_000)
     path = "/v1/inspections"
     assert world.post(path, act(45_001, red["crossing_id"])).status_code == 201
@@ -167,7 +167,7 @@ def test_a_service_that_answers_with_the_other_posts_record_is_found(
 
     for module in (batch_worker, report_writer):
         monkeypatch.setattr(module, "find_answer", find_any)
-    found = list_taken_faults(world, 23)
+    found = list_taken_faults(world, 45_701)
     assert "/v1/decisions: not a clear 409" in found
     assert any("names dec-" in one for one in found)
 
