@@ -10,6 +10,7 @@ import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -18,13 +19,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, create_engine, delete, insert, make_url, text
 from sqlalchemy.pool import NullPool
 
+from engine.domain.records import Arrival, Crossing
 from engine.domain.time_units import SystemClock
 from engine.journal.areas import list_declared_tables
 from engine.journal.clock import ClockProjection
 from engine.journal.copies import CopyProjection
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import IDENTITY, Journal, JournalReader
-from engine.journal.kinds import COPIED, CROSSING
+from engine.journal.kinds import COPIED, CROSSING, dump_arrival
 from engine.journal.receipts import Receipt, Signer
 from engine.links.agreement import Agreement, parse_agreement
 from engine.links.area import (
@@ -331,15 +333,15 @@ def _message(name: str) -> OutgoingMessage:
 
 def _crossing(name: str, link: str) -> Draft[Any]:
     """Return a record of a vehicle at a node, of about a decision's size."""
-    crossing = {
-        "crossing_id": name,
-        "post": _post(link),
-        "direction": "entry",
-        "arrived_at": "2026-01-01T00:00:00Z",
-        "vehicle_class": "truck",
-    }
+    crossing = Crossing(
+        crossing_id=name,
+        post=_post(link),
+        direction="entry",
+        arrived_at=datetime(2026, 1, 1, tzinfo=UTC),
+        vehicle_class="truck",
+    )
     filling = token_hex(FILLING // 2)  # it does not compress
-    body: Any = {"arrival": {"crossing": crossing}, "filling": filling}
+    body: Any = {"arrival": dump_arrival(Arrival(crossing=crossing)), "filling": filling}
     return CROSSING.draft(name, body, post=_post(link))
 
 
