@@ -120,7 +120,9 @@ def test_each_peer_learns_what_is_there() -> None:
         assert result[label[500:] == 1].mean() > result[label[500:] == 0].mean() + 0.4
 
 
-COST = CommandCost(2.0, 3 << 20, {"rows": {"crossings.csv": 90_000, "declarations.csv": 30_000}})
+COST = CommandCost(
+    2.0, 3 << 20, {"accepted": {"crossings.csv": 90_000, "declarations.csv": 30_000}}
+)
 
 
 def make_home(crossings: int, load: CommandCost = COST) -> SizedHome:
