@@ -81,9 +81,11 @@ def claim(
     """Return the claim of one request; ``key`` is the sender's idempotency key.
 
     ``about`` names the object of the request where the record does not: the same record about
-    another object is other content.
+    another object is other content. Fields with their default are left out: a request that is sent
+    again after an optional field joined still is the same.
     """
-    content = hashlib.sha256(kind.encode() + b"\0" + record.model_dump_json().encode())
+    text = record.model_dump_json(exclude_defaults=True)
+    content = hashlib.sha256(kind.encode() + b"\0" + text.encode())
     if about:
         content.update(b"\0" + about.encode())
     names = [name]

@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from pathlib import Path
 from types import MappingProxyType, NoneType
 from typing import Any, Literal, get_args, get_origin
 
@@ -41,6 +42,7 @@ from engine.domain.records import (
     Seizure,
 )
 from engine.domain.validation import bare
+from engine.errors import HomeError
 from engine.journal.entries import JournalRecord, Kind
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import (
@@ -208,15 +210,24 @@ def _schema(model: type[Record], *added: Any) -> Any:
     return pa.schema([*fields, *added])
 
 
-_ADDED = {
+_DERIVED = {
     "crossings": (_KNOWN_AT,),
     "inspections": (_KNOWN_AT,),
     "seizures": (_KNOWN_AT, pa.field("linked_crossing_id", pa.string())),
 }
 SCHEMAS: Mapping[str, Any] = MappingProxyType(
-    {name: _schema(model, *_ADDED.get(name, ())) for name, model in MODELS.items()}
+    {name: _schema(model, *_DERIVED.get(name, ())) for name, model in MODELS.items()}
 )
 """pyarrow schema of each table of :class:`Tables`."""
+_OPTIONAL: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        name: frozenset(
+            field for field, info in model.model_fields.items() if not info.is_required()
+        )
+        for name, model in MODELS.items()
+    }
+)
+"""Columns of each table that a load may lack: their fields joined after it was written."""
 ORDER: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         name: (("known_at",) if "known_at" in SCHEMAS[name].names else ()) + key
@@ -299,16 +310,26 @@ def _is_sorted(table: Any, by: Sequence[str]) -> bool:
 def content_digest(tables: Mapping[str, Any]) -> str:
     """Return the SHA-256 (hexadecimal) of the values of some tables, whatever their layout.
 
-    Tables are hashed by name, then column by column; the order of rows counts.
+    Tables are hashed by name, then column by column; the order of rows counts. An optional column
+    without a value is left out, so that a load keeps its digest if an optional field joins.
     """
     state = sha256()
     for name in sorted(tables):
         rows = tables[name].num_rows
         for field in tables[name].schema:
+            if field.name in _OPTIONAL.get(name, ()) and _is_blank(tables[name][field.name]):
+                continue
             state.update(f"{name}.{field.name}:{field.type}:{rows}\n".encode())
             for part in _buffers(tables[name][field.name].combine_chunks()):
                 state.update(part)
     return state.hexdigest()
+
+
+def _is_blank(column: Any) -> bool:
+    """Tell whether no row has a value; a list without members is none."""
+    if pa.types.is_list(column.type):
+        return not pc.sum(pc.list_value_length(column)).as_py()
+    return bool(column.null_count == len(column))
 
 
 def _buffers(column: Any) -> list[Any]:
@@ -353,7 +374,8 @@ def read_history(home: Home, *, only: Collection[str] | None = None) -> Tables:
 
     Seizures with a plate alone are linked again where there are several loads, because a later load
     may bring the entry. Empty for an empty home; ``digest`` is the SHA-256 of the loads' digests.
-    Raises HomeError where the home's network file cannot be read.
+    Raises HomeError where the home's network file cannot be read, or a load lacks a column that is
+    not optional.
     """
     found = tuple(digest for digest in loads(home) if only is None or digest in only)
     rows = {name: read_table(home, found, name=name) for name in SCHEMAS}
@@ -375,17 +397,27 @@ def epoch_of(digests: Sequence[str]) -> str:
 
 
 def read_table(home: Home, digests: tuple[str, ...], *, name: str) -> Any:
-    """Return the rows of one table that some loads brought, in no particular order."""
+    """Return the rows of one table that some loads brought, in no particular order.
+
+    Optional columns that a load lacks are without a value in all of its rows. Raises ``HomeError``,
+    which names the column, where a load lacks another one.
+    """
     files = [
         path
         for digest in digests
         for path in sorted((home.history / digest / name).glob("*.parquet"))
     ]
-    read = [
-        pq.ParquetFile(path, memory_map=True).read().select(SCHEMAS[name].names).cast(SCHEMAS[name])
-        for path in files
-    ]
-    return pa.concat_tables([SCHEMAS[name].empty_table(), *read])
+    return pa.concat_tables([SCHEMAS[name].empty_table(), *(_read_file(f, name) for f in files)])
+
+
+def _read_file(path: Path, name: str) -> Any:
+    table = pq.ParquetFile(path, memory_map=True).read()
+    for field in SCHEMAS[name]:
+        if field.name not in table.column_names:
+            if field.name not in _OPTIONAL[name]:
+                raise HomeError(str(path), f"the column {field.name} is missing")
+            table = table.append_column(field, absent_column(field.type, table.num_rows))
+    return table.select(SCHEMAS[name].names).cast(SCHEMAS[name])
 
 
 def absent_column(kind: Any, rows: int) -> Any:

@@ -45,6 +45,7 @@ from engine.audit.file_anchors import (
     read_withdrawn_loads,
 )
 from engine.domain.identifiers import fold
+from engine.errors import HomeError
 from engine.journal.entries import Draft, JournalFault
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import (
@@ -169,7 +170,7 @@ def is_intact(home: Home, digest: str) -> bool:
         rows = {name: read_table(home, (digest,), name=name) for name in SCHEMAS}
         content = content_digest({name: arrange_table(name, table) for name, table in rows.items()})
         return load_digest(record["offered"], content) == digest
-    except (OSError, ValueError, KeyError, pa.ArrowException):
+    except (OSError, ValueError, KeyError, pa.ArrowException, HomeError):
         return False
 
 

@@ -213,6 +213,22 @@ def test_a_load_that_was_stopped_is_said_and_is_no_fault(
     assert outcome(home) == ([], [])
 
 
+def test_a_load_from_before_an_optional_field_joined_verifies_and_is_rebuilt(
+    anchored_home: Home,
+) -> None:
+    def drop(name: str) -> None:
+        for path in (_folder(anchored_home) / "crossings").iterdir():
+            pq.write_table(pq.read_table(path).drop_columns([name]), path)
+
+    drop("cmr_number")
+    assert outcome(anchored_home) == ([], [])
+    result = CliRunner().invoke(app, ["rebuild", "--home", str(anchored_home.root)])
+    assert result.exit_code == 0, result.output
+    assert outcome(anchored_home) == ([], [])
+    drop("plate_country")  # negative control: it has values
+    assert outcome(anchored_home)[0] == ["history"]
+
+
 def test_a_load_that_no_record_names_is_a_fault(anchored_home: Home) -> None:
     """Negative control: what is merely there is not taken for a load that was stopped."""
     shutil.copytree(_folder(anchored_home), anchored_home.history / ("0" * 64))

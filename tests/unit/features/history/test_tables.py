@@ -1,6 +1,7 @@
 """History on disk: when rows are known, how loads refer to each other, and the home's network."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from engine.domain.identifiers import fold
 from engine.domain.network import read_network
 from engine.domain.time_units import DAY, HOUR, MINUTE, rfc3339
-from engine.errors import InputError
+from engine.errors import HomeError, InputError
 from engine.storage.home import Home
 from features.catalogue.event_streams import REACH
 from features.history import tables as history_tables
@@ -207,6 +208,61 @@ def test_a_changed_byte_of_a_load_is_seen(tmp_path: Path, home: Home) -> None:
     path.write_bytes(whole)
     assert is_intact(home, digest)
     assert not is_intact(home, "0" * 64)
+
+
+def _drop_columns(home: Home, digest: str, *, drops: Callable[[str, Any], bool]) -> None:
+    """Rewrite the files of a load without the columns that ``drops`` tells, by name and values."""
+    for path in (home.history / digest).glob("*/*.parquet"):
+        table = pq.ParquetFile(path).read()
+        gone = [name for name in table.column_names if drops(name, table[name])]
+        pq.write_table(table.drop_columns(gone), path)
+
+
+def _has_no_value(name: str, column: Any) -> bool:
+    optional = any(
+        name in model.model_fields and not model.model_fields[name].is_required()
+        for model in MODELS.values()
+    )
+    return optional and not any(value not in (None, []) for value in column.to_pylist())
+
+
+def test_a_load_from_before_optional_fields_joined_is_what_it_was(
+    tmp_path: Path, home: Home
+) -> None:
+    folders.write(folders.clean(300), tmp_path / "in")
+    digest = load(home, tmp_path / "in", now=NOW).digest
+    before = read_history(home)
+    _drop_columns(home, digest, drops=_has_no_value)
+    path = next((home.history / digest / "declarations").iterdir())
+    assert not {"route_countries", "invoice_value"} & set(pq.ParquetFile(path).schema.names)
+    after = read_history(home)
+    assert _tables(after) == _tables(before)
+    assert is_intact(home, digest)
+    again = load(home, tmp_path / "in", now=NOW)
+    assert (again.digest, again.is_new) == (digest, False)
+
+
+def test_a_load_that_lost_a_column_is_seen(tmp_path: Path, home: Home) -> None:
+    folders.write(folders.clean(300), tmp_path / "in")
+    digest = load(home, tmp_path / "in", now=NOW).digest
+    _drop_columns(home, digest, drops=lambda name, _: name == "plate_country")
+    assert not is_intact(home, digest), "an optional column that has values"
+    _drop_columns(home, digest, drops=lambda name, _: name == "outcome")
+    assert not is_intact(home, digest)
+    with pytest.raises(HomeError, match=r"inspections/.*the column outcome is missing"):
+        read_history(home)
+
+
+def test_an_optional_column_without_a_value_is_no_content(tmp_path: Path) -> None:
+    folders.write(folders.clean(300), tmp_path / "in")
+    tables = _tables(read_folder(tmp_path / "in", now=NOW).tables)
+    whole, crossings = content_digest(tables), tables["crossings"]
+    bare = crossings.drop_columns(["cmr_number"])
+    assert content_digest(tables | {"crossings": bare}) == whole
+    one = pa.array(["1", *[None] * (len(bare) - 1)], pa.string())
+    assert content_digest(tables | {"crossings": bare.append_column("cmr_number", one)}) != whole
+    lost = crossings.drop_columns(["arrived_at"])
+    assert content_digest(tables | {"crossings": lost}) != whole, "an obligatory column counts"
 
 
 @settings(deadline=None)
