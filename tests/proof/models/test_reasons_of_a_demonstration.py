@@ -11,12 +11,7 @@ from engine.explanation.reasons import Reason, make_whole_reason
 from engine.ports import Contribution, Evidence
 from engine.storage.database import Store
 from engine.storage.home import Home
-from tests.proof.models.reason_audit import (
-    RecordedReasons,
-    audit,
-    read_referrals,
-    summarise,
-)
+from tests.proof.models.reason_audit import RecordedReasons, audit, read_referrals, summarise
 
 GOOD = Reason("plate_crossings_30d", "x", "it crossed 14 times", "trucks: 2", 0.9, "crossings")
 DRAWN = Reason("random_check", "Random check.", "f", "c", 0.0, "random_check")

@@ -2,15 +2,12 @@
 
 from datetime import datetime
 
-import pytest
-
 from api.web.i18n import ReaderLocale
 from engine.domain.network import BorderPost, Network, local_time
 from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros, rfc3339
 from engine.selection import ShiftPlan
 from features.catalogue.encoder import encode
-from tests.unit.field.broken_statements import list_broken
 
 NETWORK = Network(
     {
@@ -112,25 +109,3 @@ def test_shifts_change_by_the_posts_clock() -> None:
 
 def test_a_row_of_another_post_names_its_clock() -> None:
     assert show_moment("KG-DOS", page="UZ-OYB") == "1 Mar 2026, 22:30 (UTC+06:00)"
-
-
-def test_one_clock_for_all_posts_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The seeded bug: the clock of Tashkent everywhere, as in versions before."""
-    statements = (
-        test_dostuk_has_night_at_2230,
-        test_oybek_has_no_night_at_2130,
-        test_hairatan_is_four_and_a_half_hours_ahead,
-        test_kordai_had_six_hours_before_march_2024,
-        test_kordai_has_five_hours_since,
-        test_the_weekday_changes_at_the_posts_midnight,
-        test_shifts_change_by_the_posts_clock,
-        test_a_row_of_another_post_names_its_clock,
-    )
-    assert list_broken(*statements) == []
-    posts = {
-        code: post.model_copy(update={"timezone": "Asia/Tashkent"})
-        for code, post in NETWORK.posts.items()
-    }
-    monkeypatch.setitem(globals(), "NETWORK", Network(posts))
-    unharmed = {statement.__name__ for statement in statements} - set(list_broken(*statements))
-    assert unharmed == {"test_oybek_has_no_night_at_2130", "test_kordai_has_five_hours_since"}

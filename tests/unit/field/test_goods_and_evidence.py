@@ -9,7 +9,6 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from engine.domain import precursors
 from engine.domain.network import Amount, Network, SeverityBand, weigh_find
 from engine.domain.precursors import PRECURSORS, neighbour_heading, precursor_of
 from engine.domain.records import (
@@ -22,7 +21,6 @@ from engine.domain.records import (
     Seizure,
 )
 from engine.domain.time_units import DAY
-from engine.explanation import reasons
 from engine.explanation.facts import data_gaps, facts
 from engine.explanation.reasons import Reason, add_precursor_reason
 from engine.selection import (
@@ -293,39 +291,6 @@ def test_no_record_has_a_field_of_a_persons_origin() -> None:
     for name in PERSONAL:
         with pytest.raises(ValidationError, match="Extra inputs"):
             declare("07", **{name: "x"})
-
-
-def test_a_listed_precursor_that_is_unknown_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The seeded bug: goods are goods, and no code is looked up."""
-    monkeypatch.setattr(precursors, "PRECURSORS", {})
-    statements = (
-        test_acetic_anhydride_is_a_fact,
-        test_acetic_anhydride_of_a_new_consignee_comes_first,
-    )
-    assert len(list_broken(*statements)) == 2
-
-
-def test_a_first_consignee_that_goes_unnoticed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The seeded bug: nothing of a precursor is ever unusual."""
-    statements = (
-        test_acetic_anhydride_of_a_new_consignee_comes_first,
-        test_an_unusual_quantity_of_a_precursor_comes_first,
-    )
-    assert list_broken(*statements) == []
-    monkeypatch.setattr(reasons, "unusual_signs", lambda _: [])
-    assert len(list_broken(*statements)) == 2
-
-
-def test_papers_that_count_as_a_search_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The seeded bug: every act proves something."""
-    monkeypatch.setattr(Inspection, "is_evidence", True)
-    assert len(list_broken(test_a_clear_look_at_papers_is_no_evidence)) == 1
-
-
-def test_finds_of_one_weight_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The seeded bug: every seizure weighs what one weighs by default."""
-    monkeypatch.setattr(Network, "severity_of", lambda *_: 5.0)
-    assert len(list_broken(test_a_seizure_weighs_by_class_and_quantity)) == 1
 
 
 def test_a_counterparts_word_that_measures_the_engine_is_found(

@@ -11,7 +11,6 @@ from engine.domain.identifiers import container_is_valid, fold, skeleton, vin_is
 from engine.domain.network import BorderPost, IdentifierField, Network
 from engine.domain.records import Arrival
 from engine.explanation.facts import data_gaps
-from features.catalogue import encoder
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.encoder import encode
 from features.catalogue.plan import Plan
@@ -19,7 +18,6 @@ from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from tests.unit.features.catalogue.test_mirror_features import line, make_exit, passage
 from tests.unit.features.random_histories import History, tables
-from tests.unit.field.broken_statements import list_broken
 
 NAMES = (
     "mirror_driver_differs", "mirror_consignee_differs", "mirror_days", "mirror_mass_ratio",
@@ -176,33 +174,3 @@ def test_an_unusual_transit_time_stands_out() -> None:
         for hours in (0.5, 4.0, 5.9)
     ]
     assert shares[0] < 0.1 < shares[1] < 0.9 < shares[2]
-
-
-def test_compared_identifiers_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The seeded bug: one domain for all administrations, as in versions before."""
-    statements = (
-        test_a_driver_of_two_administrations_raises_nothing,
-        test_equal_pseudonyms_of_two_keys_are_two_drivers,
-        test_a_traders_number_of_two_administrations_raises_nothing,
-    )
-    assert list_broken(*statements) == []
-    monkeypatch.setattr(Network, "domain_of", lambda *_: "")
-    assert len(list_broken(*statements)) == 3
-
-
-def test_plates_that_are_compared_as_read_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The seeded bug: spellings of one plate are vehicles of their own."""
-    monkeypatch.setitem(globals(), "fold", lambda raw: raw)
-    statements = (test_cyrillic_and_latin_letters_are_one_plate,)
-    assert len(list_broken(*statements)) == 1
-
-
-def test_check_digits_that_are_not_looked_at_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The seeded bug: every number is taken as sound."""
-    monkeypatch.setattr(encoder, "container_is_valid", lambda _: True)
-    monkeypatch.setattr(encoder, "vin_is_valid", lambda _: True)
-    statements = (
-        test_a_container_that_fails_its_check_digit_is_a_signal,
-        test_a_vin_that_fails_its_check_digit_is_a_signal,
-    )
-    assert len(list_broken(*statements)) == 2

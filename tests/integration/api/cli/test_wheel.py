@@ -12,7 +12,6 @@ from urllib.request import urlopen
 
 import pytest
 
-from api.cli import main as command_line
 from tests.unit.features.intake import bulk_folders as folders
 
 ROOT = Path(__file__).parents[4]
@@ -112,24 +111,3 @@ def test_a_command_that_needs_an_extra_names_it(
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert re.search(r"needs \w+, which is not installed: the extra 'train'", done.stderr)
-
-
-def test_a_library_that_no_extra_brings_is_one_of_set_up(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail() -> None:
-        raise ModuleNotFoundError("none", name="polars.io")
-
-    monkeypatch.setattr(command_line, "app", fail)
-    with pytest.raises(SystemExit):
-        command_line.main()
-    assert "needs polars, which is not installed: make setup" in capsys.readouterr().err
-
-
-def test_a_module_of_ours_that_is_missing_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
-        raise ModuleNotFoundError("none", name="engine.nothing")
-
-    monkeypatch.setattr(command_line, "app", fail)
-    with pytest.raises(ModuleNotFoundError):
-        command_line.main()

@@ -1,7 +1,6 @@
-"""What a decision asks of PostgreSQL: round trips and statements to plan, counted, not timed."""
+"""Rows that wait in PostgreSQL's driver: sent in time, undone as a whole."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +17,11 @@ from engine.storage.database import Store, fetch_rows, insert_rows
 from engine.storage.home import DATABASE_VARIABLE
 from features.online.counter_store import COUNTERS
 from features.online.crossing_index import PASSAGES
-from tests.integration.engine.targeting.server_talk import Talk, listen
 from tests.support.emptied_database import empty_database
 from tests.support.running_service import make_home
-from tests.unit.engine.targeting.test_targeting import ask, open_service
+from tests.unit.engine.targeting.test_targeting import open_service
 
-MOST_WAITS = 25
-"""Round trips of a decision that is not made together with others."""
-WARM = 12
-"""Decisions after which the driver has prepared all statements that come with each."""
 ROW = (1, 2, 3, b"state")
-Look = Callable[[], Talk]
 
 
 @pytest.fixture
@@ -44,51 +37,6 @@ def runtime(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     found = open_service(make_home(tmp_path / "home"))
     yield found
     found.close()
-
-
-@contextmanager
-def warm_service(runtime: Runtime, tmp_path: Path) -> Iterator[Look]:
-    """Decide on the first arrivals, one by one; hand out a look at what follows."""
-    with listen(runtime.store, tmp_path / "talk") as look:
-        for number in range(WARM):
-            ask(runtime, number).result(30)
-        look()
-        yield look
-
-
-def decide(runtime: Runtime, look: Look) -> Talk:
-    """Return what one more decision says, the cheapest of ten.
-
-    Background work is not its, nor is what is read for a vehicle that was drawn to be checked.
-    """
-    heard = []
-    for number in range(WARM, WARM + 10):
-        ask(runtime, number).result(30)
-        heard.append(look())
-    return min(heard, key=lambda talk: (talk.parsed, talk.waits))
-
-
-def test_a_decision_is_prepared_and_waits_rarely(runtime: Runtime, tmp_path: Path) -> None:
-    with warm_service(runtime, tmp_path) as look:
-        heard = decide(runtime, look)
-    assert heard.parsed == heard.rollbacks == 0
-    assert heard.waits <= MOST_WAITS
-
-
-def test_a_read_that_ends_in_a_rollback_is_caught(
-    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug: snapshots are undone, and the driver forgets what it had prepared."""
-    commit = Connection.commit
-
-    def undo(connection: Connection) -> None:
-        is_reading = connection.get_execution_options().get("postgresql_readonly")
-        (connection.rollback if is_reading else lambda: commit(connection))()
-
-    monkeypatch.setattr(Connection, "commit", undo)
-    with warm_service(runtime, tmp_path) as look:
-        heard = decide(runtime, look)
-    assert heard.rollbacks > 0 and heard.parsed > 10
 
 
 @pytest.mark.timeout(60)

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from engine.audit.file_anchors import parse_network
-from experiments.analysis import data_quality
 from experiments.analysis.data_quality import QualityFinding, assess_quality
 from tests.support.sizes import PROOF
 
@@ -168,14 +167,6 @@ def test_a_fault_of_one_day_is_found_and_said(
     first = next(one for one in found if one.kind == kind)
     assert first.text.startswith(f"At {post} ")
     assert first.rows > 0
-
-
-def test_a_blind_assessment_misses_the_stuck_scale(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Negative control: without its usual share, no value counts as stuck."""
-    monkeypatch.setattr(data_quality, "_USUAL_SHARE", -1.0)
-    frames = make_frames()
-    stick_scale(frames)
-    assert assess(frames) == []
 
 
 def test_weeks_count_what_is_missing() -> None:

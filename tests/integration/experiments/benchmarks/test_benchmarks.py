@@ -7,25 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine.domain.time_units import DAY
 from engine.errors import NotEnoughDataError
 from engine.storage.home import DATABASE_VARIABLE
 from experiments.benchmarks import features as bench
 from experiments.benchmarks import scale
-from experiments.benchmarks.quality import kcs, networks, peers
-from experiments.benchmarks.quality.known_truth import bound_gain, leave_out
-from experiments.benchmarks.scale import SizedHome, describe, fit_powers
-from experiments.benchmarks.serving import (
-    MLFLOW,
-    OURS,
-    PLAINLY,
-    Setting,
-    Start,
-    Turn,
-    batch_ratio,
-    ratios,
-    start_rows,
-)
+from experiments.benchmarks.quality import kcs
+from experiments.benchmarks.quality.known_truth import bound_gain
+from experiments.benchmarks.scale import SizedHome, describe
 from experiments.support.deployment import Deployment, deploy
 from experiments.support.processes import CommandCost, HomeCommands
 from features.catalogue.catalogue import CATALOGUE
@@ -49,13 +37,6 @@ def test_all_contestants_agree_and_one_that_does_not_is_not_timed(
         bench.agree(table, bench.contestants_of(table))
 
 
-def test_windows_are_those_of_the_catalogue_and_the_shape_is_said() -> None:
-    table = bench.columns(tables(history(1, 300)), 200)
-    assert {30, 365} <= set(bench.DAYS)
-    assert max(bench.DAYS) * DAY < 2 * 365 * DAY
-    assert f"200 crossings of {len(set(table['key'].tolist()))} plates" in bench.shape(table)
-
-
 FOUND = tables(history(3, 400))
 
 
@@ -74,33 +55,6 @@ def test_hidden_outcomes_move_no_feature_of_a_held_out_crossing() -> None:
     assert (assemble(hidden, plan).values != assemble(FOUND, plan).values).any()
 
 
-def test_shuffled_outcomes_are_the_same_ones_elsewhere() -> None:
-    mixed = kcs._shuffle_outcomes(FOUND)
-    before, after = (t.inspections["outcome"].to_pylist() for t in (FOUND, mixed))
-    assert sorted(before) == sorted(after)
-    assert before != after
-    assert mixed.seizures.num_rows == 0
-
-
-def test_raw_columns_follow_the_rows_and_say_nothing_of_inspections() -> None:
-    ids = np.array(FOUND.crossings["crossing_id"].to_pylist(), object)[::-1]
-    columns, codes = peers.raw(FOUND, ids)
-    there = FOUND.crossings["weighed_mass_kg"].to_numpy()[::-1]
-    assert len(columns) == len(ids)
-    assert any(np.array_equal(column, there, equal_nan=True) for column in columns.T)
-    assert all((columns[:, code] % 1 == 0)[~np.isnan(columns[:, code])].all() for code in codes)
-    fewer, _ = peers.raw(kcs._shuffle_outcomes(FOUND), ids)
-    np.testing.assert_array_equal(columns, fewer)
-
-
-def test_without_history_no_feature_knows_an_inspection_or_a_link() -> None:
-    plan = Plan(CATALOGUE)
-    left = leave_out(assemble(FOUND, plan), networks.uses_history)
-    assert 40 < len(left.names) < len(CATALOGUE)
-    assert not any("hit" in name or "seizure" in name or "finds" in name for name in left.names)
-    assert left.values.shape == (FOUND.crossings.num_rows, len(left.names))
-
-
 def test_the_low_end_of_a_gain_tells_a_gain_from_luck() -> None:
     draw = np.random.default_rng(1)
     found = draw.random(4000) < 0.2
@@ -108,16 +62,6 @@ def test_the_low_end_of_a_gain_tells_a_gain_from_luck() -> None:
     chance = draw.random(4000) < 0.08
     assert bound_gain(found, better, chance)[0] > 0
     assert bound_gain(found, chance, draw.random(4000) < 0.08)[0] < 0
-
-
-def test_each_peer_learns_what_is_there() -> None:
-    draw = np.random.default_rng(2)
-    rows = draw.normal(size=(600, 4))
-    rows[:, 3] = np.nan
-    label = (rows[:, 0] + 0.3 * draw.normal(size=600) > 0).astype(np.int8)
-    for peer in peers.numeric().values():
-        result = peer(rows[:500], label[:500], rows[500:])
-        assert result[label[500:] == 1].mean() > result[label[500:] == 0].mean() + 0.4
 
 
 COST = CommandCost(
@@ -149,15 +93,6 @@ def test_figures_are_by_crossing_and_by_input() -> None:
     assert [line["holds"] for line in seen.values()] == [True, True, False, True, True, True]
 
 
-def test_growth_in_proportion_is_a_power_of_one_and_steeper_growth_fails() -> None:
-    large = make_home(600_000, CommandCost(2.0 * 10**1.3, 30 << 20, {}))
-    found = fit_powers(make_home(60_000), large)
-    seen = {line["name"].partition(": ")[2]: (line["seen"], line["holds"]) for line in found}
-    assert seen["load, s"] == (1.3, False)
-    assert seen["load, MB of memory"] == seen["disk, MB"] == (1.0, True)
-    assert seen["features, s"] == seen["train, MB of memory"] == (0.0, True)
-
-
 if PROOF:
 
     def test_two_small_homes_are_measured() -> None:
@@ -166,47 +101,6 @@ if PROOF:
         assert len(decisions) == (2 if os.environ.get(DATABASE_VARIABLE) else 4)
         assert len([line["name"] for line in rows if line["name"].startswith("page of")]) == 9
         assert all(line["seen"] > 0 for line in rows if line["unit"] != "power")
-
-
-SETTING = Setting("16 connections", 16, 1, {})
-
-
-def turn(times: float) -> Turn:
-    return Turn(rate=100.0 * times, cpu=0.01 / times, p50=0.1 / times, p99=0.2 / times)
-
-
-def list_ratios(ours: float) -> dict[str, tuple[float, bool]]:
-    """Return the ratios of a service that is so many times as fast as its peers."""
-    turns = {OURS: [turn(ours), turn(ours), turn(ours * 0.1)]}
-    turns[MLFLOW] = [turn(1.0), turn(1.0), turn(0.1)]
-    turns[PLAINLY] = [turn(4.0), turn(4.0), turn(0.4)]
-    return {found["name"]: (found["seen"], found["holds"]) for found in ratios(SETTING, turns)}
-
-
-def test_ratios_are_medians_of_turns_and_bars_hold_from_their_value_on() -> None:
-    found = list_ratios(16.0)
-    assert found[f"throughput against {MLFLOW}, 16 connections"] == (16.0, True)
-    assert found[f"throughput against {PLAINLY}, 16 connections"] == (4.0, True)
-    assert found[f"processor time against {MLFLOW}, 16 connections"] == (0.062, True)
-    slower = list_ratios(6.0)
-    assert slower[f"throughput against {MLFLOW}, 16 connections"] == (6.0, False)
-    assert slower[f"throughput against {PLAINLY}, 16 connections"] == (1.5, True)
-    assert slower[f"processor time against {MLFLOW}, 16 connections"] == (0.167, False)
-
-
-def test_a_start_that_is_ready_before_it_can_decide_is_seen() -> None:
-    starts = {OURS: Start(1.4, 2.2), MLFLOW: Start(8.0, 8.1), PLAINLY: Start(2.0, 2.0)}
-    found = {one["name"]: (one["seen"], one["must"]) for one in start_rows(starts)}
-    assert found[f"cold start against {MLFLOW}"] == (0.175, "<= 0.2")
-    assert found[f"start to the first decision against {MLFLOW}"] == (0.272, ">= 0")
-    assert found["first decision, once ready"] == (0.8, ">= 0")
-
-
-def test_batches_are_compared_with_single_decisions_of_the_same_turn() -> None:
-    slow_machine = [turn(0.45), turn(0.1)]
-    found = batch_ratio([[turn(5.0), turn(1.0)], [turn(3.0), turn(1.0)], slow_machine])
-    assert (found["seen"], found["must"], found["holds"]) == (4.5, ">= 2", True)
-    assert not batch_ratio([[turn(1.9), turn(1.0)]])["holds"]
 
 
 @pytest.mark.parametrize("missing", ["crossings.csv", "network.toml"])

@@ -76,16 +76,6 @@ def test_what_is_missing_is_null_and_times_are_timestamps_for_another_program(
     assert count_missing(out)[1].sum() > 0
 
 
-def test_no_row_group_spans_two_months(tmp_path: Path) -> None:
-    found, out = tables(history(4, 200, step=12 * 3600 * 10**6)), tmp_path / "matrix.parquet"
-    export(lambda: found, PLAN, out)
-    file = pq.ParquetFile(out)
-    groups = [file.read_row_group(at, ["as_of"])["as_of"] for at in range(file.num_row_groups)]
-    months = [set(group.to_numpy().astype("M8[us]").astype("M8[M]").tolist()) for group in groups]
-    assert [len(each) for each in months] == [1] * len(months)
-    assert len(months) == len(set.union(*months)) > 2
-
-
 @settings(max_examples=3 if PROOF else 1, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 60))
 def test_what_is_added_later_and_what_is_written_since(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.domain.time_units import DAY, NEVER
+from engine.domain.time_units import DAY
 from models.data import dataset
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import NAME, Lookup
@@ -17,17 +17,6 @@ from models.evaluation.report_text import page
 from models.training.trainer import train
 from tests.integration.models.learning.test_fit import SMALL
 from tests.support.small_dataset import QUICK, START, small_world
-
-
-def test_take_slices_every_column_alike() -> None:
-    data = small_world(200, seed=1)
-    rows = np.flatnonzero(data.discrepancy == 1)
-    part = data.take(rows)
-
-    assert len(part) == len(rows)
-    assert set(part.discrepancy) == {1}
-    assert list(part.crossing_id) == [data.crossing_id[row] for row in rows]
-    np.testing.assert_array_equal(part.values, data.values[rows])
 
 
 def test_papers_alone_are_no_negative_but_a_find_counts() -> None:
@@ -54,15 +43,6 @@ def test_digest_moves_with_any_cell_and_with_nothing_else() -> None:
 
     again.values[7, 1] = np.float32(42)
     assert data.digest() != again.digest()
-
-
-def test_mismatched_columns_are_refused() -> None:
-    data = small_world(50, seed=5)
-    columns = {name: getattr(data, name) for name in Dataset.__slots__}
-    with pytest.raises(ValueError, match="label_known_at"):
-        Dataset(**columns | {"label_known_at": np.full(49, NEVER)})
-    with pytest.raises(ValueError, match="ordered"):
-        Dataset(**columns | {"as_of": data.as_of[::-1].copy()})
 
 
 def late_labels(fold: dataset.Fold, data: Dataset) -> int:

@@ -1,7 +1,5 @@
 """A blend: its parts, and their shares."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,11 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from engine.domain.time_units import DAY
-from models.config import TrainConfig, Trees
+from models.config import Trees
 from models.learning.base_learners import grow, straight_part
 from models.learning.calibration import discrepancy_head
-from models.learning.fit import _recency, fit
-from models.scoring import UNSEEN, Linear, fold_values
+from models.learning.fit import _recency
+from models.scoring import UNSEEN, Linear
 from tests.support.small_dataset import small_world
 
 DRAW = np.random.default_rng(7)
@@ -25,15 +23,6 @@ FREE = np.zeros(6, np.int8)
 
 def small(seeds: int) -> Trees:
     return Trees(iterations=12, depth=3, leaves=8, share_of_features=0.3, seeds=seeds)
-
-
-def test_an_ensemble_of_several_seeds_is_the_mean_of_each() -> None:
-    each = [grow(VALUES, LABEL, trees=small(1), signs=FREE, seed=seed) for seed in (5, 6, 7)]
-    together = grow(VALUES, LABEL, trees=small(3), signs=FREE, seed=5)
-
-    margins = [one.decision_function(VALUES) for one in each]
-    np.testing.assert_allclose(together.decision_function(VALUES), np.mean(margins, axis=0))
-    assert np.ptp(margins, axis=0).max() > 0.01
 
 
 def test_a_sign_that_the_field_knows_is_kept() -> None:
@@ -63,14 +52,6 @@ def test_a_line_is_the_sum_of_what_its_features_add(rows: np.ndarray) -> None:
 LINE = straight_part(VALUES, LABEL, strength=0.1)
 
 
-def test_a_line_learns_and_holds_what_lies_far_out() -> None:
-    assert LINE.margin(VALUES)[LABEL == 1].mean() > LINE.margin(VALUES)[LABEL == 0].mean() + 0.5
-    far = np.zeros((2, 6), np.float32)
-    far[:, 0] = 50.0, 1e9
-    assert np.ptp(LINE.margin(far)) == 0.0
-    assert (fold_values(np.array([-3, 3], np.float32)) == [-np.log(4.0), np.log(4.0)]).all()
-
-
 DATA = small_world(3_000, seed=4)
 LATER = np.flatnonzero(DATA.evidence("discrepancy"))
 LATER_LABEL = DATA.discrepancy[LATER]
@@ -92,12 +73,6 @@ def blend_of(trees: np.ndarray, line: np.ndarray, *, line_share: float) -> dict[
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4])
-def test_parts_that_say_the_same_keep_the_usual_shares(share: float) -> None:
-    wanted = {"discrepancy": 1 - share} | ({"discrepancy_line": share} if share else {})
-    assert blend_of(TRUE, TRUE, line_share=share) == pytest.approx(wanted)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.4])
 def test_later_rows_outweigh_the_usual_shares(share: float) -> None:
     noise = CHANCE.permutation(NOISE) * 2.0
     assert blend_of(noise, TRUE, line_share=share)["discrepancy_line"] > 0.5
@@ -112,21 +87,3 @@ def test_a_row_counts_half_as_much_after_each_half_life() -> None:
     np.testing.assert_allclose(weight[1:] / weight[:-1], 2.0)
     assert weight.mean() == pytest.approx(1.0)
     assert _recency(arrived, 0.0) is None
-
-
-def test_recent_rows_turn_the_line_of_seizures_and_no_other_part() -> None:
-    data = small_world(4_000, seed=6)
-    cut = int(data.arrived_at.max()) + DAY
-    quick = Trees(iterations=5, depth=2, leaves=4, seeds=1, share_of_features=1.0)
-    even = TrainConfig(discrepancy=quick, seizure=quick, folds=1, jobs=1, line_half_life_days=0.0)
-    plain, recent = (
-        fit(data, replace(even, line_half_life_days=days), until=cut, known_before=cut)
-        for days in (0.0, 20.0)
-    )
-    assert set(plain.lines) == set(recent.lines)
-    same = {
-        name: np.array_equal(plain.lines[name].weight, recent.lines[name].weight)
-        for name in plain.lines
-    }
-    assert same.pop("seizure_line") is False
-    assert all(same.values())

@@ -220,10 +220,6 @@ def test_the_interval_holds_the_truth(share: float) -> None:
     assert count_covered(share) >= 0.9
 
 
-def test_negative_control_an_interval_of_a_third_does_not() -> None:
-    assert count_covered(0.01, narrower=1 / 3) < 0.9
-
-
 def test_with_few_finds_of_random_checks_there_is_no_number() -> None:
     _, _, doubt = draw_chances(1, base=-9.0)
     assert doubt.random_finds < FEWEST_RANDOM_FINDS

@@ -10,7 +10,6 @@ from models.monitoring.officer_integrity import (
     FEWEST,
     HandledVehicle,
     OfficerExcess,
-    _families,
     findings,
     seed_of,
 )
@@ -114,16 +113,6 @@ def test_clean_work_raises_at_most_one_alarm_in_ninety_days() -> None:
             raised |= now - before
             before = now
         assert len(raised) <= 1, seed
-
-
-def test_pair_by_pair_tests_would_cry_wolf() -> None:
-    """Seeded bug: p-values of each pair alone, as if it were the only one that was looked at."""
-    clean = [one for of_day in days(7, 30) for one in of_day]
-    family = _families(clean)[0]
-    mean, scale = family.moments()
-    alone = (family.counts(family.officer[1]) - mean) / scale
-    assert (alone > 1.645).any(), "some pair of so many always looks striking"
-    assert not alarms(clean)
 
 
 def test_the_same_seed_deals_the_same_again_and_few_vehicles_say_nothing() -> None:

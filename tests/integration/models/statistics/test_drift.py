@@ -137,23 +137,6 @@ def test_false_alarms_keep_their_promise() -> None:
     assert len(alarms(1.0, years=years)) <= 0.01 * years
 
 
-def test_a_test_repeated_every_week_breaks_it() -> None:
-    """Negative control.
-
-    A weekly look at a five-percent test, as dashboards do, cries wolf most years.
-    """
-    draw, years, cried = np.random.default_rng(5), 100, 0
-    for _ in range(years):
-        stated = hits = 0.0
-        for chance, found in weeks(draw, odds=1.0):
-            stated, hits = stated + chance.sum(), hits + found.sum()
-            spread = (0.75 * stated) ** 0.5
-            if hits < stated - 1.645 * spread:
-                cried += 1
-                break
-    assert cried > 0.15 * years
-
-
 def test_a_loss_is_noticed_within_weeks() -> None:
     found = alarms(0.25, years=50)
     assert len(found) == 50

@@ -54,15 +54,6 @@ def test_entries_of_a_stationary_network_have_not_moved(training_result: Trainin
     assert not any(one.has_moved for one in shifts(known, since.values))
 
 
-def test_a_reference_with_exits_in_it_is_found() -> None:
-    """The control, as bundles were written before: what is decided looks as if it had moved."""
-    data = two_ways()
-    taught = data.take((data.arrived_at < CUT) & (data.arrived_at >= CUT - 90 * DAY))
-    since = data.take((data.arrived_at >= CUT) & (data.direction == "entry"))
-    found = shifts(reference(taught.values, taught.names), since.values)
-    assert {one.name for one in found if one.has_moved} == {"f6", "f7"}
-
-
 def test_a_network_of_exits_alone_is_held_against_exits() -> None:
     data = replace(two_ways(3000), direction=np.full(3000, "exit", object))
     made = train(data, QUICK, cutoff=CUT)

@@ -14,10 +14,7 @@ from features.catalogue.plan import Plan
 from features.history.tables import Tables
 from models.config import TrainConfig, Trees
 from models.training.backtest import Backtest, Period
-from models.training.view_backtest import (
-    View,
-    backtest_view,
-)
+from models.training.view_backtest import View, backtest_view
 from tests.unit.api.links.facing_posts import EAST, WEST, facing_history
 from tests.unit.features.random_histories import START
 

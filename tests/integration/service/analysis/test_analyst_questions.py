@@ -17,7 +17,6 @@ from engine.criteria.dual_control import draft_backtest
 from engine.domain.rights import Role
 from engine.domain.time_units import SystemClock, micros
 from engine.errors import InputError
-from experiments.analysis import home_history
 from experiments.analysis.home_history import HomeHistory, check_moment, run_query
 from features.catalogue.catalogue import CATALOGUE
 from tests.support.backtest_figures import FIGURES
@@ -353,19 +352,6 @@ def test_a_correction_counts_from_its_own_time(scene: Scene) -> None:
     seized = "SELECT quantity_g FROM seizures ORDER BY seizure_id"
     assert scene.ask(seized) == [(2350.0,)]
     assert scene.ask(seized, as_of=rows[0][0]) == [(600.0,), (600.0,)]
-
-
-def test_a_view_that_keeps_what_was_corrected_answers_otherwise(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Negative control: without the last statement, the act of a correction counts twice."""
-    monkeypatch.setattr(home_history, "keep_last_stated", lambda table, _key, **_: table)
-    wrong = [
-        number
-        for number in (2, 6, 14)
-        if in_order(scene.ask(QUESTIONS[number][0](scene))) != in_order(QUESTIONS[number][1](scene))
-    ]
-    assert wrong == [2, 6, 14]
 
 
 def test_a_query_for_a_later_time_is_refused(scene: Scene) -> None:

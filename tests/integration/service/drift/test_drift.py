@@ -14,10 +14,7 @@ from api.cli.models import drift
 from engine.decision.record_codec import decode_decision
 from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft
-from engine.journal.kinds import (
-    DECISION,
-    MODEL_APPROVED,
-)
+from engine.journal.kinds import DECISION, MODEL_APPROVED
 from engine.queue.queue import list_decisions
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
@@ -107,23 +104,6 @@ def test_nothing_moved_where_the_traffic_is_what_taught(world: World) -> None:
     }
     assert not found["all"]["score"]["moved"], "scores of the test are uniform, as its quantiles"
     assert found["posts"]["OYB"]["rows"] == DECISIONS
-
-
-def test_a_reader_that_mixes_up_the_columns_is_found(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Negative control.
-
-    A bundle keeps names in another order than the plan; taken by place, much moves.
-    """
-    kept = papers(reference(values(world), PLAN.names))
-    honest = Reference.from_dict
-
-    def by_place(found: Any) -> Reference:
-        return replace(honest(found), names=PLAN.names)
-
-    monkeypatch.setattr(Reference, "from_dict", staticmethod(by_place))
-    assert measure_drift(world, kept)["all"]["moved"] > 20
 
 
 def test_what_moved_is_named_by_its_family(world: World) -> None:

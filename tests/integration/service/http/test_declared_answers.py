@@ -1,9 +1,7 @@
 """The service answers as the document says, to every role: at boundaries and at random."""
 
-from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from schemathesis.generation import GenerationMode
@@ -44,36 +42,3 @@ def test_every_answer_to_random_requests_is_declared(world: World, kept_names: K
         if operation.path_parameters or operation.query or operation.body:
             ask_at_random(asker, operation, GenerationMode.NEGATIVE)
     assert max(asker.statuses) < 500
-
-
-def drop_conflict(found: dict[str, Any]) -> None:
-    """Forget to say that a decision may conflict."""
-    del found["paths"]["/v1/decisions"]["post"]["responses"]["409"]
-
-
-def narrower(found: dict[str, Any]) -> None:
-    """Say that an act's crossing is a number."""
-    found["components"]["schemas"]["AcknowledgedAct"]["properties"]["crossing_id"] = {
-        "type": "number"
-    }
-
-
-@pytest.mark.parametrize(
-    ("bug", "path"), [(drop_conflict, "/v1/decisions"), (narrower, "/v1/inspections")]
-)
-def test_a_document_that_says_otherwise_is_found(
-    tmp_path: Path, bug: Callable[[dict[str, Any]], None], path: str
-) -> None:
-    """Negative control.
-
-    The same requests, of a service as new, against a document with a mistake.
-    """
-    with contextmanager(serving)(tmp_path) as world:
-        found = document(world)
-        bug(found)
-        found["paths"] = {path: found["paths"][path]}
-        wrong = [one for one in operations(found) if (one.method, one.path) == ("post", path)]
-        assert len(wrong) == 1
-        asker = Asker(world, all_named(world))
-        with pytest.raises(BaseExceptionGroup):
-            ask_at_boundaries(asker, wrong[0])

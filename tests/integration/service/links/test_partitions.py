@@ -24,13 +24,7 @@ from engine.links.outbox import read_waiting
 from engine.storage.home import DATABASE_VARIABLE
 from experiments.faults import partitions
 from experiments.faults.installations import Deployment, prepare_deployment
-from experiments.faults.partitions import (
-    Line,
-    Outcome,
-    Outcomes,
-    PartitionMachine,
-    run_histories,
-)
+from experiments.faults.partitions import Line, Outcome, Outcomes, PartitionMachine, run_histories
 from tests.support.sizes import PROOF
 
 if TYPE_CHECKING:

@@ -13,13 +13,7 @@ from api.acts.corrections import correct_act
 from api.cases.steps import CaseWriter, find_file
 from engine.cases.area import CASE_EVENT, CASE_OPENED
 from engine.cases.case_events import CaseOpening
-from engine.cases.case_ledger import (
-    CASE_EVENTS,
-    CASES,
-    Reporter,
-    draft_event,
-    draft_opening,
-)
+from engine.cases.case_ledger import CASE_EVENTS, CASES, Reporter, draft_event, draft_opening
 from engine.cases.case_state import read_case
 from engine.domain.rights import Role
 from engine.errors import ConflictError

@@ -95,13 +95,6 @@ def test_an_estimator_decides_as_it_learnt(world: World, number: int) -> None:
     assert set(trained.model.names) == set(CATALOGUE)
 
 
-def test_the_five_do_not_answer_alike() -> None:
-    """Negative control: were the estimator ignored, all five models would be one."""
-    rows = throwaway_models._rows().values[:50]
-    found = {train_with(name).model.score(rows).p_discrepancy.tobytes() for name in FIVE}
-    assert len(found) == len(FIVE)
-
-
 def test_a_neural_network_is_refused_by_name(world: World) -> None:
     words = ["train", "--estimator", f"{MODULE}:network", "--home", str(world.home.root)]
     result = CliRunner().invoke(app, words)

@@ -1,20 +1,14 @@
 """The editor writes expressions from rows and tries them; a try leaves no record."""
 
 import re
-from typing import Any
-from unittest.mock import patch
 
 import pytest
 from babel import Locale
 from sqlalchemy import func, select
 
-from api.profiles import page as profiles_page
 from api.profiles.answers import check_expression, fields
 from api.profiles.page import COMPARISONS, write_expression
-from api.profiles.steps import PROFILE, try_out
-from api.proposals.desk import ProposalDesk
 from api.web.forms import FormError
-from engine.criteria.profiles.profile import ProfileProposal
 from engine.domain.rights import Role
 from engine.journal.journal import JOURNAL
 from tests.integration.service.profiles.test_profile_pages import make_form
@@ -126,15 +120,3 @@ def test_a_try_proposes_nothing(world: World, ann: Desk) -> None:
     assert refused.status_code == 422
     officer = at_desk(world, "officer-tries", Role.CHECKPOINT)
     assert officer.get("/profiles/new").status_code == 403
-
-
-def test_a_try_that_proposes_is_found(world: World) -> None:
-    def propose_too(service: Any, caller: Any, asked: Any) -> Any:
-        about = make_form("TRY-1", expression=asked.expression, percentage="9")
-        fitting = ProfileProposal.model_validate(about | {"percentage": 9.0}, strict=False)
-        ProposalDesk(service, caller).propose(PROFILE, fitting)
-        return try_out(service, caller, asked)
-
-    desk = at_desk(world, "ann-proposes", Role.ANALYST)
-    with patch.object(profiles_page, "try_profile", propose_too), pytest.raises(AssertionError):
-        assert try_and_count(world, desk) == 0

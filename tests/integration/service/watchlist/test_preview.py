@@ -1,17 +1,13 @@
 """An entry is previewed before it is proposed: counted on what is known, and nothing recorded."""
 
-from datetime import UTC, datetime
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from sqlalchemy import func, select
 
 from api import watchlist as entry_preview
-from api import watchlist as watchlist_page
 from api.http.answers import reader
-from api.proposals.desk import ProposalDesk
-from api.watchlist import WATCH_LIST, WatchPreview
+from api.watchlist import WatchPreview
 from engine.criteria.profiles.checker import program
 from engine.criteria.watchlist import NAMED
 from engine.domain.rights import Role
@@ -78,22 +74,6 @@ def test_every_kind_of_identifier_makes_an_expression_that_may_run(world: World)
 def test_a_preview_records_nothing(world: World, decisions: list[str]) -> None:
     ann = at_desk(world, "ann-previews", Role.ANALYST)
     assert not records_of_previews(world, ann)
-
-
-def test_a_preview_that_records_is_found(world: World, decisions: list[str]) -> None:
-    ann = at_desk(world, "ann-records", Role.ANALYST)
-    made = entry_preview.preview_entry
-
-    def record_too(service: Any, caller: Any, asked: Any) -> Any:
-        from engine.criteria.watchlist import WatchEntry
-
-        about = asked.model_dump(exclude={"days"}, exclude_none=True)
-        entry = WatchEntry(**about, reason="x", expiry=datetime(2026, 12, 1, tzinfo=UTC))
-        ProposalDesk(service, caller).propose(WATCH_LIST, entry)
-        return made(service, caller, asked)
-
-    with patch.object(watchlist_page, "preview_entry", record_too):
-        assert records_of_previews(world, ann)
 
 
 def records_of_previews(world: World, desk: Desk) -> int:

@@ -83,12 +83,6 @@ def test_what_a_number_counts_has_plural_forms() -> None:
     assert list_single_forms(seeded) == ["%(n)s finds were made"]
 
 
-def test_a_missing_text_is_found() -> None:
-    known = read_catalogue("ru")
-    known.delete("Queue")
-    assert {one.id for one in known if one.id} != set(list_texts())
-
-
 EVIDENCE = (
     Evidence(0, 0, nan, is_of_post=False),
     Evidence(1, 1, nan, is_of_post=False),

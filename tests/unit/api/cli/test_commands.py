@@ -12,12 +12,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import api.cli.common
 from api.cli import main as command_line
 from api.cli.common import ERR
 from api.cli.main import app
 from engine.errors import HomeError, InputError
-from engine.storage.home import Home
 
 
 def _leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -266,26 +264,3 @@ def content(home: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file()} | {
         path.name: b"" for path in home.rglob("*") if path.is_dir()
     }
-
-
-def test_a_command_that_prepares_what_it_reads_would_be_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Negative control: looking for a store is left out, as it once was."""
-    home = tmp_path / "home"
-    home.mkdir()
-
-    def careless(home: Path) -> Path:
-        Home(home).prepare()
-        return home
-
-    monkeypatch.setattr(api.cli.common, "require_home", careless)
-    CliRunner().invoke(app, name_home(ASKED["verify"], home, tmp_path / "out"))
-    assert content(home)
-
-
-@pytest.mark.parametrize(
-    ("number", "text"), [(0, "0 records"), (1, "1 record"), (1_204, "1,204 records")]
-)
-def test_what_is_counted_stands_in_the_singular_where_it_is_one(number: int, text: str) -> None:
-    assert api.cli.common.count_of(number, "record") == text

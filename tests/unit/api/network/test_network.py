@@ -149,16 +149,6 @@ def test_counts_are_those_made_by_hand(filled_store: Store) -> None:
     assert found.searched.total() == 3
 
 
-def test_seeded_bugs_are_seen(filled_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Negative control: papers taken for a search, and one clock for all posts."""
-    right = count(filled_store)
-    with monkeypatch.context() as patched:
-        patched.setattr(answers, "is_papers_only", lambda _: False)
-        assert count(filled_store).acts != right.acts
-    monkeypatch.setattr(Network, "timezone", lambda *_: "Etc/UTC")
-    assert count(filled_store).decisions != right.decisions
-
-
 def draw_row(
     code: str, lat: float | None, lon: float | None, *, waiting: int = 0, pair: str | None = None
 ) -> NetworkPost:

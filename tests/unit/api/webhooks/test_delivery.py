@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import insert, select, true, update
+from sqlalchemy import insert, select, update
 
 from api.notifications.event_bodies import EventBodies
 from api.service.metrics import Metrics
@@ -30,7 +30,6 @@ from engine.events.webhooks import (
     DELIVERIES,
     EVENTS,
     FAILING,
-    DeliveryOutcome,
     EndpointHistory,
     EventProjection,
     read_figures,
@@ -178,40 +177,6 @@ def test_a_receiver_that_answers_too_late_gets_the_event_again(outbox: Outbox) -
         outbox.pass_time(HOUR)
     assert len(outbox.receiver.tried) == 2
     assert outbox.find_faults(entries) == []
-
-
-BUGS: dict[str, tuple[Any, str, Any]] = {
-    "lost": (delivery, "judge", lambda *_: DeliveryOutcome("delivered", "500")),
-    "out of order: m1": (webhooks, "_is_due", None),
-}
-
-
-@pytest.mark.parametrize("fault", BUGS)
-def test_seeded_bugs_of_retries_are_found(
-    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
-    """Dropping an event on 500; sending the next event of a subject meanwhile."""
-
-    def due(endpoint: Any, now: int) -> tuple[Any, ...]:
-        columns = DELIVERIES.c
-        return columns.webhook_id == endpoint.webhook_id, columns.next_at <= now, true()
-
-    refused: list[str] = []
-
-    def refuse_m1_once(event: ReceivedEvent) -> int:
-        if '"m1"' not in event.text or refused:
-            return 200
-        refused.append(event.event_id)
-        return 500
-
-    where, name, bug = BUGS[fault]
-    monkeypatch.setattr(where, name, bug or due)
-    outbox.receiver.answer = refuse_m1_once
-    entries = outbox.happen()
-    with outbox.receiver.listen():
-        outbox.worker.deliver()
-        outbox.pass_time(HOUR)
-    assert fault in outbox.find_faults(entries)
 
 
 class FailingProjection:

@@ -27,17 +27,8 @@ from engine.criteria.dual_control import (
     replay,
 )
 from engine.criteria.match import Match
-from engine.criteria.profiles.profile import (
-    ProfileMatcher,
-    ProfileProposal,
-    profile_content,
-)
-from engine.criteria.watchlist import (
-    Notice,
-    WatchEntry,
-    WatchMatcher,
-    entry_content,
-)
+from engine.criteria.profiles.profile import ProfileMatcher, ProfileProposal, profile_content
+from engine.criteria.watchlist import Notice, WatchEntry, WatchMatcher, entry_content
 from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, HOUR, micros, moment
 from engine.errors import ConflictError, SecondPersonError

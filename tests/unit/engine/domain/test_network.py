@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain import network
 from engine.domain.network import (
     Network,
     country_time_zone,
@@ -80,18 +79,6 @@ def test_a_file_states_all_a_post_has(tmp_path: Path) -> None:
 
 
 BAND = "[[severity_bands]]\nsubstance_class = 'narcotic'\nfrom_g = 1000\nweight = 20\n"
-
-
-def test_a_seizure_weighs_by_its_class_and_by_the_band_that_its_quantity_reaches(
-    tmp_path: Path,
-) -> None:
-    more = BAND.replace("1000", "10_000").replace("20", "50")
-    network = _read(tmp_path, "[severity]\nnarcotic = 10\n" + more + BAND + POST)
-    weights = [network.severity_of("narcotic", g) for g in (None, 999.9, 1000.0, 9_999.0, 1e6)]
-    assert weights == [10.0, 10.0, 20.0, 20.0, 50.0]
-    assert network.severity_of("precursor", 1e6) == 5.0
-    assert network.states_severity
-    assert not _read(tmp_path, POST).states_severity
 
 
 @pytest.mark.parametrize(
@@ -196,9 +183,3 @@ def check_offsets() -> bool:
 def test_offsets_of_many_instants_are_those_of_each() -> None:
     assert check_offsets()
     assert utc_offsets(np.zeros(0, np.int64), "Asia/Kabul").tolist() == []
-
-
-def test_a_table_that_changes_offsets_at_midnight_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Negative control."""
-    monkeypatch.setattr(network, "_find_change", lambda before, _after, _zone: before)
-    assert not check_offsets()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from threading import Event
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from sqlalchemy import Connection
@@ -104,24 +104,6 @@ def test_a_fault_is_found_by_halves_and_belongs_to_one(book: Book) -> None:
 def test_a_lost_store_is_everybodys_and_is_not_asked_again(book: Book) -> None:
     assert errors(together(book, "a", "lost", "b")) == ["NoneType"] + ["StoreUnavailableError"] * 3
     assert len(book.batches) == 2
-
-
-def test_one_by_one_instead_of_halves_is_seen(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seeded bug: a batch that breaks is tried one by one."""
-
-    def singly(self: BatchWorker[Any], batch: Sequence[PendingRequest[Any]]) -> None:
-        try:
-            self._handle(batch)
-        except ValueError as error:
-            for one in batch:
-                if len(batch) > 1:
-                    self._attempt([one])
-                else:
-                    one.answer.set_exception(error)
-
-    monkeypatch.setattr(BatchWorker, "_attempt", singly)
-    errors(together(book, "a", "b", "bad", "c", "d", "e", "f", "g"))
-    assert len(book.batches) != 1 + 1 + 2 * 3
 
 
 COMMIT_SECONDS = 20

@@ -1,7 +1,7 @@
 """Statements on the driver itself have the manners of all others: errors, transactions."""
 
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from engine.errors import StoreUnavailableError
@@ -9,7 +9,6 @@ from engine.storage import database as stores
 from engine.storage.database import Store, fetch_rows, insert_rows
 from features.online.counter_store import COUNTERS, latest
 
-only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 only_postgresql = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 ROW = (1, 2, 3, b"state 01")
 
@@ -29,18 +28,6 @@ def left_behind(store: Store) -> int:
 
 def test_nothing_is_committed_by_the_way(store: Store) -> None:
     assert left_behind(store) == 0
-
-
-@only_sqlite  # psycopg begins by itself
-def test_a_statement_outside_of_any_transaction_is_caught(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug.
-
-    The driver is asked without a transaction, so that SQLite commits each statement.
-    """
-    monkeypatch.setattr(Connection, "in_transaction", lambda _: True)
-    assert left_behind(store) == 1
 
 
 def test_a_fault_of_a_statement_is_reported_as_any_other_and_quotes_no_value(store: Store) -> None:
@@ -66,13 +53,3 @@ def test_a_lost_line_is_an_unavailable_store_and_the_next_one_works(store: Store
     with pytest.raises(StoreUnavailableError), store.read() as connection:
         fetch_rows(connection, "SELECT pg_terminate_backend(pg_backend_pid())")
     assert count_rows(store) == 0
-
-
-def test_an_error_of_the_driver_that_is_let_through_is_not_ours(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug: the driver's own error passes, which no caller above the store knows."""
-    monkeypatch.setattr(stores, "_wrap_driver_error", lambda _, found: found)
-    with pytest.raises(Exception) as found, store.write() as connection:  # noqa: PT011
-        insert_rows(connection, COUNTERS, [ROW, ROW])
-    assert not isinstance(found.value, IntegrityError | StoreUnavailableError)

@@ -19,10 +19,9 @@ from engine.journal.areas import kinds_of, list_rules, list_steps, load_areas
 from engine.journal.entries import Draft, Entry, Head, Kind, ProjectionInput
 from engine.journal.hash_chain import GENESIS
 from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader, require_kinds
-from engine.journal.kinds import DECISION, PROFILE_PROPOSED, SHIFT_OPENED, TICK, USER_CREATED
-from engine.journal.power_records import find_last_sequence, has_new_records, read_records
+from engine.journal.kinds import DECISION, PROFILE_PROPOSED, TICK, USER_CREATED
+from engine.journal.power_records import find_last_sequence, read_records
 from engine.storage.database import CommitUnknownError, Store, fetch_rows
-from engine.storage.dialect import Dialect
 
 NOON = 1_710_158_400_000_000
 
@@ -305,15 +304,6 @@ def test_bodies_are_read_by_number_and_by_kind_and_unreadable_ones_are_left_out(
 
 
 KINDS = (PROFILE_PROPOSED, USER_CREATED)
-ASKED: dict[str, Callable[[Connection], object]] = {
-    "of one kind": lambda connection: read_records(connection, [SHIFT_OPENED]),
-    "of some kinds": lambda connection: read_records(connection, KINDS, after=3),
-    "of a subject": lambda connection: read_records(connection, KINDS, subject="p1"),
-    "new ones": lambda connection: has_new_records(connection, KINDS, after=3),
-    "the newest of each": lambda connection: fetch_rows(connection, power_records._NEWEST),
-    "the last": lambda connection: find_last_sequence(connection, USER_CREATED),
-}
-only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -327,54 +317,6 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Sequence[Any]
 
     monkeypatch.setattr(power_records, "fetch_rows", note)
     return found
-
-
-def is_by_index(store: Store, sql: str, parameters: Sequence[Any]) -> bool:
-    """Tell whether a statement may read the journal by an index of power."""
-    with store.write() as connection:
-        dialect = Dialect.of(connection)
-        explain = dialect.choose(sqlite="EXPLAIN QUERY PLAN", postgresql="EXPLAIN")
-        asked = dialect.spell(f"{explain} {sql}")
-        if dialect.is_sqlite:
-            plan = connection.exec_driver_sql(asked, tuple(parameters)).all()
-        else:
-            with connection.begin_nested() as tried:
-                leave_indexes_of_power(connection)
-                plan = connection.exec_driver_sql(asked, tuple(parameters)).all()
-                tried.rollback()
-    return "journal_power_" in "".join(str(row[-1]) for row in plan)
-
-
-def leave_indexes_of_power(connection: Connection) -> None:
-    """Leave PostgreSQL nothing cheaper than these: of few rows any way of reading is as good."""
-    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-    connection.exec_driver_sql("ALTER TABLE journal DROP CONSTRAINT journal_pk CASCADE")
-
-
-@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
-def test_every_question_goes_to_an_index(
-    store: Store, statements: list[tuple[str, Sequence[Any]]], ask: Callable[[Connection], object]
-) -> None:
-    with store.write() as connection:
-        ask(connection)
-        fetched = statements or [(power_records._NEWEST, ())]
-    assert [is_by_index(store, *one) for one in fetched] == [True]
-
-
-def test_a_question_for_what_is_not_indexed_is_seen(store: Store) -> None:
-    """Negative control."""
-    assert not is_by_index(store, "SELECT seq FROM journal WHERE kind = 'decision'", ())
-
-
-@only_sqlite  # PostgreSQL infers the condition from the kinds
-def test_a_condition_that_lacks_a_word_is_seen(
-    store: Store, statements: list[tuple[str, Sequence[Any]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Negative control."""
-    monkeypatch.setattr(power_records, "FREQUENT", power_records.FREQUENT[1:])
-    with store.write() as connection:
-        has_new_records(connection, KINDS, after=3)
-    assert [is_by_index(store, *one) for one in statements] == [False]
 
 
 def test_frequent_records_are_left_out(store: Store) -> None:

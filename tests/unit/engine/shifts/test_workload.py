@@ -30,7 +30,6 @@ from engine.shifts.workload import (
     OpenShiftLoad,
     Picks,
     Tally,
-    _Decided,
     adapt_policy,
 )
 from engine.storage.database import Store
@@ -212,15 +211,3 @@ def test_a_tally_is_what_is_added_up_again(store: Store) -> None:
     kept, recounted = night(store, Tally(), seed=1)
     assert kept == recounted
     assert any(places for _, places in kept) and any(spent for spent, _ in kept)
-
-
-@pytest.mark.parametrize("blind", [True, False])
-def test_one_that_overlooks_acts_or_time_would_be_seen(
-    blind: bool, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if blind:
-        monkeypatch.setattr(_Decided, "moves_nothing", True)
-    else:
-        monkeypatch.setattr("engine.shifts.workload._Line.leave", lambda self, since: None)
-    kept, recounted = night(store, Tally(), seed=1)
-    assert kept != recounted

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from api.service.assembly import open_runtime
 from api.service.runtime import Runtime
@@ -19,10 +18,8 @@ from engine.journal.journal import JOURNAL
 from engine.journal.kinds import DECISION, SHIFT_CLOSED, SHIFT_OPENED
 from engine.queue.queue import list_decisions
 from engine.selection import RANDOM, commitment, draw, movement_key
-from engine.shifts.shift_state import SHIFTS, ShiftNeed, Shifts, ShiftState
-from engine.storage.database import Store
+from engine.shifts.shift_state import SHIFTS
 from engine.storage.home import DATABASE_VARIABLE, Home
-from engine.targeting.context import DecisionContextBuilder
 from tests.support.clocks import travel
 from tests.support.running_service import FakeModels, arrival, make_home
 
@@ -111,56 +108,3 @@ def test_a_seed_is_revealed_once_its_acts_had_time(
     assert len(opened) == 2 and closed["shift"] == first.body["inputs"]["shift_id"]
     head = bytes.fromhex(str(opened[0]["head_chain"]))
     assert opened[0]["commitment"] == commitment(bytes.fromhex(str(closed["seed"])), head)
-
-
-class ReadCount:
-    """Snapshots of one store that are held, and how many were held as each shift was opened."""
-
-    def __init__(self, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.held = 0
-        self.as_shifts_opened: list[int] = []
-        read, opens = Store.read, Shifts.open_shift
-
-        @contextmanager
-        def count_reads(store: Store, *, to_write: bool = False) -> Iterator[Connection]:
-            self.held += store is runtime.store
-            try:
-                with read(store, to_write=to_write) as connection:
-                    yield connection
-            finally:
-                self.held -= store is runtime.store
-
-        def note_shifts(shifts: Shifts, need: ShiftNeed) -> ShiftState:
-            self.as_shifts_opened.append(self.held)
-            return opens(shifts, need)
-
-        monkeypatch.setattr(Store, "read", count_reads)
-        monkeypatch.setattr(Shifts, "open_shift", note_shifts)
-
-
-def test_a_shift_is_opened_before_its_batch_and_not_in_its_snapshot(
-    two: Two, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    count = ReadCount(two[0], monkeypatch)
-    for asked in [ask(two[0], number) for number in range(5)]:
-        asked.result(30)
-    assert count.as_shifts_opened == [0]
-    with two[0].store.read() as connection:
-        first = list_decisions(connection, post=None, channel=None, since=0, most=9)[-1]
-        opened = connection.scalars(select(JOURNAL.c.seq).where(JOURNAL.c.kind == SHIFT_OPENED))
-        assert opened.one() < first.seq
-
-
-def test_a_shift_that_is_opened_in_a_snapshot_is_caught(
-    two: Two, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug: the batch opens a shift where it needs it, as it once did."""
-
-    def open_at_once(builder: DecisionContextBuilder, post: str, at: int, scorer: None) -> object:
-        return builder._shifts.open_shift(ShiftNeed(post, at, scorer))
-
-    monkeypatch.setattr(DecisionContextBuilder, "list_unopened", lambda *_, **__: [])
-    monkeypatch.setattr(DecisionContextBuilder, "_state", open_at_once)
-    count = ReadCount(two[0], monkeypatch)
-    ask(two[0], 1).result(30)
-    assert count.as_shifts_opened == [1]

@@ -166,9 +166,3 @@ def test_an_operator_that_is_off_by_one_bit_for_one_row_is_found(
     plan = Plan(CATALOGUE)
     slots = draw_slots()[:20]
     assert not np.array_equal(alone(plan, slots), bits(plan, slots))
-
-
-@pytest.mark.parametrize("rows", [0, 1, 2, 3])
-def test_few_rows_have_the_same_shape_and_type(rows: int) -> None:
-    made = PLAN.finish(draw_slots()[:rows])
-    assert made.shape == (rows, len(PLAN.names)) and made.dtype == np.float32

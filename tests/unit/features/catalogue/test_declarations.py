@@ -10,7 +10,6 @@ from engine.domain.records import Crossing, Declaration
 from engine.domain.time_units import DAY, micros, moment
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
-from features.offline import column_encoder
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from tests.unit.features.random_histories import START, History, tables
@@ -126,16 +125,6 @@ def test_senders_that_never_name_a_thing_do_not_make_it_rare() -> None:
     assert [found[name] for name in ("path_share", "office_share", "package_kind_share")] == [
         1.0
     ] * 3
-
-
-def test_negative_control_a_reference_counted_as_a_type_is_seen(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Seeded bug: every reference is a kind of its own."""
-    monkeypatch.setattr(
-        column_encoder, "name_previous_types", lambda given: "+".join(given) or "none"
-    )
-    assert last_features(declare(20, previous_documents=["N821:o"]))["previous_type_share"] == 0.0
 
 
 PRECURSOR_PLAN = Plan({name: one for name, one in CATALOGUE.items() if "precursor" in name})

@@ -1,10 +1,8 @@
 """Rates in which late inspections count more, and rates that traffic holds down, by hand."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from math import isnan
-from typing import Any
 
 import numpy as np
 import pytest
@@ -133,21 +131,6 @@ def test_a_find_elsewhere_counts_without_an_inspection() -> None:
     own[-1] = [800.0]
     (busy,) = operator.of_one(own, common, *([each] for each in feature.parameters))
     assert busy < base / 3
-
-
-def test_negative_control_windows_weighed_the_wrong_way_round_are_found(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Seeded bug: what is long ago counts most."""
-    right = OPERATORS["recent_rate"]
-
-    def wrong(own: Any, common: Any, strength: Any, *weights: Any) -> Any:
-        return right.of_rows(own, common, strength, *reversed(weights))
-
-    monkeypatch.setitem(OPERATORS, "recent_rate", replace(right, of_rows=wrong))
-    found = last_features(ACTS, Plan(PLAN.catalogue))["plate_recent_hit_rate"]
-    hits = by_hand(ACTS, ("discrepancy", "seizure"), STRENGTH)
-    assert found != pytest.approx(hits, rel=1e-3)
 
 
 def test_weights_are_exact_in_any_order_and_follow_the_half_life() -> None:

@@ -40,11 +40,6 @@ def _field(record: str, each: Field) -> list[str]:
     return [f"- {record}.`{each.name}`: {rule}", *(f"  - `{path}`" for path in each.paths)]
 
 
-def read_page() -> str:
-    """Return what the page holds between its marks."""
-    return PAGE.read_text("utf-8").split(START)[1].split(END)[0].strip()
-
-
 def main() -> None:
     """Write the tables into the page."""
     page = PAGE.read_text("utf-8")

@@ -15,9 +15,8 @@ from engine.criteria.indicator_rules import find_firing_rules
 from engine.domain.records import Crossing, Inspection
 from engine.domain.time_units import DAY, HOUR, MINUTE, NEVER, moment
 from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.event_streams import CROSSINGS
 from features.catalogue.plan import Plan
-from features.catalogue.spec import Fact, Feature, Read, differs, first_seen
+from features.catalogue.spec import Fact, Read
 from features.history.labels import labels
 from features.history.tables import Tables
 from features.offline import kernel, reference_kernel
@@ -362,17 +361,3 @@ def test_who_was_searched_elsewhere_of_late_is_seen() -> None:
     there = last([*before, passage(2, 3 * DAY, "ALT", "entry")], ((at, act),))
     assert there["plate_searched_here_60d"] == 0.0
     assert math.isnan(last(before + movement(2, 90 * DAY), ((at, act),))["plate_searched_here_60d"])
-
-
-CONTROLS: dict[str, Feature] = {
-    "new_driver_for_plate": first_seen(CROSSINGS, ("plate", "driver")),
-    "driver_changed": differs(CROSSINGS, "driver_key", "plate"),
-    "post_changed": differs(CROSSINGS, "post_key", "plate"),
-}
-
-
-def test_negative_control_compares_a_movement_with_itself() -> None:
-    """Asked without direction, a new driver is none, and every arrival has changed its post."""
-    control = Plan({n: replace(one, family="links") for n, one in CONTROLS.items()})
-    result = last(movement(0, 0) + movement(2, 200 * DAY, driver_ref="d2"), plan=control)
-    assert result == {"new_driver_for_plate": 0.0, "driver_changed": 0.0, "post_changed": 1.0}

@@ -17,7 +17,7 @@ from features.online import search_counts
 from features.online.backfill import backfill
 from features.online.search_counts import PLACE_COUNTS, SEARCHED_PLACES
 from tests.support.sizes import PROOF
-from tests.unit.features.online.replay import PLAN, Replay, as_known, batches, steps
+from tests.unit.features.online.replay import PLAN, Replay, as_known, batches, steps, until
 from tests.unit.features.random_histories import NETWORK, History, history, tables
 
 MOST = 40
@@ -62,14 +62,6 @@ def replay_history(store: Store, found: History, half: int | None = None) -> Rep
     for batch in batches([s for s in steps(found) if half is None or s[0] >= half], MOST):
         replay.batch(batch)
     return replay
-
-
-def until(found: History, time: int) -> History:
-    return History(
-        [row for row in found.crossings if row[0] < time],
-        [row for row in found.inspections if row[0] < time],
-        [row for row in found.seizures if row[0] < time],
-    )
 
 
 def load(store: Store, found: History) -> None:

@@ -13,7 +13,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from engine.domain.time_units import DAY
 from models.data.dataset import Target
-from models.explanation import tree_shap
 from models.explanation.contributions import (
     ALL,
     BASE,
@@ -226,19 +225,6 @@ def test_contributions_sum_to_the_margin(
 def test_one_row_and_many_say_the_same_to_the_bit(shap: TreeShap) -> None:
     values = np.random.default_rng(3).normal(size=(20, WIDTH)).astype(np.float32)
     assert shap.rows(values).tobytes() == np.array([shap(row) for row in values]).tobytes()
-
-
-def test_the_seeded_flaw_is_seen(monkeypatch: pytest.MonkeyPatch, trees: TreeArrays) -> None:
-    """Negative control.
-
-    With every order of features weighed alike, sums would still hardly differ.
-    """
-    right = tree_shap._weights()
-    flat = np.where(right > 0, right.sum(axis=1, keepdims=True) / np.arange(7).clip(1)[:, None], 0)
-    monkeypatch.setattr(tree_shap, "_weights", lambda: flat)
-    row = np.zeros(WIDTH, np.float32)
-    wrong = TreeShap(trees, WIDTH)(row)
-    assert np.abs(wrong - by_definition(trees, row)).max() > 1e-6
 
 
 def test_trees_that_are_too_deep_or_categorical_are_refused(

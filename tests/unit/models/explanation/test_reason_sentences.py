@@ -10,14 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.records import Arrival, Crossing
-from engine.explanation.messages import Message, render
+from engine.explanation.messages import render
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Evidence
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.spec import Feature
-from models.explanation import reason_sentences
-from models.explanation.feature_wording import Wording, word_feature
-from models.explanation.reason_sentences import FEWEST, MOST, Eligibility, sentences, topic
+from models.explanation.feature_wording import word_feature
+from models.explanation.reason_sentences import FEWEST, MOST, sentences, topic
 from tests.proof.models.reason_audit import RecordedReasons, audit
 
 NAN = float("nan")
@@ -73,37 +72,6 @@ def test_every_first_reason_is_strong_known_and_unusual(found: list[Contribution
     assert sentences(sort_by_size(found), ARRIVAL) == result
 
 
-def states_the_prior(wording: Wording, _finds: int, _inspections: int) -> Message:
-    """State the prior of the smoothing as if it were history."""
-    figures = {"of": "4.5% of inspections of this consignee", "value": 0.045}
-    return Message("field_value", figures | {"unit": wording.unit})
-
-
-@pytest.mark.parametrize("bug", ["prior", "weak", "usual"])
-def test_a_seeded_bug_is_found(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Negative controls: the prior stated as history; weak, or usual, facts that come first."""
-    found = [
-        Contribution(
-            "consignee_hit_rate", 0.045, 0.03, 0.9, "", Evidence(0, 0, 0.03, is_of_post=True)
-        ),
-        Contribution("plate_crossings_30d", 2.1, 2.0, 0.8),
-        Contribution("new_driver_for_plate", 1.0, 0.12, 0.05),
-    ]
-    assert not audit([make_reasons(found, sentences(found, ARRIVAL))]).rates_without_inspections
-    if bug == "prior":
-        monkeypatch.setattr(Wording, "count_message", states_the_prior)
-        monkeypatch.setattr(Eligibility, "_rate_grade", lambda *_: reason_sentences.Grade.TELLING)
-        tally = audit([make_reasons(found, sentences(found, ARRIVAL))])
-        assert tally.rates_without_inspections == 1 and tally.poor_first == 1
-        return
-    found = found[1:] if bug == "usual" else found[2:]
-    if bug == "usual":
-        monkeypatch.setattr(Eligibility, "_is_usual", lambda *_: False)
-    else:
-        monkeypatch.setattr(reason_sentences, "WEAK", 0.0)
-    assert audit([make_reasons(found, sentences(found, ARRIVAL))]).poor_first == 1
-
-
 @given(many)
 def test_a_reason_never_contradicts_its_sign(found: list[Contribution]) -> None:
     result = sentences(sort_by_size(found), ARRIVAL)
@@ -141,26 +109,6 @@ def direction(text: str) -> int:
     return (
         0 if text.startswith(("Weak sign: ", "No information: ", "No single ", "Nothing ")) else 1
     )
-
-
-SOME = [Contribution("plate_crossings_30d", 14.0, 2.0, 0.9)] + [
-    Contribution(name, 1.0, 0.1, log_odds)
-    for name, log_odds in (("new_driver_for_plate", 0.5), ("weighed_mass_kg", -0.3))
-]
-
-
-@pytest.mark.parametrize("where", ["in the words", "in the number"])
-def test_a_flipped_sign_is_found(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Negative control: a sentence that lost its sign, by the check that the honest code passes."""
-    assert not contradictions(sentences(SOME, ARRIVAL), SOME)
-    if where == "in the words":
-        honest = reason_sentences._direction
-        monkeypatch.setattr(reason_sentences, "_direction", lambda log_odds: honest(abs(log_odds)))
-        result = sentences(SOME, ARRIVAL)
-    else:
-        flipped = [one._replace(log_odds=abs(one.log_odds)) for one in SOME]
-        result = sentences(flipped, ARRIVAL)
-    assert contradictions(result, SOME) == ["weighed_mass_kg"]
 
 
 def test_a_rate_is_stated_as_a_count_of_inspections() -> None:

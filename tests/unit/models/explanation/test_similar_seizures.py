@@ -13,10 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from engine.domain.time_units import DAY
 from models.bundle import arrays
-from models.explanation.similar_seizures import (
-    PastSeizures,
-    SimilarSeizure,
-)
+from models.explanation.similar_seizures import PastSeizures, SimilarSeizure
 from models.training.known_seizures import past_seizures
 from models.training.trainer import train
 from tests.support.small_dataset import QUICK, START, small_world

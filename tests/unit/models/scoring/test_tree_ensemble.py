@@ -65,16 +65,6 @@ def test_equal_to_scikit_learn_on_any_row(table: list[list[float]]) -> None:
     )
 
 
-def test_the_seeded_flaws_are_seen() -> None:
-    """Unknown values sent to the other side; a cut that its own value does not pass."""
-    estimator, paths = estimator_and_paths()
-    split = paths.feature >= 0
-    other_side = replace(paths, missing_left=~paths.missing_left & split)
-    assert off(other_side, estimator) > 1e-6
-    below = replace(paths, cut=np.where(split, np.nextafter(paths.cut, -np.inf), paths.cut))
-    assert off(below, estimator) > 1e-6
-
-
 def test_a_circle_is_refused() -> None:
     _, paths = estimator_and_paths()
     left = paths.left.copy()

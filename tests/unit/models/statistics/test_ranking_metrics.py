@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from engine.domain.time_units import DAY
 from models.evaluation.metric_view import calibration_figures
 from models.statistics import intervals, ranking_metrics
-from models.statistics.intervals import normal, rate
+from models.statistics.intervals import rate
 from tests.support.sizes import PROOF
 
 
@@ -160,16 +160,6 @@ def miss(mean: float) -> float:
 @pytest.mark.parametrize("mean", MEANS)
 def test_the_interval_of_a_rate_covers_as_often_as_it_says(mean: float) -> None:
     assert miss(mean) <= 0.05
-
-
-def test_an_interval_that_is_too_narrow_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The seeded bug: the normal interval, which knows nothing where nothing was found."""
-
-    def narrow(total: float, variance: float, *, widest: float) -> tuple[float, float]:
-        return normal(total, variance)
-
-    monkeypatch.setattr(intervals, "weighted_sum", narrow)
-    assert max(map(miss, MEANS)) > 0.2
 
 
 def test_a_rate_of_few_events_is_not_yet_knowable_and_of_no_exposure_unknown() -> None:

@@ -23,11 +23,7 @@ from engine.journal.kinds import SENSITIVE_READ
 from engine.queue.queue import DECISIONS
 from engine.storage.database import METADATA
 from tests.support.people import at_desk, desk_of, person, send, user
-from tests.support.running_service import (
-    STORE,
-    World,
-    arrival,
-)
+from tests.support.running_service import STORE, World, arrival
 
 
 @pytest.fixture(scope="module")

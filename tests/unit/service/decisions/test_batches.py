@@ -4,10 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import orjson
 import pytest
 
-from api.http import request_bodies
 from engine.domain.rights import Role
 from tests.support.running_service import OTHER, World, arrival
 
@@ -123,18 +121,6 @@ def test_a_batch_refuses_what_a_single_body_is_refused_for(world: World, name: s
     assert answer.status_code == 422
     assert statuses(world, batch(name, number)) == [422]
     assert statuses(world, f"[{body(number)}]".encode()) == [201], "nothing was recorded of it"
-
-
-def test_another_reader_of_rows_is_caught(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seeded bug: rows are read, and written again for the record to read."""
-
-    def rows(raw: bytes) -> list[bytes]:
-        return [orjson.dumps(row) for row in json.loads(raw)]
-
-    monkeypatch.setattr(request_bodies, "_rows", rows)
-    caught = {"1e999", "NaN", "escaped key", *ENCODED} - {"UTF-16 without a mark"}
-    for number, name in enumerate(sorted(caught), 72_010):
-        assert statuses(world, batch(name, number)) == [201], name
 
 
 def test_one_bad_row_does_not_refuse_the_others(world: World) -> None:

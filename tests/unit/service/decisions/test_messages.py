@@ -18,7 +18,6 @@ from engine.journal.journal import Journal
 from engine.storage.home import Home
 from features.history.tables import read_history
 from features.intake.load import load
-from features.messages import translation
 from features.messages.settings import read_settings
 from tests.support.running_service import POST, World, make_home
 from tests.unit.features.messages.hostile_documents import DECOYS, HOSTILE, Canaries, point_at
@@ -145,15 +144,6 @@ def test_what_the_post_read_counts_and_a_difference_is_a_data_gap(world: World) 
     assert read_arrival(world, same)["document_differences"] == []
 
 
-def test_negative_control_a_difference_that_is_dropped_is_seen(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug: every reading passes for the document's."""
-    monkeypatch.setattr(translation, "_key", lambda value: None)
-    answer = send(world, sample("wco.xml"), "m-4", plate="999 ZZ 99")
-    assert "plate_differs" not in answer.json()["data_gaps"]
-
-
 @pytest.mark.parametrize(
     ("data", "status", "rule"),
     [
@@ -273,14 +263,6 @@ def test_damaged_documents_are_no_faults(world: World) -> None:
         statuses.add(answer.status_code)
         assert answer.status_code in (201, 400, 413, 415, 422), answer.text
     assert {201, 400, 422} <= statuses
-
-
-def test_negative_control_a_reader_that_fails_is_a_fault(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug: what a document breaks is not caught."""
-    monkeypatch.setattr("features.messages.translation.DocumentRefusedError", KeyError)
-    assert send(world, b"<ASYCUDA>", "m-7").status_code == 500
 
 
 def test_settings_that_cannot_be_used_are_the_services_fault(world: World) -> None:
@@ -422,15 +404,6 @@ def test_a_refusal_is_answered_in_kind(
     assert text(root, "Error/Pointer/DocumentSectionCode") == "42A"
     assert [tag.text for tag in root.findall(".//m:TagID", Q)] == tags
     assert text(root, "Declaration/ID") == ("26KZ0000417A" if status == 422 else None)
-
-
-def test_negative_control_an_answer_without_its_references_is_seen(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug: identifiers are not repeated."""
-    monkeypatch.setattr(messages, "_refer", lambda parent, references: None)
-    root = response(send(world, NAMED, "r-8", accept=XML))
-    assert text(root, "Declaration/ID") is None
 
 
 def test_no_person_of_a_document_is_kept_or_answered(world: World) -> None:

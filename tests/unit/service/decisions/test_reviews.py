@@ -16,10 +16,7 @@ from engine.domain.records import Arrival
 from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAllowedError
 from engine.journal.idempotency import claim
-from engine.journal.kinds import (
-    DECISION,
-    REVIEW,
-)
+from engine.journal.kinds import DECISION, REVIEW
 from engine.queue.queue import read_decision
 from engine.queue.reviews import Review, Reviewer, read_reviews
 from engine.search_orders import SEARCHED_FIRST, SearchCounts, search_order

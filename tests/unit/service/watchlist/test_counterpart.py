@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from api.shifts import answers as shift_reads
 from engine.criteria.match import Match
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY
@@ -103,17 +102,6 @@ def test_an_act_on_a_notice_counts_under_counterpart(world: World) -> None:
     answer = world.post("/v1/inspections", act(8_601, green["crossing_id"], basis="counterpart"))
     assert read_basis(world, answer) == ("counterpart", None)
     assert streams(world) - before == Counter({"counterpart": 2})
-
-
-def test_a_report_that_counts_it_under_officers_is_found(
-    world: World, notice_decision: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Negative control."""
-    before = streams(world)
-    monkeypatch.setattr(shift_reads, "COUNTERPART", "no basis")
-    green = find(world, "green", 8_700)
-    world.post("/v1/inspections", act(8_602, green["crossing_id"], basis="counterpart"))
-    assert (streams(world) - before)["officer"] > 0
 
 
 def test_a_match_that_does_not_say_whose_word_it_is_counts_under_the_watch_list(

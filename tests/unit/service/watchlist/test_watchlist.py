@@ -10,7 +10,6 @@ from api.proposals.routes import AcknowledgedStep
 from api.watchlist import AcknowledgedNotice, WatchEntryView, WatchList
 from engine.criteria.watchlist import WatchEntry
 from engine.domain.rights import Role
-from engine.queue import match_outcomes
 from tests.support.clocks import travel
 from tests.support.people import at_desk, person, send
 from tests.support.running_service import World, arrival
@@ -284,17 +283,3 @@ def test_its_page_says_so(world: World, entry_id: str) -> None:
     text = at_desk(world, "outcomes", Role.SUPERVISOR).get("/watchlist").text
     row = text.partition(f'id="{entry_id}"')[2].partition("</tr>\n<tr")[0]
     assert "matched: 3 · searched: 1 · finds: 1 · minutes: 80" in row and "2026" in row
-
-
-def test_an_outcome_that_loses_its_last_month_is_found(
-    world: World, entry_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Negative control."""
-    read = match_outcomes.read_outcomes
-
-    def without_last(*asked: Any) -> Any:
-        return {code: dict(list(found.items())[:-1]) for code, found in read(*asked).items()}
-
-    monkeypatch.setattr("api.watchlist.read_outcomes", without_last)
-    with pytest.raises(AssertionError):
-        test_an_entry_says_what_became_of_it(world, entry_id)

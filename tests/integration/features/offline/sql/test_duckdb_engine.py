@@ -152,23 +152,6 @@ def test_a_seeded_bug_of_the_text_is_caught(bug: Callable[[Question], str], step
     assert count_differing_bits(right, duckdb_engine.reads(log, FEW, bug)) > 0
 
 
-def test_an_overlap_is_right_only_for_windows_that_fit_into_it() -> None:
-    """Why hot entities are not split by overlap: thirty days look right, a year is not."""
-    log = log_of(1, 400 if PROOF else 200, 12 * HOUR)
-    right, wrong = reads(log, PLAN), duckdb_engine.reads(log, PLAN, overlap_buckets)
-    fits = [read for read in PLAN.reads if not read.is_last and read.window <= 30 * DAY]
-    assert len(fits) > 5
-    assert count_differing_bits(right, wrong, lambda read: read in fits) == 0
-    assert count_differing_bits(right, wrong, lambda read: read.window == 365 * DAY) > 0
-
-
-def test_each_question_has_a_name_and_each_read_a_question() -> None:
-    asked = questions(PLAN)
-    assert len({question.name for question in asked}) == len(asked)
-    assert sorted(read for question in asked for read in question.reads) == list(PLAN.reads)
-    assert all(len(set(question.columns)) == len(question.columns) for question in asked)
-
-
 def test_a_history_encoded_in_parts_is_the_history(tmp_path: Path) -> None:
     found = tables(history(3, 500, step=DAY))
     whole, parts = tmp_path / "whole", tmp_path / "parts"
