@@ -16,22 +16,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, literal_column, select
 
 from api.auth.callers import Caller
 from api.http.answers import Answer, Recorded, Time
 from api.service.runtime import Runtime
-from engine.domain.records import Inspection
+from engine.domain.records import Inspection, Outcome
 from engine.domain.rights import Matter
-from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
+from engine.domain.time_units import DAY, MINUTE, RECENT_WINDOW, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import INSPECTION, ShiftBalance
 from engine.queue.corrections import read_stated
 from engine.queue.match_outcomes import FindGravity
-from engine.queue.queue import DECISIONS
+from engine.queue.queue import DECISIONS, read_plates
 from engine.queue.reviews import REVIEWS
 from engine.selection import COUNTERPART, INSPECTED, Channel, ChannelCode, ShiftPeriod
-from engine.shifts.handovers import Handover, read_handover
+from engine.shifts.handovers import FiledAct, Handover, list_filed_acts, read_handover
 from engine.storage.database import split_in_slices
 from models.statistics.intervals import Estimate, rate, share
 
@@ -142,12 +142,56 @@ class ShiftMinutes(Answer):
     channel: ChannelCode
     """Yellow or red."""
     roster: float | None
-    """None where there is none, or where the shift is over."""
+    """None if there is none, or if the shift is over."""
     vehicles: int
+    """Decided on in the shift."""
     expected: float
+    """Minutes expected for these vehicles."""
     inspected: int
+    """Acts filed in the shift, also on vehicles that were decided on before it."""
     reported: float
+    """Minutes that these acts state; ``acts_with_minutes`` of them do."""
     acts_with_minutes: int
+    waiting: int
+    """Vehicles that wait at the time of the report."""
+    needed: float
+    """Minutes expected for these vehicles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenGoods(Answer):
+    """Goods of one seizure report."""
+
+    substance_class: str
+    substance: str | None
+    quantity_g: float | None
+    place: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftFind(Answer):
+    """One act of the shift that found something."""
+
+    decision_id: str
+    plate: str | None
+    outcome: Outcome
+    is_from_earlier_shift: bool
+    """The vehicle was decided on before the shift began."""
+    goods: list[TakenGoods]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftWork(Answer):
+    """What officers did in the shift: acts by the time of filing, as in queue and handover."""
+
+    inspected: int
+    """By an act that could find something."""
+    papers_only: int
+    minutes: float
+    finds: list[ShiftFind]
+    longest_wait: float | None
+    """Minutes since the first vehicle that waits was decided on; null if none does, or the shift is
+    over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +265,9 @@ class ShiftReport(Answer):
     """Zone of the post's clocks, by which shifts change; null for a post in no network file."""
     is_running: bool
     synthetic: bool
+    work: ShiftWork
     this_shift: ShiftFigures
+    """Of the vehicles decided on in the shift, whenever they were searched."""
     last_28_days: ShiftFigures
     minutes: list[ShiftMinutes]
     handover: HandoverView | None
@@ -374,7 +420,14 @@ def read_shift_report(service: Runtime, post: str, at: int, caller: Caller) -> S
         ]
         of_shift = [one for one in period if one.known_at >= shift.opens_at]
         partner_of_shift = [one for one in of_partner if one.known_at >= shift.opens_at]
-        minutes = _minutes(service, snapshot, shift, of_shift, as_of=as_of)
+        acts = [
+            one
+            for one in list_filed_acts(snapshot, shift)
+            if caller.covers(one.act.agency) and caller.sees(Matter.ACTS, one.act.agency)
+        ]
+        queue = _read_queue(snapshot, post, as_of=as_of) if as_of < shift.closes_at else []
+        work = _sum_work(snapshot, shift, acts, gravity, queue, as_of=as_of)
+        minutes = _minutes(service, snapshot, shift, of_shift, acts, queue, as_of=as_of)
         handover = read_handover(snapshot, post, shift.shift_id)
     return ShiftReport(
         post=post,
@@ -385,6 +438,7 @@ def read_shift_report(service: Runtime, post: str, at: int, caller: Caller) -> S
         timezone=service.network.timezone(post) if post in service.network.posts else None,
         is_running=as_of < shift.closes_at,
         synthetic=service.network.synthetic,
+        work=work,
         this_shift=_figures(of_shift, partner_of_shift),
         last_28_days=_figures(period, of_partner),
         minutes=minutes,
@@ -507,11 +561,61 @@ def median(values: Sequence[float]) -> Median:
     return Median(value=middle, low=low, high=high, n=n, knowable=True, why="")
 
 
+def _read_queue(snapshot: Connection, post: str, *, as_of: int) -> Sequence[Row[Any, Any, Any]]:
+    """Return channel, time of the decision and expected minutes of each vehicle that waits."""
+    query = select(_D.channel, _D.known_at, _D.minutes).where(
+        _D.post == post, literal_column("decisions.waiting"), _D.known_at >= as_of - DAY
+    )
+    return snapshot.execute(query).all()
+
+
+def _sum_work(
+    snapshot: Connection,
+    shift: ShiftPeriod,
+    acts: Sequence[FiledAct],
+    gravity: FindGravity,
+    queue: Sequence[Row[Any, Any, Any]],
+    *,
+    as_of: int,
+) -> ShiftWork:
+    hits = [one for one in acts if one.act.outcome != "clear"]
+    plates = read_plates(snapshot, [one.decision_id for one in hits])
+    finds = [
+        ShiftFind(
+            decision_id=one.decision_id,
+            plate=plates.get(one.decision_id),
+            outcome=one.act.outcome,
+            is_from_earlier_shift=one.decided_at < shift.opens_at,
+            goods=[
+                TakenGoods(
+                    substance_class=taken["substance_class"],
+                    substance=taken.get("substance"),
+                    quantity_g=taken.get("quantity_g"),
+                    place=taken.get("place"),
+                )
+                for taken in gravity.list_goods(one.crossing_id)
+                if one.act.outcome == "seizure"
+            ],
+        )
+        for one in hits
+    ]
+    full = sum(one.act.is_full for one in acts)
+    return ShiftWork(
+        inspected=full,
+        papers_only=len(acts) - full,
+        minutes=math.fsum(one.act.minutes or 0.0 for one in acts),
+        finds=finds,
+        longest_wait=max((as_of - row.known_at) / MINUTE for row in queue) if queue else None,
+    )
+
+
 def _minutes(
     service: Runtime,
     snapshot: Connection,
     shift: ShiftPeriod,
     decided: Sequence[ReportedDecision],
+    acts: Sequence[FiledAct],
+    queue: Sequence[Row[Any, Any, Any]],
     *,
     as_of: int,
 ) -> list[ShiftMinutes]:
@@ -521,16 +625,20 @@ def _minutes(
     found = []
     for channel in reversed(INSPECTED):
         here = [one for one in decided if one.stands is channel]
-        values = [m for one in here if one.act and (m := one.act.minutes) is not None]
+        filed = [one.act.minutes for one in acts if one.channel is channel]
+        values = [minutes for minutes in filed if minutes is not None]
+        waiting = [row.minutes for row in queue if row.channel == channel]
         found.append(
             ShiftMinutes(
                 channel=channel.code,
                 roster=sides[channel].minutes if channel in sides else None,
                 vehicles=len(here),
                 expected=math.fsum(one.minutes for one in here),
-                inspected=sum(one.act is not None for one in here),
+                inspected=len(filed),
                 reported=math.fsum(values),
                 acts_with_minutes=len(values),
+                waiting=len(waiting),
+                needed=math.fsum(waiting),
             )
         )
     return found

@@ -33,9 +33,6 @@ from engine.shifts.workload import MOST_MINUTES, Hands, Roster, has_scanner, rea
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-ENOUGH = (13, 67)
-"""Inspections that an interval of 25 points takes where none finds anything, and where half do."""
-
 
 @router.get("/posts/{post}/shift")
 def show(
@@ -61,8 +58,6 @@ def show(
         line=line,
         at=rfc3339(asked),
         has_scanner=is_scanning,
-        periods=("this_shift", "last_28_days"),
-        enough=ENOUGH,
         before=rfc3339(shift.opens_at - 1),
         after=None if found.is_running else rfc3339(shift.closes_at),
     )

@@ -38,7 +38,7 @@ from sqlalchemy import (
     update,
 )
 
-from engine.domain.network import Amount, Network, weigh_find
+from engine.domain.network import Network, weigh_find
 from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, moment
 from engine.journal.copies import find_local_number
@@ -312,7 +312,8 @@ class FindGravity:
     def of(self, crossing_id: str, acts: Sequence[Inspection]) -> float:
         """Return what was found on a crossing by the acts that could find something."""
         outcomes = [act.outcome for act in acts if act.is_evidence]
-        amounts = self._amounts.get(crossing_id, ()) if "seizure" in outcomes else ()
+        goods = self.list_goods(crossing_id) if "seizure" in outcomes else ()
+        amounts = [(one["substance_class"], one.get("quantity_g")) for one in goods]
         return max((weigh_find(self._network, one, amounts) for one in outcomes), default=0.0)
 
     def of_matches(self, code: str, seen: OutcomeFilter) -> float:
@@ -339,13 +340,17 @@ class FindGravity:
                 acts[row.crossing_id].append(act)
         return fsum(self.of(name, found) for name, found in acts.items())
 
+    def list_goods(self, crossing_id: str) -> Sequence[Mapping[str, Any]]:
+        """Return the seizures of a crossing as they were last stated, those that are seen."""
+        return self._goods.get(crossing_id, ())
+
     @cached_property
-    def _amounts(self) -> Mapping[str, list[Amount]]:
-        found: dict[str, list[Amount]] = defaultdict(list)
+    def _goods(self) -> Mapping[str, list[Mapping[str, Any]]]:
+        found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         later = [JOURNAL.c.known_at >= self._since]
         records = read_stated(self._snapshot, SEIZURE, FIND_CONFIRMED, where=later)
         for record in records:
             seizure, crossing = record.body["seizure"], record.body["linked_crossing_id"]
             if crossing is not None and self._is_seen(seizure.get("agency")):
-                found[crossing].append((seizure["substance_class"], seizure.get("quantity_g")))
+                found[crossing].append(seizure)
         return found

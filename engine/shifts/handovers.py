@@ -28,7 +28,7 @@ from engine.journal.power_records import read_records
 from engine.queue.corrections import read_stated
 from engine.queue.queue import DECISIONS, list_waiting
 from engine.queue.reviews import REVIEWS
-from engine.selection import INSPECTED, ShiftPeriod
+from engine.selection import INSPECTED, Channel, ShiftPeriod
 from engine.storage.database import split_in_slices
 
 MOST_NAMED = 500
@@ -75,6 +75,51 @@ class Handover:
     """None until a second person has signed."""
 
 
+@dataclass(frozen=True, slots=True)
+class FiledAct:
+    """An act that officers filed in a shift, with the last decision that it answers."""
+
+    decision_id: str
+    crossing_id: str
+    decided_at: int
+    """When the vehicle was decided on, UTC microseconds: at times in an earlier shift."""
+    channel: Channel
+    """Where the vehicle was last sent."""
+    act: Inspection
+
+
+def list_filed_acts(connection: Connection, shift: ShiftPeriod) -> list[FiledAct]:
+    """Return the acts of a post that became known in a shift, as corrections state them now.
+
+    Every page and record that says what a shift found or used counts these. An act whose record
+    was erased is not among them.
+    """
+    query = (
+        select(_D.act_seq, _D.decision_id, _D.crossing_id, _D.known_at, _D.channel)
+        .join(JOURNAL, JOURNAL.c.seq == _D.act_seq)
+        .where(
+            _D.post == shift.post,
+            _D.known_at >= shift.opens_at - OLDEST_ACTS,
+            JOURNAL.c.known_at >= shift.opens_at,
+            JOURNAL.c.known_at < shift.closes_at,
+        )
+        .order_by(_D.seq)
+    )
+    answered = {row.act_seq: row for row in connection.execute(query)}
+    return [
+        FiledAct(
+            row.decision_id,
+            row.crossing_id,
+            row.known_at,
+            Channel(row.channel),
+            Inspection.model_validate(record.body["inspection"], strict=False),
+        )
+        for some in split_in_slices(sorted(answered), 500)
+        for record in read_stated(connection, INSPECTION, where=[JOURNAL.c.seq.in_(some)])
+        for row in (answered[record.seq],)
+    ]
+
+
 def summarize_shift(connection: Connection, shift: ShiftPeriod, *, as_of: int) -> ShiftBalance:
     """Return what is open at a post as of now, and what its shift found and overrode."""
     waiting = [one.decision_id for one in list_waiting(connection, shift.post, as_of=as_of)]
@@ -94,40 +139,21 @@ def summarize_shift(connection: Connection, shift: ShiftPeriod, *, as_of: int) -
         _R.known_at >= shift.opens_at,
         _R.known_at < shift.closes_at,
     )
-    filed = (
-        select(_D.act_seq)
-        .distinct()
-        .join(JOURNAL, JOURNAL.c.seq == _D.act_seq)
-        .where(
-            _D.post == shift.post,
-            _D.known_at >= shift.opens_at - OLDEST_ACTS,
-            JOURNAL.c.known_at >= shift.opens_at,
-            JOURNAL.c.known_at < shift.closes_at,
-        )
-    )
+    acts = [one.act for one in list_filed_acts(connection, shift)]
     return {
         "waiting": _name(waiting),
         "without_act": _name(list(connection.scalars(referred.order_by(_D.seq)))),
         "overridden": _name(list(connection.scalars(overridden.distinct()))),
-        "found": _count_finds(connection, list(connection.scalars(filed))),
+        "found": {
+            "inspected": sum(act.is_full for act in acts),
+            "discrepancies": sum(act.outcome == "discrepancy" for act in acts),
+            "seizures": sum(act.outcome == "seizure" for act in acts),
+        },
     }
 
 
 def _name(decisions: list[str]) -> dict[str, Any]:
     return {"count": len(decisions), "decisions": decisions[:MOST_NAMED]}
-
-
-def _count_finds(connection: Connection, seqs: list[int]) -> dict[str, int]:
-    acts = [
-        Inspection.model_validate(record.body["inspection"], strict=False)
-        for some in split_in_slices(seqs, 500)
-        for record in read_stated(connection, INSPECTION, where=[JOURNAL.c.seq.in_(some)])
-    ]
-    return {
-        "inspected": sum(act.is_full for act in acts),
-        "discrepancies": sum(act.outcome == "discrepancy" for act in acts),
-        "seizures": sum(act.outcome == "seizure" for act in acts),
-    }
 
 
 def read_handover(connection: Connection, post: str, shift_id: str) -> Handover | None:

@@ -15,7 +15,7 @@ from engine.domain.rights import Matter, Right, Role
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import HANDOVER_TAKEN
 from engine.queue.queue import DECISIONS
-from engine.shifts.handovers import summarize_shift
+from engine.shifts.handovers import list_filed_acts, summarize_shift
 from tests.support.people import at_desk, person, send
 from tests.support.running_service import OTHER, POST, World, arrival
 from tests.unit.service.reports.test_acts import act, find
@@ -197,6 +197,46 @@ def test_a_find_belongs_to_the_shift_in_which_its_act_was_filed(
         later, earlier = replace(running, opens_at=filed), replace(running, closes_at=filed)
         assert summarize_shift(snapshot, later, as_of=filed)["found"]["discrepancies"] == 1
         assert summarize_shift(snapshot, earlier, as_of=filed)["found"]["discrepancies"] == 0
+
+
+def test_report_queue_and_handover_count_the_same_finds(
+    world: World, handover: dict[str, Any]
+) -> None:
+    """A find counts in the shift of its act, also if its vehicle came in an earlier shift."""
+    service = world.runtime
+    found = handover["ids"]["found"]["decision_id"]
+    report = TypeAdapter(ShiftReport).validate_python(world.get(SHIFT, Role.SUPERVISOR).json())
+    page = at_desk(world, "reads-shift").get(QUEUE).text
+    with service.store.read() as snapshot:
+        now = service.journal.now(snapshot)
+        shift = service.settings.shifts_of(service.network).shift(POST, now)
+        found_in = summarize_shift(snapshot, shift, as_of=now)["found"]
+    hits = [one.outcome for one in report.work.finds]
+    assert found in {one.decision_id for one in report.work.finds}
+    assert report.work.inspected == found_in["inspected"]
+    assert hits.count("discrepancy") == found_in["discrepancies"]
+    assert hits.count("seizure") == found_in["seizures"]
+    assert sum(one.inspected for one in report.minutes) >= len(hits) > 0
+    assert all(f"/decisions/{one.decision_id}" in page for one in report.work.finds)
+
+
+def test_a_vehicle_of_an_earlier_shift_is_named_so(world: World, handover: dict[str, Any]) -> None:
+    service = world.runtime
+    decided = DECISIONS.c.decision_id == handover["ids"]["found"]["decision_id"]
+    with service.store.read() as snapshot:
+        row = snapshot.execute(
+            select(DECISIONS.c.known_at, JOURNAL.c.known_at.label("filed_at"))
+            .join(JOURNAL, JOURNAL.c.seq == DECISIONS.c.act_seq)
+            .where(decided)
+        ).one()
+        running = service.settings.shifts_of(service.network).shift(POST, row.filed_at)
+        later = replace(running, opens_at=row.filed_at)
+        (act,) = [
+            one
+            for one in list_filed_acts(snapshot, later)
+            if one.decision_id == handover["ids"]["found"]["decision_id"]
+        ]
+    assert act.decided_at == row.known_at < later.opens_at
 
 
 def test_one_person_does_not_sign_twice(
