@@ -8,22 +8,19 @@ countries, and posts that would cover each other are moved apart.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from fastapi import APIRouter, Response
 
-from api.decisions.vehicle_drawing import HEIGHT, OUTLINES, WIDTH, Outline, draw_vehicle
 from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, json_router
 from api.network.answers import (
     NetworkHour,
     NetworkOverview,
-    NetworkPlace,
     NetworkPost,
-    NetworkWeek,
     overview,
 )
 from api.web.page_route import PageRoute, TheVisit
-from models.statistics.intervals import Estimate
 
 MAP_WIDTH, MAP_HEIGHT = 640, 420
 NARROW_WIDTH, NARROW_HEIGHT = 350, 520
@@ -209,68 +206,6 @@ def _cover(one: Box, other: Box, sizes: tuple[int, int]) -> float:
     return max(across, 0.0) * max(down, 0.0) + 100 * outside
 
 
-WEEK_WIDTH, WEEK_HEIGHT = 240, 96
-_BASE = 86
-"""Where a rate of nothing stands."""
-_TOP = 8
-LEAST_SCALE = 0.1
-"""Smallest rate that the top of the pictures stands for."""
-
-
-@dataclass(frozen=True, slots=True)
-class WeekMark:
-    """One rate of one week with its interval; y runs downwards."""
-
-    x: float
-    y: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class WeekPicture:
-    """Hit rates of one post by week: of all inspections, and of the random stream."""
-
-    post: str | None
-    overall: tuple[WeekMark, ...]
-    random: tuple[WeekMark, ...]
-    width: int = WEEK_WIDTH
-    height: int = WEEK_HEIGHT
-    base: int = _BASE
-
-
-def draw_weeks(rows: Sequence[NetworkWeek]) -> tuple[list[WeekPicture], float]:
-    """Return a picture for each post that was inspected at all, and the rate at their top.
-
-    All have one scale. A week whose rate is not knowable has no mark.
-    """
-    shown = [row for row in rows if row.inspected]
-    rates = [rate for row in shown for rate in (row.hit_rate, row.random_hit_rate)]
-    top = max((one.high or 0.0 for one in rates if one.knowable), default=LEAST_SCALE)
-    top = max(top, LEAST_SCALE)
-    weeks = sorted({row.week for row in rows})
-    step = WEEK_WIDTH / max(len(weeks), 1)
-    found = []
-    for post in dict.fromkeys(row.post for row in shown):
-        here = [row for row in shown if row.post == post]
-        overall, random = (
-            tuple(
-                _mark(getattr(row, name), step * (weeks.index(row.week) + aside), top=top)
-                for row in here
-                if getattr(row, name).knowable
-            )
-            for name, aside in (("hit_rate", 0.35), ("random_hit_rate", 0.65))
-        )
-        found.append(WeekPicture(post, overall, random))
-    return sorted(found, key=lambda one: (one.post is not None, one.post or "")), top
-
-
-def _mark(rate: Estimate, x: float, *, top: float) -> WeekMark:
-    figures = (rate.value, rate.low, rate.high)
-    places = [_BASE - (_BASE - _TOP) * (figure or 0.0) / top for figure in figures]
-    return WeekMark(round(x, 1), *(round(one, 1) for one in places))
-
-
 @dataclass(frozen=True, slots=True)
 class HourCell:
     """Arrivals and finds of one hour of one day of the week."""
@@ -300,41 +235,47 @@ def draw_hours(rows: Sequence[NetworkHour]) -> list[list[HourCell]]:
     ]
 
 
+LONG_WAIT = 4 * 60.0
+"""Minutes after which a post with a vehicle that waits is behind."""
+MOST_BEHIND = 5
+"""Posts that the first sentence names."""
+
+
 @dataclass(frozen=True, slots=True)
-class PlacePicture:
-    """The outline of a vehicle class, with circles where things were seized."""
+class PostLine:
+    """One post of the list, with what it needs."""
 
-    vehicle_class: str
-    outline: Outline
-    circles: tuple[tuple[int, int, float, int], ...]
-    """x, y, radius and number of seizures."""
-    rows: tuple[NetworkPlace, ...]
-    width: int = WIDTH
-    height: int = HEIGHT
+    row: NetworkPost
+    wait: float | None
+    """Minutes since the first vehicle that waits was decided on; None where none waits."""
+    needed: float | None
+    """Share of the roster that the vehicles of the running shift need; None without a roster."""
 
-
-_CIRCLES = (9.0, 26.0)
-"""Radius of one seizure, and of the most that a place has."""
-
-
-def draw_places(rows: Sequence[NetworkPlace]) -> list[PlacePicture]:
-    """Return an outline for each vehicle class in which something was seized."""
-    found = []
-    for vehicle_class in dict.fromkeys(row.vehicle_class for row in rows):
-        here = [row for row in rows if row.vehicle_class == vehicle_class]
-        hits = [row for row in here if row.seizures]
-        if not hits or vehicle_class not in OUTLINES:
-            continue
-        most = max(row.seizures for row in hits)
-        marks = [draw_vehicle(vehicle_class, [row.place]).marks[0].at for row in hits]
-        low, high = _CIRCLES
-        circles = tuple(
-            (*at, round(low + (high - low) * math.sqrt(row.seizures / most), 1), row.seizures)
-            for at, row in zip(marks, hits, strict=True)
+    @property
+    def is_behind(self) -> bool:
+        """Tell whether the roster does not suffice, a vehicle waits long, or the line is silent."""
+        return (
+            self.row.state in ("full", "cut_off")
+            or (self.needed or 0.0) > 1.0
+            or (self.wait or 0.0) > LONG_WAIT
         )
-        ranked = sorted(here, key=lambda row: (-row.seizures, -row.searched, row.place))
-        found.append(PlacePicture(vehicle_class, OUTLINES[vehicle_class], circles, tuple(ranked)))
-    return found
+
+
+def rank_posts(found: NetworkOverview) -> list[PostLine]:
+    """Return the posts, those that are behind first, and of these the worst first."""
+    now = datetime.fromisoformat(found.as_of)
+    lines = []
+    for row in found.posts:
+        since = row.waiting_since
+        wait = None if since is None else (now - datetime.fromisoformat(since)).total_seconds() / 60
+        needed = row.used_minutes / row.roster_minutes if row.roster_minutes else None
+        lines.append(PostLine(row, wait, needed))
+    return sorted(
+        lines,
+        key=lambda one: (
+            not one.is_behind, -(one.needed or 0.0), -(one.wait or 0.0), one.row.post,
+        ),
+    )  # fmt: skip
 
 
 router = json_router("/v1/network", "network")
@@ -354,20 +295,22 @@ STATES = ("open", "full", "cut_off", "no_data")
 def show(visit: TheVisit, service: TheService) -> Response:
     """Show all posts: where they stand, and what the last weeks found."""
     found = overview(service, visit.caller)
-    weeks, top = draw_weeks(found.weeks)
     days = visit.speech.locale.days["stand-alone"]["abbreviated"]
+    ranked = rank_posts(found)
+    behind = [one for one in ranked if one.is_behind]
     return visit.page(
         "network.html",
         json_address="/v1/network",
         overview=found,
+        posts=ranked,
+        behind=behind[:MOST_BEHIND],
+        more=len(behind[MOST_BEHIND:]),
         map=draw_map(found.posts),
         narrow_map=draw_map(found.posts, is_narrow=True),
         states=STATES,
-        weeks=weeks,
-        top=top,
-        mondays=sorted({row.week for row in found.weeks}),
-        week_rows=[row for row in found.weeks if row.inspected],
+        weeks=[row for row in found.weeks if row.post is None and row.inspected],
+        total=next((row for row in found.funnel if row.post is None), None),
         hours=draw_hours(found.hours),
         days=[days[number] for number in range(7)],
-        places=draw_places(found.places),
+        places=[row for row in found.places if row.seizures],
     )

@@ -210,11 +210,6 @@ for (const more of document.querySelectorAll("details.more")) {
     more.querySelector("summary").focus();
   });
 }
-function foldSections() {
-  for (const one of document.querySelectorAll("details[data-fold]")) one.open = !phone.matches;
-}
-foldSections();
-phone.addEventListener("change", foldSections);
 stackTables();
 phone.addEventListener("change", stackTables);
 document.addEventListener("toggle", stackTables, true); // a table that was folded away has no width

@@ -1,17 +1,18 @@
 """The overview of all posts: counts of the weeks, and pictures in which no post covers another."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import insert
 
-from api.network import answers, page
+from api.network import answers
 from api.network.answers import (
     ActCell,
     DecisionCell,
+    NetworkOverview,
     NetworkPost,
-    NetworkWeek,
     PlaceCell,
     Slot,
     count_history,
@@ -22,7 +23,7 @@ from api.network.page import (
     NARROW_HEIGHT,
     NARROW_WIDTH,
     draw_map,
-    draw_weeks,
+    rank_posts,
 )
 from api.shifts.answers import median
 from engine.domain.network import BorderPost, Network
@@ -206,29 +207,31 @@ def test_the_map_is_as_the_land_lies(is_narrow: bool, width: int, height: int) -
     assert draw_map([]).posts == () and len(draw_map(NEAR[:1]).posts) == 1
 
 
-def week(post: str | None, name: str, hits: int, n: int, random: tuple[int, int]) -> NetworkWeek:
-    return NetworkWeek(
-        post=post,
-        week=name,
-        decisions=n,
-        inspected=n,
-        hits=hits,
-        seizures=0,
-        hit_rate=share(hits, n),
-        random_inspected=random[1],
-        random_hits=random[0],
-        random_hit_rate=share(*random),
+def test_posts_that_are_behind_come_first_and_the_worst_of_them() -> None:
+    """By the minutes that the running shift needs, then by the longest wait."""
+    since = "2026-10-14T02:00:00Z"
+    rows = [
+        draw_row("CALM", None, None),
+        replace(draw_row("WAIT", None, None, waiting=1), waiting_since=since),
+        replace(draw_row("SHORT", None, None), roster_minutes=100.0, used_minutes=140.0),
+        replace(
+            draw_row("FULL", None, None), roster_minutes=100.0, used_minutes=95.0, state="full"
+        ),
+        replace(draw_row("ENOUGH", None, None), roster_minutes=100.0, used_minutes=60.0),
+    ]
+    found = NetworkOverview(
+        as_of="2026-10-14T07:00:00Z",
+        counted_at="2026-10-14T07:00:00Z",
+        since="2026-08-19",
+        synthetic=True,
+        posts=rows,
+        weeks=[],
+        hours=[],
+        funnel=[],
+        minutes=[],
+        places=[],
     )
-
-
-def test_few_inspections_have_no_mark() -> None:
-    rows = [week("A", "1", 30, 100, (0, 4)), week("A", "2", 3, 5, (9, 90))]
-    rows += [week("B", "1", 0, 0, (0, 0)), week(None, "1", 30, 100, (0, 4))]
-    pictures, top = draw_weeks(rows)
-    assert [one.post for one in pictures] == [None, "A"], "all posts first, none without an act"
-    assert [len(one.overall) for one in pictures] == [1, 1]
-    assert [len(one.random) for one in pictures] == [0, 1]
-    assert top == pytest.approx(share(30, 100).high)
-    (mark,) = pictures[1].overall
-    assert mark.high < mark.y < mark.low, "y runs downwards"
-    assert draw_weeks([]) == ([], page.LEAST_SCALE)
+    ranked = rank_posts(found)
+    assert [one.row.post for one in ranked if one.is_behind] == ["SHORT", "FULL", "WAIT"]
+    assert [one.row.post for one in ranked if not one.is_behind] == ["ENOUGH", "CALM"]
+    assert ranked[2].wait == 300.0 and ranked[0].needed == 1.4
