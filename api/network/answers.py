@@ -70,6 +70,8 @@ class NetworkPost(Answer):
     """Of the running shift, all channels; null without a roster."""
     used_minutes: float
     """Expected of the vehicles that the running shift sent to officers."""
+    needed_minutes: float
+    """Expected of the vehicles that wait, whenever they were decided on."""
     decisions: int
     inspected: int
     hits: int
@@ -420,6 +422,8 @@ class _WaitingCounts:
     of: Counter[Channel] = field(default_factory=Counter)
     oldest: int | None = None
     """When the first of them was decided on."""
+    minutes: float = 0.0
+    """Expected of all of them."""
 
 
 @dataclass(slots=True)
@@ -559,6 +563,7 @@ def _describe_standing(
         "waiting_since": None if oldest is None else rfc3339(oldest),
         "roster_minutes": sum(rosters) if rosters else None,
         "used_minutes": sum(row.used for row in minutes),
+        "needed_minutes": waiting.minutes,
         "last_decision_at": None if last is None else rfc3339(last),
         "link": None if link is None else link.name,
         "silent_minutes": None if link is None else link.silent_minutes,
@@ -661,13 +666,14 @@ def _read_waiting(snapshot: Connection, *, now: int) -> dict[str, _WaitingCounts
     """Return the vehicles that wait, by post."""
     channel: ColumnElement[int] = literal_column(f"place / {CHANNEL_STEP}")
     query = (
-        select(_D.post, channel, func.count(), func.min(_D.known_at))
+        select(_D.post, channel, func.count(), func.min(_D.known_at), func.sum(_D.minutes))
         .where(literal_column("decisions.waiting"), _D.known_at >= now - DAY)
         .group_by(_D.post, channel)
     )
     found: dict[str, _WaitingCounts] = defaultdict(_WaitingCounts)
-    for post, code, number, oldest in snapshot.execute(query):
+    for post, code, number, oldest, minutes in snapshot.execute(query):
         one = found[post]
         one.of[Channel(code)] += number
+        one.minutes += minutes or 0.0
         one.oldest = oldest if one.oldest is None else min(one.oldest, oldest)
     return found

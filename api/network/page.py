@@ -235,8 +235,6 @@ def draw_hours(rows: Sequence[NetworkHour]) -> list[list[HourCell]]:
     ]
 
 
-LONG_WAIT = 4 * 60.0
-"""Minutes after which a post with a vehicle that waits is behind."""
 MOST_BEHIND = 5
 """Posts that the first sentence names."""
 
@@ -249,16 +247,12 @@ class PostLine:
     wait: float | None
     """Minutes since the first vehicle that waits was decided on; None where none waits."""
     needed: float | None
-    """Share of the roster that the vehicles of the running shift need; None without a roster."""
+    """Share of the roster that the vehicles that wait need; None without a roster."""
 
     @property
     def is_behind(self) -> bool:
-        """Tell whether the roster does not suffice, a vehicle waits long, or the line is silent."""
-        return (
-            self.row.state in ("full", "cut_off")
-            or (self.needed or 0.0) > 1.0
-            or (self.wait or 0.0) > LONG_WAIT
-        )
+        """Tell whether the minutes do not suffice, or the line is silent."""
+        return self.row.state in ("full", "cut_off") or (self.needed or 0.0) > 1.0
 
 
 def rank_posts(found: NetworkOverview) -> list[PostLine]:
@@ -268,7 +262,7 @@ def rank_posts(found: NetworkOverview) -> list[PostLine]:
     for row in found.posts:
         since = row.waiting_since
         wait = None if since is None else (now - datetime.fromisoformat(since)).total_seconds() / 60
-        needed = row.used_minutes / row.roster_minutes if row.roster_minutes else None
+        needed = row.needed_minutes / row.roster_minutes if row.roster_minutes else None
         lines.append(PostLine(row, wait, needed))
     return sorted(
         lines,
@@ -305,6 +299,7 @@ def show(visit: TheVisit, service: TheService) -> Response:
         posts=ranked,
         behind=behind[:MOST_BEHIND],
         more=len(behind[MOST_BEHIND:]),
+        longest=max(ranked, key=lambda one: one.wait or 0.0, default=None),
         map=draw_map(found.posts),
         narrow_map=draw_map(found.posts, is_narrow=True),
         states=STATES,

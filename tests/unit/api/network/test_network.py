@@ -168,6 +168,7 @@ def draw_row(
         waiting_since=None,
         roster_minutes=None,
         used_minutes=0.0,
+        needed_minutes=0.0,
         decisions=0,
         inspected=0,
         hits=0,
@@ -208,16 +209,16 @@ def test_the_map_is_as_the_land_lies(is_narrow: bool, width: int, height: int) -
 
 
 def test_posts_that_are_behind_come_first_and_the_worst_of_them() -> None:
-    """By the minutes that the running shift needs, then by the longest wait."""
+    """By the minutes that vehicles that wait need, then by the longest wait."""
     since = "2026-10-14T02:00:00Z"
     rows = [
         draw_row("CALM", None, None),
         replace(draw_row("WAIT", None, None, waiting=1), waiting_since=since),
-        replace(draw_row("SHORT", None, None), roster_minutes=100.0, used_minutes=140.0),
+        replace(draw_row("SHORT", None, None), roster_minutes=100.0, needed_minutes=140.0),
         replace(
-            draw_row("FULL", None, None), roster_minutes=100.0, used_minutes=95.0, state="full"
+            draw_row("FULL", None, None), roster_minutes=100.0, needed_minutes=95.0, state="full"
         ),
-        replace(draw_row("ENOUGH", None, None), roster_minutes=100.0, used_minutes=60.0),
+        replace(draw_row("ENOUGH", None, None), roster_minutes=100.0, needed_minutes=60.0),
     ]
     found = NetworkOverview(
         as_of="2026-10-14T07:00:00Z",
@@ -232,6 +233,6 @@ def test_posts_that_are_behind_come_first_and_the_worst_of_them() -> None:
         places=[],
     )
     ranked = rank_posts(found)
-    assert [one.row.post for one in ranked if one.is_behind] == ["SHORT", "FULL", "WAIT"]
-    assert [one.row.post for one in ranked if not one.is_behind] == ["ENOUGH", "CALM"]
-    assert ranked[2].wait == 300.0 and ranked[0].needed == 1.4
+    assert [one.row.post for one in ranked if one.is_behind] == ["SHORT", "FULL"]
+    assert [one.row.post for one in ranked if not one.is_behind] == ["ENOUGH", "WAIT", "CALM"]
+    assert ranked[3].wait == 300.0 and ranked[0].needed == 1.4

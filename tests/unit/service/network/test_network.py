@@ -86,6 +86,15 @@ def test_numbers_are_those_counted_by_hand(world: World, state: dict[str, Any]) 
     assert (post_of(found, OTHER)["state"], one["state"]) == ("no_data", "open")
 
 
+def test_the_shift_report_states_the_same_queue(world: World, state: dict[str, Any]) -> None:
+    row = post_of(read(world))
+    minutes = world.get(f"/v1/posts/{POST}/shift", Role.SUPERVISOR).json()["minutes"]
+    waiting = {one["channel"]: one["waiting"] for one in minutes}
+    assert (waiting["red"], waiting["yellow"]) == (row["waiting_red"], row["waiting_yellow"])
+    assert sum(one["needed"] for one in minutes) == pytest.approx(row["needed_minutes"])
+    assert row["needed_minutes"] > 0
+
+
 def test_it_is_for_supervisors_and_analysts(world: World) -> None:
     for role in set(Role) & set(world.keys) - {Role.SUPERVISOR, Role.ANALYST}:
         assert world.get("/v1/network", role).status_code == 403, role
