@@ -61,6 +61,9 @@ def templates(
 def _print_backtest(result: dict[str, Any]) -> None:
     typer.echo(f"{result['arrivals']:,} arrivals from {result['since']} to {result['until']}")
     typer.echo(f"{result['matches']:,} match: {result['matches_per_day']:.2f} a day")
+    for one in result["conditions"]:
+        counts = f"{one['alone']:,} alone, {one['together']:,} with those above"
+        typer.echo(f"  {one['condition']}: {counts}")
     typer.echo(
         f"selected {result['selected_per_day']:.2f} a day, "
         f"{result['minutes_per_day']:.0f} inspection minutes a day"

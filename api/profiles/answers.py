@@ -122,6 +122,16 @@ class LinkedExample(Example):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionCount(Answer):
+    """Of how many arrivals one condition of a profile is true."""
+
+    condition: str
+    alone: int
+    together: int
+    """With the conditions before it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileBacktest(Answer):
     """What a profile would have done in the last days of what the home knows."""
 
@@ -158,6 +168,8 @@ class ProfileBacktest(Answer):
     """What its searches would have found."""
     daily_matches: list[int]
     """Of each 24 hours back from the last crossing, the oldest first."""
+    conditions: list[ConditionCount]
+    """Those that ``&&`` joins; empty where there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

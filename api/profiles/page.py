@@ -483,11 +483,22 @@ def _check(visit: Visit, service: Runtime, form: Form) -> dict[str, Any]:
     """Return what a check of the expression in the editor says, none where it is empty."""
     written = join_lines(read_field(form, "expression"))
     result = check_expression(written, service.plan.names) if written else None
-    why = None
+    why, marked = None, ("", "", "")
     if result and not result.fits:
         said = MessageReader(visit.speech)
         why = said.refusal(result.message, result.parameters, result.why or "")
-    return {"written": written, "checked": result, "why": why}
+        marked = mark_operand(written, result.at or 1)
+    return {"written": written, "checked": result, "why": why, "marked": marked}
+
+
+def mark_operand(written: str, at: int) -> tuple[str, str, str]:
+    """Return an expression in three parts, with the word or sign at a place in the middle.
+
+    ``at`` counts from 1.
+    """
+    found = _WORD.match(written, at - 1)
+    end = at - 1 if found is None else found.end()
+    return written[: at - 1], written[at - 1 : end], written[end:]
 
 
 def _families(offered: Sequence[ProfileField]) -> dict[str, list[ProfileField]]:

@@ -7,6 +7,7 @@ inspected, and over the random checks alone, which are few and fair. What its ow
 have found is estimated from all that the engine drew, each draw by its probability.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from engine.criteria.profiles.checker import (
     context,
     program,
 )
+from engine.criteria.profiles.parser import split_conditions
 from engine.criteria.profiles.profile import BacktestSubject
 from engine.decision.inspection_minutes import LearnedMinutes
 from engine.domain.time_units import DAY, rfc3339
@@ -88,13 +90,16 @@ def profile_backtest(
     by what the engine drew (:mod:`models.evaluation.off_policy`). Rates are estimates with exact 95
     % intervals (Clopper and Pearson, 1934), or "not yet knowable" with the reason. A home that
     knows no crossing yet has an answer too: nothing can be known. ``daily_matches`` counts the
-    matches of each 24 hours back from the last crossing, the oldest first.
+    matches of each 24 hours back from the last crossing, the oldest first. ``conditions`` counts
+    the arrivals of which each condition is true, ``alone`` and ``together`` with those before it.
 
     Raises ``ProfileRefusedError`` if the expression may not run.
     """
     made = program(trial.expression, features=tuple(CATALOGUE))
+    texts = split_conditions(trial.expression)
+    parts = [program(text, features=tuple(CATALOGUE)) for text in texts if len(texts) > 1]
     window = _window(tables, days)
-    fits, failures = _fits(tables, made, window)
+    (fits, *true_of), failures = _fits(tables, [made, *parts], window)
     of_post = np.ones(len(fits), np.bool_)
     if trial.post is not None:
         posts = tables.crossings["post"].slice(window.first).to_numpy(zero_copy_only=False)
@@ -116,6 +121,14 @@ def profile_backtest(
         **_rates(seen, matched, of_post, known),
         "had_it_chosen": _value(seen, matched * np.float64(trial.percentage / 100), known),
         "daily_matches": _daily(tables, matched, window),
+        "conditions": [
+            {
+                "condition": text,
+                "alone": int((holds & of_post).sum()),
+                "together": int((np.logical_and.reduce(true_of[: at + 1]) & of_post).sum()),
+            }
+            for at, (text, holds) in enumerate(zip(texts, true_of, strict=False))
+        ],
         "failed": failures,
         "steps": made.steps,
         "reads": sorted(made.needs),
@@ -133,23 +146,29 @@ def _window(tables: Tables, days: int) -> Window:
     return Window(int(np.searchsorted(known_at, since)), since, until)
 
 
-def _fits(tables: Tables, made: Program, window: Window) -> tuple[Mask, int]:
-    """Evaluate a profile on every crossing of the window; return where it fits, and its faults."""
-    asked = columns_of(made.needs)
+def _fits(tables: Tables, programs: Sequence[Program], window: Window) -> tuple[list[Mask], int]:
+    """Evaluate programs on every crossing of the window; the first one reads what the others read.
+
+    Returns where each is true, and on how many crossings the first one could not be evaluated.
+    """
+    needs = programs[0].needs
+    asked = columns_of(needs)
     plan = Plan({name: CATALOGUE[name] for name in CATALOGUE if name in asked})
     recent = _slice(tables, window.first)
     n = recent.crossings.num_rows
     values = np.empty((n, 0), np.float32)
     if asked:
         values = matrix(read_log(_trim_history(tables, plan, window), plan), plan).values[-n:]
-    reader = Reader(made.needs, {name: place for place, name in enumerate(plan.names)})
-    fits, failures = np.zeros(n, np.bool_), 0
+    reader = Reader(needs, {name: place for place, name in enumerate(plan.names)})
+    found, failures = [np.zeros(n, np.bool_) for _ in programs], 0
     for row, (crossing, declaration) in enumerate(arrivals(recent)):
-        try:
-            fits[row] = made.fits(context(reader.values(crossing, declaration, values[row])))
-        except ProfileFailed:
-            failures += 1
-    return fits, failures
+        known = context(reader.values(crossing, declaration, values[row]))
+        for holds, made in zip(found, programs, strict=True):
+            try:
+                holds[row] = made.fits(known)
+            except ProfileFailed:
+                failures += made is programs[0]
+    return found, failures
 
 
 def _trim_history(tables: Tables, plan: Plan, window: Window) -> Tables:

@@ -32,5 +32,6 @@ FIGURES: dict[str, Any] = {
                   "knowable": True, "why": ""},
     "failed": 0, "steps": 12, "reads": ["crossing.carrier_id"], "proxies": [], "examples": [],
     "daily_matches": [0, 5, 1], "had_it_chosen": CHOSEN,
+    "conditions": [],
 }  # fmt: skip
 """As a backtest answers; what one computes is tested where it is made."""

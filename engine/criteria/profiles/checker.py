@@ -517,11 +517,11 @@ def _check_choices(node: Node, other: Typed) -> None:
 
 
 def _want(node: Operation, parts: Sequence[Typed], kind: Either["bool", "number"]) -> None:
-    for part in parts:
+    for operand, part in zip(node.operands, parts, strict=True):
         if part.kind != kind:
             is_flag = (part.kind, kind) == ("number", "bool")
             message = "flag_is_number" if is_flag else "operand_kind"
-            raise make_refusal(node.at, message, code=node.operator, kind=part.kind, other=kind)
+            raise make_refusal(operand.at, message, code=node.operator, kind=part.kind, other=kind)
 
 
 _RULES: Mapping[type[Node], Callable[..., Typed]] = {

@@ -191,6 +191,25 @@ def _tokens(text: str) -> Iterator[_Token]:
         place = found.end()
 
 
+def split_conditions(text: str) -> list[str]:
+    """Return the conditions that ``&&`` joins at the top of an expression, in the order written.
+
+    An expression that ``||`` joins at its top is one condition. ``text`` was checked before.
+    """
+    found, begin, depth = [], 0, 0
+    for token in _tokens(text):
+        if token.text in ("(", "["):
+            depth += 1
+        elif token.text in (")", "]"):
+            depth -= 1
+        elif depth == 0 and token.text == "||":
+            return [text.strip()]
+        elif depth == 0 and token.text == "&&":
+            found.append(text[begin : token.at - 1].strip())
+            begin = token.at + 1
+    return [*found, text[begin:].strip()]
+
+
 class _Parser:
     """Reads tokens from left to right; counts parts and levels as it goes."""
 

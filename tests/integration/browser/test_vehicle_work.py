@@ -43,7 +43,7 @@ def test_a_vehicle_is_found_searched_corrected_and_printed(
     page.set_viewport_size(size)
     find_by_keys(page, red)
     page.click("#order-sheet")
-    expect(page.locator(".code svg")).to_be_visible()
+    expect(page.locator(".qr-code svg")).to_be_visible()
     assert grave(page) == [] and not is_wider_than_the_screen(page)
     page.emulate_media(media="print")
     expect(page.locator(".signing")).to_be_visible()

@@ -64,6 +64,17 @@ def test_it_counts_what_one_counts_by_hand(past: Tables) -> None:
     assert result["hit_rate"]["low"] <= result["hit_rate"]["value"] <= result["hit_rate"]["high"]
 
 
+def test_each_condition_is_counted_alone_and_with_those_before_it(past: Tables) -> None:
+    texts = ['crossing.vehicle_class == "truck"', 'crossing.plate_country == "ZZ"']
+    result = profile_backtest(past, BacktestSubject(" && ".join(texts)))
+    alone = [profile_backtest(past, BacktestSubject(text))["matches"] for text in texts]
+    assert [one["condition"] for one in result["conditions"]] == texts
+    assert [one["alone"] for one in result["conditions"]] == alone == [alone[0], 0]
+    assert [one["together"] for one in result["conditions"]] == [alone[0], 0]
+    assert alone[0] > 5 and result["matches"] == 0
+    assert profile_backtest(past, BacktestSubject(texts[0]))["conditions"] == []
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -7,7 +7,7 @@ from babel import Locale
 from sqlalchemy import func, select
 
 from api.profiles.answers import check_expression, fields
-from api.profiles.page import COMPARISONS, write_expression
+from api.profiles.page import COMPARISONS, mark_operand, write_expression
 from api.web.forms import FormError
 from engine.domain.rights import Role
 from engine.journal.journal import JOURNAL
@@ -120,3 +120,9 @@ def test_a_try_proposes_nothing(world: World, ann: Desk) -> None:
     assert refused.status_code == 422
     officer = at_desk(world, "officer-tries", Role.CHECKPOINT)
     assert officer.get("/profiles/new").status_code == 403
+
+
+def test_the_operand_that_does_not_fit_is_marked() -> None:
+    written = 'crossing.plate == "A" && features.night'
+    assert mark_operand(written, 26) == (written[:25], "features.night", "")
+    assert mark_operand("features.night ==", 18) == ("features.night ==", "", "")

@@ -19,7 +19,16 @@ from engine.criteria.profiles.checker import (
     context,
     program,
 )
-from engine.criteria.profiles.parser import Call, Constant, Field, Macro, Name, Operation, parse
+from engine.criteria.profiles.parser import (
+    Call,
+    Constant,
+    Field,
+    Macro,
+    Name,
+    Operation,
+    parse,
+    split_conditions,
+)
 from engine.criteria.profiles.profile import ProfileProposal, read_templates
 from engine.domain.records import Crossing, DeclarationHead, GoodsItem
 from engine.errors import ProfileRefusedError
@@ -80,7 +89,8 @@ REFUSED_AT = [
     ("1 == 1", 1, "reads no field"),
     ('crossing.plat == "x"', 1, "plate"),
     ("features.nite == 1", 1, "night"),
-    ("!features.night", 1, "compare it"),
+    ("!features.night", 2, "compare it"),
+    ('crossing.plate == "A" && features.night', 26, "compare it"),
     ("foo.bar == 1", 1, "no such name"),
     ('crossing.vehicle_class == "lorry"', 27, "truck"),
     ("crossing.plate == 5", 16, "text and a number"),
@@ -116,9 +126,25 @@ REFUSED_AT = [
     ('crossing.carrier_id.matches("(")', 29, "regular"),
     ('crossing.plate.exists(c, c == "a")', 16, "goods or on a list"),
     ('["a"].exists(c, c == crossing.plate)', 7, "use in"),
-    ("-crossing.plate == 1", 1, "not of a number"),
+    ("-crossing.plate == 1", 2, "not of a number"),
     ("(features.night == 1", 21, "was expected"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "parts"),
+    [
+        ("features.night == 1", ["features.night == 1"]),
+        ('crossing.plate == "a && b" && (features.night == 1 || crossing.is_empty)',
+         ['crossing.plate == "a && b"', "(features.night == 1 || crossing.is_empty)"]),
+        ("crossing.is_empty && features.night == 1 || features.night == 0",
+         ["crossing.is_empty && features.night == 1 || features.night == 0"]),
+        ("goods.exists(g, g.item_no == 1 && g.item_no > 0) && crossing.is_empty",
+         ["goods.exists(g, g.item_no == 1 && g.item_no > 0)", "crossing.is_empty"]),
+    ],
+)  # fmt: skip
+def test_an_expression_is_split_at_its_top_alone(expression: str, parts: list[str]) -> None:
+    assert split_conditions(expression) == parts
 
 
 @pytest.mark.parametrize(("expression", "at", "why"), REFUSED_AT)
