@@ -33,7 +33,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Self
 
-from engine.domain.records import PLACES, Crossing, Method, VehicleClass
+from engine.domain.records import PLACES, BodyType, Crossing, Method, VehicleClass
 
 LIKELIEST = 0.002
 """Finds per search of the likeliest place of a class: one in 500, by judgement."""
@@ -93,6 +93,28 @@ _LACKS: Mapping[VehicleClass, tuple[str, ...]] = MappingProxyType(
 
 A van's load space counts as its trailer.
 """
+
+_NO_WALLS = ("trailer.refrigeration", "trailer.roof", "trailer.doors", "trailer.sides")
+LACKED_BY_BODY: Mapping[BodyType, tuple[str, ...]] = MappingProxyType(
+    {
+        "tilt": ("trailer.refrigeration", "trailer.roof", "trailer.sides"),
+        "box": ("trailer.refrigeration",),
+        "reefer": (),
+        "tank": ("trailer.", "cargo.among", "cargo.packaging"),
+        "container": ("trailer.refrigeration",),
+        "flat": _NO_WALLS,
+        "car_carrier": (*_NO_WALLS, "trailer.front_wall", "cargo.packaging"),
+        "timber": _NO_WALLS,
+        "livestock": (
+            "trailer.refrigeration", "cargo.packaging", "cargo.inside", "cargo.disguised"
+        ),
+        "bus": (),
+        "van": (),
+        "car": (),
+        "other": (),
+    }
+)  # fmt: skip
+"""Places that no vehicle with a body has, or whole groups with a dot; its class lacks more."""
 
 _HOW: Mapping[str, tuple[Method, str]] = MappingProxyType(
     {

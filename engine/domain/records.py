@@ -121,6 +121,7 @@ _RFC3339 = re.compile(
 _COUNTRY = re.compile("[A-Z]{2}")
 _HS_CODE = re.compile("[0-9]{2,10}")
 _THREE_LETTERS = re.compile("[A-Z]{3}")
+_UN_NUMBER = re.compile("[0-9]{4}")
 CODE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _PLACE = re.compile(r"[a-z_]{1,31}(\.[a-z_0-9]{1,32})?")
 FIRST_YEAR = 1971
@@ -181,6 +182,12 @@ def _incoterm(value: str) -> str:
     return value
 
 
+def _un_number(value: str) -> str:
+    if _UN_NUMBER.fullmatch(value) is None:
+        raise PydanticCustomError("malformed_un_number", "four digits")
+    return value
+
+
 def _place(value: str) -> str:
     if _PLACE.fullmatch(value) is None:
         raise PydanticCustomError("malformed_place", "a lower-case group, or group.part")
@@ -215,6 +222,9 @@ PostCode = Annotated[AnyPost, AfterValidator(_printable)]
 Text = Annotated[AnyText, AfterValidator(_printable)]
 Country = Annotated[str, AfterValidator(_country), _schema_rule(pattern=f"^{_COUNTRY.pattern}$")]
 HsCode = Annotated[str, AfterValidator(_hs_code), _schema_rule(pattern=f"^{_HS_CODE.pattern}$")]
+UnNumber = Annotated[
+    str, AfterValidator(_un_number), _schema_rule(pattern=f"^{_UN_NUMBER.pattern}$")
+]
 PlaceCode = Annotated[str, AfterValidator(_place), _schema_rule(pattern=f"^{_PLACE.pattern}$")]
 RecordId = Annotated[AnyIdentifier, PrintableText("name", is_required=True)]
 """What names a record, or the record that it belongs to."""
@@ -264,6 +274,11 @@ Places = Annotated[tuple[PlaceCode, ...], Field(max_length=64), BeforeValidator(
 
 Direction = Literal["entry", "exit"]
 VehicleClass = Literal["car", "van", "bus", "truck", "rail_wagon", "other"]
+BodyType = Literal[
+    "tilt", "box", "reefer", "tank", "container", "flat", "car_carrier", "timber", "livestock",
+    "bus", "van", "car", "other",
+]  # fmt: skip
+"""What a conveyance carries its load in; of a road train that of its trailer."""
 Basis = Literal[
     "random", "random_papers", "score", "profile", "watchlist", "officer", "counterpart"
 ]
@@ -319,6 +334,9 @@ class Crossing(Record):
     tir_carnet: OptionalId = None
     expected_at: Time | None = None
     """When the vehicle was announced to arrive; may lie in the future."""
+    body_type: BodyType | None = None
+    body_code: OptionalCode = None
+    """The code of the body in the register of vehicles, as it stands there."""
 
     @property
     def known_at(self) -> datetime:
@@ -346,6 +364,10 @@ class GoodsItem(Record):
     origin_marking: OptionalCode = None
     package_kind: OptionalCode = None
     """Code of the kind of package, box 31 (UN/ECE recommendation 21, or a national list)."""
+    un_number: UnNumber | None = None
+    """Of dangerous goods: four digits of the United Nations' model regulations."""
+    pen_number: OptionalId = None
+    """Number of the pre-export notification of a precursor (PEN Online of the INCB)."""
 
 
 class GoodsItemRow(GoodsItem):

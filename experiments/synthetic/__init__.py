@@ -2,6 +2,7 @@
 
 Everything is drawn from four numbers: first the plan of a world, then its days, then its records.
 
+bodies            Bodies of vehicles: what they carry their goods in
 config            Configuration of a synthetic world
 fleet             Vehicles, owners and drivers; plates, VINs, container numbers
 folder            A synthetic network as a bulk folder, with its ground truth

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from engine.domain.records import PLACES
 from engine.domain.time_units import DAY, HOUR
+from experiments.synthetic.bodies import BODY_HAS
 from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.posts import BUS, CAR, PAIRS, POSTS, TRUCK, VAN, WAGON
-from experiments.synthetic.smuggling import WAYS
+from experiments.synthetic.smuggling import HIDING_PLACE
 from experiments.synthetic.trips import (
     HONEST,
     MISDESCRIBED,
@@ -211,7 +212,6 @@ NOTICES = np.array(
 """Chance that a method notices a discrepancy, by kind."""
 
 PLACE_GROUP = np.array([GROUPS.index(place.split(".")[0]) for place in PLACES])
-HIDING_PLACE = np.array([PLACES.index(way.place) for way in WAYS])
 CLEAR, DISCREPANCY, SEIZURE = range(3)
 
 
@@ -234,7 +234,7 @@ class Acts:
     outcome: NDArray[np.int8]
 
 
-def has_place() -> Bools:
+def find_places() -> Bools:
     """Return which places each vehicle class has, shape (classes, places)."""
     group = np.array([place.split(".")[0] for place in PLACES])
     table = np.ones((5, len(PLACES)), dtype=np.bool_)
@@ -245,7 +245,7 @@ def has_place() -> Bools:
     return table
 
 
-CLASS_PLACES = has_place()
+CLASS_PLACES = find_places()
 
 
 def search(
@@ -268,13 +268,14 @@ def search(
     if is_look is not None:
         methods[is_look, DOCUMENTS] = True
         methods[is_look, CANINE:] = False
+    has_place = CLASS_PLACES[kind] & BODY_HAS[plan.body[rows]]
     boost = np.where(basis == RANDOM, 0.1, 0.0)[:, None]
     covered = np.zeros((len(rows), len(METHODS), len(PLACES)), dtype=np.bool_)
     for method in (XRAY, CANINE, PHYSICAL):
         rate = np.minimum(COVERS[method][PLACE_GROUP][None, :] + boost, 0.98)
         rate = np.where(COVERS[method][PLACE_GROUP] > 0, rate, 0.0)
         seen = rng.random((len(rows), len(PLACES))) < rate
-        covered[:, method] = seen & methods[:, method, None] & CLASS_PLACES[kind]
+        covered[:, method] = seen & methods[:, method, None] & has_place
     found = _draw_finds(rng, plan.loads.carries[rows], covered, place=HIDING_PLACE[hiding[rows]])
     kind_of_wrong = plan.cargo.discrepancy[rows]
     chance = 1.0 - np.where(methods, 1.0 - NOTICES.T[kind_of_wrong], 1.0).prod(axis=1)

@@ -22,6 +22,7 @@ from engine.domain.records import PLACES
 from engine.domain.time_units import HOUR, MINUTE
 from experiments.synthetic import fleet as vehicle_identifiers
 from experiments.synthetic import inspections as unfolding_inspections
+from experiments.synthetic.bodies import BODIES, CONTAINER
 from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.fleet import STYLES
 from experiments.synthetic.inspections import BASES
@@ -48,6 +49,8 @@ _CONFUSED = {
 MISREAD = 0.015
 OWN_STYLE = 0.86
 NO_PLATE = 0.006
+NO_BODY = 0.08
+CONTAINER_READ = 0.9
 
 
 def draw_styles(rng: np.random.Generator, post: Ints) -> Ints:
@@ -203,6 +206,9 @@ def tabulate_crossings(world: World, kept: CrossingRows) -> pa.Table:
             "weighed_mass_kg": pa.array(mass, from_pandas=True),
             "is_empty": empty,
             "declaration_id": declared,
+            "body_type": leave_out(
+                plan.config.rng("bodies read"), choose_names(BODIES, plan.body[trip]), NO_BODY
+            ),
         }
     )
 
@@ -280,14 +286,13 @@ def _seals(world: World, kept: CrossingRows) -> pa.Array:
 
 
 def _containers(world: World, trip: Ints, kind: Ints) -> pa.Array:
-    """Return container numbers: on half the loaded wagons and some trucks; boxes come back."""
+    """Return container numbers of loaded containers, most of which are read; boxes come back."""
     plan = world.plan
     rng = plan.config.rng("containers")
     n = len(plan.calls.vehicle)
-    share = np.zeros(len(CLASSES))
-    share[TRUCK], share[WAGON] = 0.13, 0.5
     all_kind = plan.vehicles.vehicle_class[plan.calls.vehicle]
-    boxed = (rng.random(n) < share[all_kind]) & (plan.habits.lane >= 0)
+    is_read = rng.random(n) < CONTAINER_READ
+    boxed = is_read & (plan.body == CONTAINER) & (plan.habits.lane >= 0)
     pool = max(20, n // 60)
     boxes = pa.array(vehicle_identifiers.make_container_numbers(rng, pool).tolist(), pa.string())
     box = (rng.random(n) ** 1.5 * pool).astype(np.int64)

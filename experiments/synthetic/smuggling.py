@@ -19,7 +19,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.domain.records import PLACES
 from experiments.synthetic import fleet, trade
+from experiments.synthetic.bodies import BODY_HAS
 from experiments.synthetic.config import Bools, Config, Floats, Ints, join, pick, take
 from experiments.synthetic.posts import BUS, CAR, PAIRS, TRUCK, VAN, WAGON, countries_of
 from experiments.synthetic.trade import LINES
@@ -85,6 +87,7 @@ WAYS = (
 )
 BULK, SOLID, POWDER, CARTONS = range(4)
 """Families of goods: sacks and heaps; solid things; powders and liquids; what comes packed."""
+HIDING_PLACE = np.array([PLACES.index(way.place) for way in WAYS])
 
 _HAS = np.array([[letter in way.classes for way in WAYS] for letter in "CVBTW"])
 _WORKS = np.array([[letter in way.cover for way in WAYS] for letter in "BSPC"])
@@ -117,6 +120,7 @@ class Journey:
     """What bears on where a load is hidden; one entry a load."""
 
     vehicle_class: Ints
+    body: Ints
     family: Ints
     """Of the goods; means something where there are any."""
     laden: Bools
@@ -141,8 +145,10 @@ def draw_allowed(rng: np.random.Generator, journey: Journey) -> Bools:
     share = np.where(journey.seal_changed, REACHED_SEAL_CHANGED, REACHED_SEAL_INTACT)
     share = np.where(journey.seal_seen, share, REACHED)
     goods = journey.laden & np.isin(kind, (VAN, TRUCK, WAGON)) & (rng.random(n) < share)
-    has = _HAS[kind] & (~_IN_GOODS | (goods[:, None] & _WORKS[journey.family]))
+    has = _HAS[kind] & BODY_HAS[journey.body][:, HIDING_PLACE]
+    has &= ~_IN_GOODS | (goods[:, None] & _WORKS[journey.family])
     built = (kind == TRUCK) & journey.swapped & (rng.random(n) < OWN_TRAILER)
+    built &= (has & _IN_TRAILER).any(axis=1)
     has &= _IN_TRAILER | ~built[:, None]
     fits = has & (journey.kg[:, None] <= SPLIT * _ROOM[kind])
     roomiest = np.where(has, _ROOM[kind], 0.0)

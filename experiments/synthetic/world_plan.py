@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.synthetic import fleet, smuggling, trade, trips
+from experiments.synthetic import bodies, fleet, smuggling, trade, trips
 from experiments.synthetic.config import Bools, Config, Floats, Ints, take
 from experiments.synthetic.posts import (
     CAR,
@@ -67,6 +67,8 @@ class WorldPlan:
     entry_post: Ints
     front: Ints
     """-1 where no circle controls the vehicle."""
+    body: Ints
+    """What each trip carries its goods in, an index into ``bodies.BODIES``."""
     event: Ints
     """The run that decides whether this trip takes place, -1 where none does."""
 
@@ -90,6 +92,13 @@ def draw_plan(config: Config, trips_wanted: float) -> WorldPlan:
     )
     calls, ways = _by_arrival(calls, ways)
     cargo, items = draw_cargo(config, calls, (ways, vehicles, lanes))
+    body = bodies.draw_bodies(
+        config,
+        (calls.vehicle, vehicles.vehicle_class, lanes.line),
+        lane=ways.lane,
+        line=lanes.line[ways.lane],
+        at=ways.entry_at,
+    )
     exit_post, entry_post = leaving_and_entering(calls.pair, calls.direction)
     posts = (exit_post, entry_post)
     return WorldPlan(
@@ -102,10 +111,11 @@ def draw_plan(config: Config, trips_wanted: float) -> WorldPlan:
         habits=ways,
         cargo=cargo,
         items=items,
-        loads=_loads(config, calls, (vehicles, lanes, ring, ways, cargo), posts=posts),
+        loads=_loads(config, calls, (vehicles, lanes, ring, ways, cargo, body), posts=posts),
         exit_post=exit_post,
         entry_post=entry_post,
         front=ring.vehicle_front[calls.vehicle],
+        body=body,
         event=np.where(calls.role == trips.RUN, np.arange(len(calls.role)), calls.partner),
     )
 
@@ -133,11 +143,11 @@ def lone_rate(config: Config, calls: trips.Calls, vehicles: fleet.Vehicles) -> F
 def _loads(
     config: Config,
     calls: trips.Calls,
-    given: tuple[fleet.Vehicles, trade.Lanes, smuggling.Circles, trips.Habits, Cargo],
+    given: tuple[fleet.Vehicles, trade.Lanes, smuggling.Circles, trips.Habits, Cargo, Ints],
     *,
     posts: tuple[Ints, Ints],
 ) -> Loads:
-    vehicles, lanes, ring, ways, cargo = given
+    vehicles, lanes, ring, ways, cargo, body = given
     rng = config.rng("loads")
     n = len(calls.vehicle)
     kind = vehicles.vehicle_class[calls.vehicle]
@@ -150,7 +160,7 @@ def _loads(
     quantity = np.minimum(median * np.exp(rng.normal(0, 0.8, n)), 775_000.0)
     way, choices, of_load = _hidden(
         config,
-        (kind, lanes, ring, ways),
+        (kind, lanes, ring, ways, body),
         of=(carries, np.where(is_run, front, -1)),
         kg=quantity / 1000,
     )
@@ -179,7 +189,7 @@ def _loads(
 
 def _hidden(
     config: Config,
-    given: tuple[Ints, trade.Lanes, smuggling.Circles, trips.Habits],
+    given: tuple[Ints, trade.Lanes, smuggling.Circles, trips.Habits, Ints],
     *,
     of: tuple[Bools, Ints],
     kg: Floats,
@@ -188,13 +198,14 @@ def _hidden(
 
     ``of`` says what carries, and for which front it runs (-1 for none).
     """
-    kind, lanes, ring, ways = given
+    kind, lanes, ring, ways, body = given
     carries, front = of
     rng = config.rng("hiding")
     rows = np.flatnonzero(carries)
     lane, mine = ways.lane[rows], front[rows]
     journey = smuggling.Journey(
         vehicle_class=kind[rows],
+        body=body[rows],
         family=smuggling.FAMILY[lanes.line[lane]],
         laden=lane >= 0,
         seal_seen=(ways.has_mirror & ways.is_sealed)[rows],

@@ -23,6 +23,7 @@ from features.messages.path_tables import (
     part_of,
     previous_documents,
     text,
+    un_number,
     where,
 )
 
@@ -191,6 +192,7 @@ TABLE = PathTable(
         Field("net_mass_kg", ("Commodity/GoodsMeasure/netMass",), mass),
         Field("gross_mass_kg", ("Commodity/GoodsMeasure/grossMass",), mass),
         Field("package_kind", ("Packaging/typeOfPackages",), identifier),
+        Field("un_number", ("Commodity/DangerousGoods/UNNumber",), un_number),
     ),
     items=(_ITEM,),
     dropped=drop(

@@ -31,6 +31,8 @@ _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+|[+-]?\d{1,3}(,\d{3}){2,}", re
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _THREE_LETTERS = re.compile(r"[A-Z]{3}")
+_FOUR_DIGITS = re.compile(r"[0-9]{4}")
+_SIZE_AND_TYPE = re.compile(r"[0-9A-Z]{2}[A-Z][0-9A-Z]")
 _DIGITS = re.compile(r"[0-9]+")
 _SLASH_DATE = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -111,15 +113,26 @@ def text(name: str, nodes: Sequence[Node], context: TranslationContext) -> str |
     return None
 
 
-def country(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
-    """Return the first text that is two capital letters."""
-    for node in nodes:
-        if node.text:
-            if _COUNTRY.fullmatch(node.text):
-                return node.text
-            context.gap(name, node, "malformed_country")
-            return None
-    return None
+def first_matching(pattern: re.Pattern[str], rule: str, *, says: str) -> Rule:
+    """Return a rule that takes the first text if it matches a pattern."""
+
+    def read(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
+        for node in nodes:
+            if node.text:
+                if pattern.fullmatch(node.text):
+                    return node.text
+                context.gap(name, node, rule)
+                return None
+        return None
+
+    read.__doc__ = f"Return the first text that is {says}."
+    return read
+
+
+country = first_matching(_COUNTRY, "malformed_country", says="two capital letters")
+incoterm = first_matching(_THREE_LETTERS, "malformed_incoterm", says="three capital letters")
+currency = first_matching(_THREE_LETTERS, "malformed_currency", says="three capital letters")
+un_number = first_matching(_FOUR_DIGITS, "malformed_un_number", says="four digits")
 
 
 def countries(name: str, nodes: Sequence[Node], context: TranslationContext) -> list[str]:
@@ -128,24 +141,25 @@ def countries(name: str, nodes: Sequence[Node], context: TranslationContext) -> 
     return list(dict.fromkeys(each for each in found if each))[:LONGEST_IDENTIFIER]
 
 
-def three_letters(rule: str) -> Rule:
-    """Return a rule that takes the first text that is three capital letters."""
-
-    def read(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
-        for node in nodes:
-            if node.text:
-                if _THREE_LETTERS.fullmatch(node.text):
-                    return node.text
-                context.gap(name, node, rule)
-                return None
-        return None
-
-    read.__doc__ = "Return the first text that is three capital letters."
-    return read
+BODY_OF_CONTAINER = {"R": "reefer", "H": "reefer", "T": "tank", "K": "tank", "P": "flat"}
+"""By the third character of the size and type code of ISO 6346; any other is a container."""
 
 
-incoterm = three_letters("malformed_incoterm")
-currency = three_letters("malformed_currency")
+def body_type(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
+    """Return the body that the size and type codes (ISO 6346) of the containers say, if it is one.
+
+    A code that is not four characters is a gap, as are containers of several types.
+    """
+    found = set()
+    for node in nodes:
+        if node.text and _SIZE_AND_TYPE.fullmatch(node.text) is None:
+            context.gap(name, node, "malformed_size_and_type")
+            return None
+        if node.text:
+            found.add(BODY_OF_CONTAINER.get(node.text[2], "container"))
+    if len(found) > 1:
+        context.gap(name, nodes[0], "several_bodies")
+    return found.pop() if len(found) == 1 else None
 
 
 def amount(name: str, nodes: Sequence[Node], context: TranslationContext) -> float | None:

@@ -13,6 +13,7 @@ from features.messages.path_tables import (
     Pricing,
     TranslationContext,
     amount,
+    body_type,
     checked_identifier,
     convert_to_dollars,
     count,
@@ -31,6 +32,7 @@ from features.messages.path_tables import (
     previous_documents,
     procedure_of,
     text,
+    un_number,
     where,
     within,
 )
@@ -171,6 +173,7 @@ TABLE = PathTable(
         Field("plate_country", _MEANS, _NATIONALITY, ("RegistrationNationalityCode",)),
         Field("container_numbers", tuple(f"{each}/ID" for each in _EQUIPMENT), identifiers),
         Field("seal_numbers", tuple(f"{each}/Seal/ID" for each in _EQUIPMENT), identifiers),
+        Field("body_type", tuple(f"{each}/CharacteristicCode" for each in _EQUIPMENT), body_type),
     ),
     declaration=(
         Field("lodged_at", ("AcceptanceDateTime", "AcceptanceDateTime/DateTimeString"), moment),
@@ -248,6 +251,7 @@ TABLE = PathTable(
         Field("gross_mass_kg", ("Commodity/GoodsMeasure/GrossMassMeasure",), mass),
         Field("preference_code", ("Commodity/DutyTaxFee/DutyRegimeCode",), identifier),
         Field("package_kind", ("Packaging/TypeCode",), identifier),
+        Field("un_number", ("Commodity/DangerousGoods/UNDGID",), un_number),
     ),
     items=(_ITEM,),
     dropped=drop(

@@ -20,7 +20,13 @@ from tests.unit.features.intake import bulk_folders as folders
 from tests.unit.features.intake.bulk_folders import NOW
 
 LATER = rfc3339(NOW + 3 * DAY)
-CROSSING = {"cmr_number": "551902", "tir_carnet": "XQ81300417", "expected_at": LATER}
+CROSSING = {
+    "cmr_number": "551902",
+    "tir_carnet": "XQ81300417",
+    "expected_at": LATER,
+    "body_type": "reefer",
+    "body_code": "DA04",
+}
 DECLARATION = {
     "invoice_value": "8250.5",
     "invoice_currency": "EUR",
@@ -32,7 +38,7 @@ DECLARATION = {
     "documents": "N935;C651",
     "guarantee_type": "B",
 }
-ITEM = {"package_kind": "CT"}
+ITEM = {"package_kind": "CT", "un_number": "2789", "pen_number": "26-0417"}
 
 
 def filled() -> folders.Tables:
@@ -50,11 +56,12 @@ def test_csv_and_parquet_give_the_fields_and_absent_ones_stay_absent(tmp_path: P
     with_them, without = found.tables.crossings.to_pylist()
     assert with_them["cmr_number"] == "551902"
     assert with_them["expected_at"] == NOW + 3 * DAY  # announced: it may lie after the load
-    assert [without[name] for name in CROSSING] == [None, None, None]
+    assert [without[name] for name in CROSSING] == [None] * len(CROSSING)
     (head,) = found.tables.declarations.to_pylist()
     assert (head["invoice_value"], head["route_countries"]) == (8250.5, ["KZ", "UZ"])
     assert head["previous_documents"] == ["N821:26KZ1", "N730:551902"]
-    assert found.tables.goods_items["package_kind"].to_pylist() == ["CT"]
+    assert found.tables.goods_items.select([*ITEM]).to_pylist() == [ITEM]
+    assert (with_them["body_type"], with_them["body_code"]) == ("reefer", "DA04")
     folders.write({}, tmp_path / "parquet")
     for name in filled():
         written = found.tables.table(name)
@@ -81,7 +88,9 @@ def test_csv_and_parquet_give_the_fields_and_absent_ones_stay_absent(tmp_path: P
         ("declarations", "previous_documents", "a\x07", "control_character"),
         ("declarations", "documents", ";".join(f"D{n}" for n in range(65)), "too_long"),
         ("goods_items", "package_kind", "x" * 65, "too_long"),
+        ("goods_items", "un_number", "UN2789", "malformed_un_number"),
         ("crossings", "expected_at", "2025-01-01", "bad_time"),
+        ("crossings", "body_type", "curtain", "unknown_enumeration"),
         ("crossings", "tir_carnet", "x" * 65, "too_long"),
     ],
 )

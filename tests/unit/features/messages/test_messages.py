@@ -82,6 +82,7 @@ def test_fields_of_version_2_stand_apart_in_a_line_and_in_the_record_of_a_load()
     line, record = found.to_json("wco.xml"), found.declaration
     assert record is not None
     assert line["additional"] == {
+        "crossing": {"body_type": "container"},
         "declaration": {
             "invoice_value": 5_100_000.0,
             "invoice_currency": "KZT",
