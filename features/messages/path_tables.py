@@ -113,7 +113,9 @@ def text(name: str, nodes: Sequence[Node], context: TranslationContext) -> str |
     return None
 
 
-def first_matching(pattern: re.Pattern[str], rule: str, *, says: str) -> Rule:
+def first_matching(
+    pattern: re.Pattern[str], rule: str, *, says: str
+) -> Callable[[str, Sequence[Node], TranslationContext], str | None]:
     """Return a rule that takes the first text if it matches a pattern."""
 
     def read(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:

@@ -16,7 +16,7 @@ from experiments.synthetic.inspections import (
     Results,
 )
 from experiments.synthetic.posts import TRUCK
-from experiments.synthetic.smuggling import WAYS
+from experiments.synthetic.smuggling import HIDING_PLACE, WAYS
 from experiments.synthetic.trips import RUN
 from experiments.synthetic.world_plan import WorldPlan, draw_plan
 from experiments.synthetic.world_simulation import World, simulate_world
@@ -226,7 +226,7 @@ def test_random_checks_are_thorough_and_finds_lie_where_officers_looked() -> Non
     acts, loads = of.acts, of.plan.loads
     full = np.asarray(acts.methods[:, inspections.XRAY :].any(axis=1))
     found = acts.outcome == inspections.SEIZURE
-    place = inspections.HIDING_PLACE[of.hiding[acts.row]]
+    place = HIDING_PLACE[of.hiding[acts.row]]
 
     assert full[acts.basis == RANDOM].all()
     assert not full[acts.basis == SCORE].all()
