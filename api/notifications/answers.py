@@ -28,8 +28,10 @@ from engine.journal.areas import EventType
 from engine.journal.power_records import FREQUENT, read_records
 from engine.queue.match_outcomes import MATCHES
 from engine.queue.queue import DECISIONS
+from engine.queue.reviews import REVIEWS
 from engine.selection import Channel
 from engine.shifts.handovers import list_open_handovers
+from engine.storage.database import split_in_slices
 
 NotificationKind = Literal["watchlist_hit", "riskier_arrival", "approval_waiting", "alarm"]
 
@@ -45,6 +47,8 @@ class NotificationView(Answer):
     """Of the profile, entry, model, record, case, decision or shift."""
     post: str | None = None
     at: Time
+    instead_of: str | None = None
+    """Of a riskier arrival, the decision on the red vehicle whose minutes it could take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +124,8 @@ def _list_riskier(
     """Yield, for each post, the riskiest yellow vehicle that came after a red of half its risk.
 
     A red counts where the score alone picked it and no supervisor sent it, as on the queue's page:
-    two verdicts could let the later vehicle have its minutes. For who may give those.
+    two verdicts could let the later vehicle have its minutes. A yellow vehicle on which a verdict
+    stands is left out: a supervisor has decided. For who may give verdicts.
     """
     if not caller.may(*_REVIEW) or not caller.may(*_QUEUE):
         return
@@ -138,16 +143,26 @@ def _list_riskier(
     for row in connection.execute(query):
         if entered.reaches(row.post) and entered.sees_post(row.post):
             waiting[row.post].append(row)
+    named = [row.decision_id for rows in waiting.values() for row in rows]
+    reviewed = {
+        decision_id
+        for some in split_in_slices(named, 500)
+        for decision_id in connection.scalars(
+            select(REVIEWS.c.decision_id).where(REVIEWS.c.decision_id.in_(some))
+        )
+    }
     for post, rows in waiting.items():
         reds = [row for row in rows if _is_swappable(row)]
-        least = min(reds, key=lambda row: row.p_seizure, default=None)
+        if not reds:
+            continue
+        least = min(reds, key=lambda row: row.p_seizure)
         later = [
             row
             for row in rows
-            if least is not None
-            and row.place // CHANNEL_STEP == Channel.YELLOW
+            if row.place // CHANNEL_STEP == Channel.YELLOW
             and row.p_seizure >= RISKIER * least.p_seizure
             and row.known_at > least.known_at
+            and row.decision_id not in reviewed
         ]
         if later:
             one = max(later, key=lambda row: row.p_seizure)
@@ -157,6 +172,7 @@ def _list_riskier(
                 id=one.decision_id,
                 post=post,
                 at=rfc3339(one.known_at),
+                instead_of=least.decision_id,
             )
 
 

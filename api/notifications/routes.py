@@ -40,6 +40,7 @@ def show(visit: TheVisit, service: TheService) -> Response:
     """Show what waits for the visitor, the newest first."""
     found = list_notifications(service, visit.caller)
     vehicles = [one.id for one in found if one.about == "vehicle"]
+    vehicles += [one.instead_of for one in found if one.instead_of is not None]
     with service.store.read() as snapshot:
         plates = read_plates(snapshot, vehicles)
     return visit.page(

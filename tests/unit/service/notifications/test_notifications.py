@@ -214,6 +214,10 @@ def test_a_later_yellow_that_is_riskier_than_a_red_is_listed_for_who_may_exchang
     # The seeded bug: any red is given up.
     monkeypatch.setattr(answers, "_is_swappable", lambda row: row.channel == Channel.RED)
     assert list_riskier(bob) == {riskiest["decision_id"]}
+    verdict = {"verdict": "uphold", "reason_code": "other"}
+    path = f"/v1/decisions/{riskiest['decision_id']}/reviews"
+    assert world.post(path, verdict, Role.SUPERVISOR).status_code == 201
+    assert list_riskier(bob) == {yellow["decision_id"]}, "a verdict settles it"
 
 
 def put(world: World, one: Any, channel: Channel, *, risk: float, basis: str = "score") -> None:
