@@ -6,7 +6,7 @@ whatever the table of agencies permits; so is an event with it, of which others 
 there. No answer holds a figure of the engine.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -34,15 +34,21 @@ from engine.cases.case_state import (
     read_case,
     read_cases,
 )
-from engine.domain.records import Direction, Method, SubstanceClass, VehicleClass
+from engine.domain.records import Direction, Method, Outcome, SubstanceClass, VehicleClass
 from engine.domain.rights import Matter
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import crossing_name, find_holders
-from engine.journal.journal import JournalReader
+from engine.journal.journal import JOURNAL, JournalReader
+from engine.journal.kinds import INSPECTION_CORRECTED, SEIZURE_CORRECTED
 from engine.links.envelope import HandlingCode
-from engine.queue.corrections import read_stated_act, read_stated_seizure
+from engine.queue.corrections import (
+    StatedReport,
+    list_corrections,
+    read_stated_act,
+    read_stated_seizure,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +124,38 @@ class CaseFind(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseAct(Answer):
+    """An inspection act of the case, as it was last stated."""
+
+    inspection_id: str
+    post: str
+    filed_at: Time
+    started_at: Time | None
+    completed_at: Time | None
+    by: str | None
+    agency: str | None
+    outcome: Outcome
+    methods: list[Method]
+    places_searched: list[str]
+    minutes: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportCorrection(Answer):
+    """A statement of an act or a seizure that took the place of an earlier one."""
+
+    of: Literal["act", "seizure"]
+    id: str
+    at: Time
+    by: str
+    reason: str
+    was: dict[str, Any]
+    """Fields of the report before it; as they were filed."""
+    now: dict[str, Any] | None
+    """The same after it; null for a seizure that was withdrawn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseStepView(Answer):
     """One event."""
 
@@ -142,7 +180,7 @@ class CaseStepView(Answer):
 class CaseView(CaseSummary):
     """A case with its finds and events, in order."""
 
-    tables = ("finds", "events", "links", "next_steps")
+    tables = ("finds", "acts", "events", "links", "next_steps")
     sequence: int
     """Of the record that opened it."""
     opened_by: str
@@ -152,6 +190,10 @@ class CaseView(CaseSummary):
     next_steps: list[NextStep]
     """What the case owes, the first first; advice, but for agreements."""
     finds: list[CaseFind]
+    acts: list[CaseAct]
+    """Linked, or named by a find; those that the caller's agency sees."""
+    corrections: list[ReportCorrection]
+    """Of these acts and finds, the oldest first."""
     events: list[CaseStepView]
 
 
@@ -313,6 +355,13 @@ def describe_case(service: Runtime, caller: Caller, case_id: str) -> CaseView:
         history = must_see(connection, caller, case_id)
         now = service.journal.now(connection)
         finds = _describe_finds(connection, caller, history)
+        names = [name for kind, name in history.links() if kind == "seizure"]
+        seizures = _list_reports(connection, caller, names, "seizure")
+        linked = [name for kind, name in history.links() if kind == "act"]
+        of_finds = [one.body["seizure"].get("inspection_id") for one in seizures]
+        names = list(dict.fromkeys([*linked, *filter(None, of_finds)]))
+        acts = _list_reports(connection, caller, names, "act")
+        corrections = _list_corrections(connection, acts, seizures)
     case = history.case
     party = is_party(caller, case)
     links: Any = history.links()
@@ -324,8 +373,74 @@ def describe_case(service: Runtime, caller: Caller, case_id: str) -> CaseView:
         waiting=list(case.waiting),
         next_steps=list_next_steps(history),
         finds=finds,
+        acts=[_describe_report(one) for one in acts],
+        corrections=corrections,
         events=[_describe_step(one, case.agreed, is_party=party) for one in history.steps],
     )
+
+
+def _list_reports(
+    connection: Connection, caller: Caller, names: Sequence[str], kind: Literal["act", "seizure"]
+) -> list[StatedReport]:
+    """Return acts or seizures by name, without those erased, withdrawn or of a hidden agency."""
+    found = []
+    matter = Matter.ACTS if kind == "act" else Matter.SEIZURES
+    for name in names:
+        try:
+            read = read_stated_act if kind == "act" else read_stated_seizure
+            stated = read(connection, name)
+        except (NotFoundError, ConflictError):
+            continue
+        report = stated.body["inspection" if kind == "act" else "seizure"]
+        if caller.sees(matter, report.get("agency")):
+            found.append(stated)
+    return found
+
+
+def _describe_report(stated: StatedReport) -> CaseAct:
+    act = stated.body["inspection"]
+    return CaseAct(
+        inspection_id=stated.name,
+        post=stated.post,
+        filed_at=act["recorded_at"],
+        started_at=act.get("started_at"),
+        completed_at=act.get("completed_at"),
+        by=stated.body.get("by"),
+        agency=act.get("agency"),
+        outcome=act["outcome"],
+        methods=list(act.get("methods") or ()),
+        places_searched=list(act.get("places_searched") or ()),
+        minutes=act.get("minutes"),
+    )
+
+
+def _list_corrections(
+    connection: Connection, acts: Sequence[StatedReport], seizures: Sequence[StatedReport]
+) -> list[ReportCorrection]:
+    known = {
+        seq: one
+        for one in (*acts, *seizures)
+        if one.corrections
+        for seq in list_corrections(connection, one.seq)
+    }
+    where = [JOURNAL.c.seq.in_(sorted(known))]
+    kinds = (INSPECTION_CORRECTED, SEIZURE_CORRECTED)
+    found = []
+    for record in JournalReader(connection).records(*kinds, where=where):
+        is_act = record.kind == INSPECTION_CORRECTED
+        body: Mapping[str, Any] = record.body
+        found.append(
+            ReportCorrection(
+                of="act" if is_act else "seizure",
+                id=known[record.seq].name,
+                at=rfc3339(record.known_at),
+                by=body["by"],
+                reason=body["reason"],
+                was=body["was"],
+                now=body["inspection" if is_act else "seizure"],
+            )
+        )
+    return found
 
 
 def _describe_step(

@@ -13,7 +13,14 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from api.auth.callers import Caller
-from api.cases.answers import CaseFind, CaseStepView, CaseView, describe_case
+from api.cases.answers import (
+    CaseAct,
+    CaseFind,
+    CaseStepView,
+    CaseView,
+    ReportCorrection,
+    describe_case,
+)
 from api.cases.dossier_parts import (
     Dossier,
     DossierEvent,
@@ -80,7 +87,8 @@ def compile_dossier(
         entries = [service.journal.entry(connection, one) for one in records]
     receipts = [service.answers.signer.sign(one) for one in entries]
     proofs = [RecordProof(one.sequence, one.leaf, one.chain, one.signature) for one in receipts]
-    words = _Words(replace(speech, post=case.post, own_zone=""))
+    posts = {code: one.name for code, one in service.network.posts.items()}
+    words = _Words(replace(speech, post=case.post, own_zone=""), posts)
     return Dossier(
         case_id=case_id,
         language=speech.code,
@@ -91,10 +99,17 @@ def compile_dossier(
         summary=words.free(case.summary),
         facts=words.facts(case),
         finds=[words.find(one) for one in case.finds],
-        events=[words.event(one) for one in case.events],
+        searches=[list(words.list_search(one)) for one in case.acts],
+        corrections=[words.correction(one) for one in case.corrections],
+        events=[words.event(one) for one in case.events if not _is_listed_above(one)],
         files=_list_files(service.home, words, case.events),
         proofs=proofs,
     )
+
+
+def _is_listed_above(one: CaseStepView) -> bool:
+    """Tell whether an event only links something, which the facts name."""
+    return one.kind == "link" and not one.is_withheld and not one.remark
 
 
 def _list_files(home: Home, words: "_Words", events: Sequence[CaseStepView]) -> list[DossierFile]:
@@ -123,8 +138,9 @@ def _find_photograph(home: Home, content: Json, room: int) -> tuple[str, str]:
 class _Words:
     """Says the parts of a case to one reader."""
 
-    def __init__(self, speech: ReaderLocale) -> None:
+    def __init__(self, speech: ReaderLocale, posts: Mapping[str, str]) -> None:
         self._speech = speech
+        self._posts = posts
         self.say = speech.say
 
     def texts(self) -> DossierTexts:
@@ -135,6 +151,8 @@ class _Words:
             facts=say("Facts"),
             finds=say("What was found"),
             no_finds=say("No seizure is linked."),
+            searches=say("How it was searched"),
+            corrections=say("Corrections"),
             timeline=say("Timeline"),
             files=say("Files, by the SHA-256 of their content"),
             photographs=say("Photographs"),
@@ -163,7 +181,7 @@ class _Words:
         about = {"n": last.sequence, "journal": last.journal_id, "key": last.key_id}
         opened = self._speech.local(datetime.fromisoformat(case.opened_at))
         offset = "UTC" + opened.isoformat()[-6:]
-        reader = caller.agency or caller.role.value
+        reader = caller.agency or self._label("role", caller.role.value)
         return [
             self.say("As of record {n} of journal {journal}, signed by key {key}.", **about),
             self.say("Times are those of {post}, {zone}.", post=case.post, zone=offset),
@@ -175,7 +193,7 @@ class _Words:
         say = self.say
         linked = [f"{self._label('linked_thing', one.of)}: {one.id}" for one in case.links]
         return [
-            (say("Post"), case.post),
+            (say("Post"), self._post(case.post)),
             (say("Agency"), case.agency or "–"),
             (say("Goods are with"), case.custody or "–"),
             (say("Owner"), case.owner),
@@ -197,9 +215,9 @@ class _Words:
         yield say("Kind"), f"{kind} · {substance}" if substance else kind
         grams = one.quantity_g
         yield say("Quantity"), say("not given") if grams is None else self._grams(grams)
-        yield say("Found at"), f"{one.post}, {self._moment(one.detected_at)}"
+        yield say("Found at"), f"{self._post(one.post)}, {self._moment(one.detected_at)}"
         if one.place:
-            yield say("Where"), f"{label('place', one.place)} ({one.place})"
+            yield say("Where"), label("place", one.place)
         if one.concealment:
             yield say("How it was hidden"), one.concealment
         if one.means:
@@ -215,6 +233,52 @@ class _Words:
             yield say("Declared goods, HS"), ", ".join(one.cover_goods)
         if one.methods:
             yield say("Methods"), ", ".join(label("method", code) for code in one.methods)
+
+    def list_search(self, one: CaseAct) -> Iterator[Fact]:
+        """Yield the account of an act, without what is not known of it."""
+        say, label = self.say, self._label
+        times = [self._moment(at) for at in (one.started_at, one.completed_at) if at]
+        yield say("Time"), " – ".join(times) or self._moment(one.filed_at)
+        by = ", ".join(filter(None, (one.by, one.agency, self._post(one.post))))
+        yield say("Recorded by"), by
+        yield say("Outcome"), label("outcome", one.outcome)
+        if one.methods:
+            yield say("Methods"), ", ".join(label("method", code) for code in one.methods)
+        if one.places_searched:
+            places = ", ".join(label("place", code) for code in one.places_searched)
+            yield say("Places searched"), places
+        if one.minutes is not None:
+            yield say("Minutes it took"), self._speech.number(one.minutes, 6)
+
+    def correction(self, one: ReportCorrection) -> DossierEvent:
+        """Return a correction with both statements."""
+        before = f"{self.say('before:')} {self._state(one.was)}"
+        now = self.say("withdrawn") if one.now is None else self._state(one.now)
+        what = f"{self._label('linked_thing', one.of)}: {self.free(one.reason)}"
+        when = f"{self._moment(one.at)} · {one.by}"
+        return DossierEvent(when, what, [before, f"{self.say('now:')} {now}"])
+
+    def _state(self, report: Json) -> str:
+        """Return what an act or a seizure states, in one line."""
+        label = self._label
+        parts = [label("outcome", report["outcome"])] if "outcome" in report else []
+        if "substance_class" in report:
+            parts.append(report.get("substance") or label("substance", report["substance_class"]))
+        if report.get("quantity_g") is not None:
+            parts.append(self._grams(report["quantity_g"]))
+        if report.get("place"):
+            parts.append(label("place", report["place"]))
+        if report.get("concealment"):
+            parts.append(self.free(report["concealment"]))
+        parts += [label("method", code) for code in report.get("methods") or ()]
+        parts += [label("place", code) for code in report.get("places_searched") or ()]
+        if report.get("minutes") is not None:
+            parts.append(self.say("{n} min", n=self._speech.number(report["minutes"], 6)))
+        return ", ".join(parts)
+
+    def _post(self, code: str) -> str:
+        name = self._posts.get(code)
+        return f"{name} ({code})" if name else code
 
     def event(self, one: CaseStepView) -> DossierEvent:
         """Return an event in words."""

@@ -60,6 +60,8 @@ class DossierTexts:
     facts: str
     finds: str
     no_finds: str
+    searches: str
+    corrections: str
     timeline: str
     files: str
     photographs: str
@@ -88,6 +90,10 @@ class Dossier:
     summary: str
     facts: Sequence[Fact]
     finds: Sequence[DossierFind]
+    searches: Sequence[Sequence[Fact]]
+    """The account of each inspection act, as it was last stated."""
+    corrections: Sequence[DossierEvent]
+    """What was stated again, with both texts."""
     events: Sequence[DossierEvent]
     files: Sequence[DossierFile]
     proofs: Sequence[RecordProof]

@@ -7,13 +7,20 @@ the newest record, so that the same dossier is the same bytes.
 
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from fpdf.enums import XPos, YPos
 from fpdf.image_datastructures import RasterImageInfo
 from pydantic import TypeAdapter
 
-from api.cases.dossier_parts import Dossier, DossierFile, DossierFind, RecordProof
+from api.cases.dossier_parts import (
+    Dossier,
+    DossierEvent,
+    DossierFile,
+    DossierFind,
+    RecordProof,
+)
 from api.cases.pdf_pages import FONT, GREY, LINE, RED, DocumentPages
 from api.decisions.vehicle_drawing import Drawing
 from engine.cases.file_content import Photograph, PngRows, strip_picture
@@ -44,7 +51,16 @@ def write_dossier(dossier: Dossier) -> bytes:
         page.put_line(texts.no_finds)
     for find in dossier.finds:
         page.put_find(find)
-    page.put_timeline()
+    if dossier.searches:
+        page.put_heading(texts.searches)
+    for search in dossier.searches:
+        page.put_facts(search)
+        page.ln(2)
+    if dossier.corrections:
+        page.put_heading(texts.corrections)
+        page.put_events(dossier.corrections)
+    page.put_heading(texts.timeline)
+    page.put_events(dossier.events)
     page.put_files()
     page.put_photographs()
     page.put_proof()
@@ -73,10 +89,9 @@ class _Pages(DocumentPages):
             self._draw(find.drawing)
         self.ln(2)
 
-    def put_timeline(self) -> None:
-        """Write what happened, and which files were added."""
-        self.put_heading(self._dossier.texts.timeline)
-        for event in self._dossier.events:
+    def put_events(self, events: Sequence[DossierEvent]) -> None:
+        """Write what happened, in order."""
+        for event in events:
             self.keep_lines(2 + min(len(event.lines), 3))
             self.put_line(event.what, style="B")
             self.put_line(event.when, size=8, grey=GREY)

@@ -107,9 +107,33 @@ def test_it_is_read_back_in_every_language(
     assert "sandbox" in answer.headers["content-security-policy"]
     assert recognise_content(answer.content) == PDF, "it would be taken as a file itself"
     text = read_pdf(answer.content)
-    for word in (*WORDS[language], case_id, "heroin", "fuel.tank", "01A123BC", "find-0703"):
+    for word in (*WORDS[language], case_id, "heroin", "01A123BC", "find-0703"):
         assert word in text
     assert "?" not in text.replace("? →", "").replace("→ ?", ""), "a letter is missing"
+
+
+def test_a_court_reads_the_search_and_both_texts_of_a_correction(
+    world: World, people: dict[str, Headers], case_id: str
+) -> None:
+    before = read_pdf(fetch(world, case_id, people["ann"], "en").content)
+    assert "How it was searched" in before and "Places searched" in before
+    assert "Weighed again" not in before, "the control: nothing was corrected yet"
+    again = {
+        "substance_class": "narcotic",
+        "substance": "heroin",
+        "quantity_g": 2415.5,
+        "place": "fuel.tank",
+        "concealment": "built_in",
+        "reason": "Weighed again",
+    }
+    assert world.post("/v1/seizures/find-0703/corrections", again).status_code == 201
+    seen = world.client.get(f"/v1/cases/{case_id}", headers=people["ann"]).json()
+    (correction,) = seen["corrections"]
+    assert (correction["was"]["quantity_g"], correction["now"]["quantity_g"]) == (2300.0, 2415.5)
+    assert [one["inspection_id"] for one in seen["acts"]] == ["act-0703"]
+    text = read_pdf(fetch(world, case_id, people["ann"], "en").content)
+    for words in ("Weighed again", "before: heroin, 2,300 g", "now: heroin, 2,415.5 g"):
+        assert words in text, words
 
 
 def test_the_same_records_are_the_same_bytes(
