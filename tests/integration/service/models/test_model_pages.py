@@ -131,7 +131,7 @@ def test_every_figure_has_an_interval_a_population_and_says_it_is_made_up(
     cells = text.split("<td>")[1:]
     assert len(cells) == 2 * (2 * 3 * 5 + 2)
     for cell in cells:
-        assert "between" in cell or "not yet knowable" in cell or "mean over" in cell, cell
+        assert "between" in cell or 'class="unknown"' in cell or "mean over" in cell, cell
         assert "rows" in cell or "mean over" in cell, cell
     assert text.count('class="made-up"') == 4
     page = bob.get(one).text

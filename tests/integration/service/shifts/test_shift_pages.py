@@ -129,7 +129,7 @@ def test_acts_count_for_what_sent_the_vehicle(world: World) -> None:
     assert (scanner["method"], scanner["stream"], scanner["hits"]) == ("xray", "all", 1)
     text = at_desk(world, "hours").get(SHIFT_PAGE).text
     assert "What an hour of a scanner and of a dog found" in text
-    assert text.count("Gravity of the finds") == 2
+    assert text.count("Minutes per find") == 2
     assert not found["override"]["hit_rate"]["knowable"]
 
 
@@ -162,10 +162,10 @@ def test_an_hour_of_a_scanner_counts_what_acts_with_one_found() -> None:
     assert count_hours([])[0].hits_per_hour.high is None
 
 
-def test_the_page_says_what_is_not_yet_knowable(world: World) -> None:
+def test_the_page_counts_where_a_rate_is_not_yet_known(world: World) -> None:
     for role in (Role.SUPERVISOR, Role.ANALYST, Role.INTEGRITY):
         text = at_desk(world, f"shift-{role}", role).get(SHIFT_PAGE).text
-        assert "not yet knowable" in text and "Synthetic data" in text
+        assert re.search(r'class="unknown"[^>]*>\d+ of \d+<', text) and "Synthetic data" in text
     officer = at_desk(world, "shift-officer", Role.CHECKPOINT)
     assert officer.get(SHIFT_PAGE).status_code == 403
     boss = at_desk(world, "shift-boss")
