@@ -189,24 +189,31 @@ def write_expression(form: Form, kinds: Mapping[str, str], locale: Locale) -> st
 
 
 def _write_row(row: BuilderRow, kinds: Mapping[str, str], locale: Locale) -> str:
-    kind = kinds.get(row.field)
+    field = find_field(row.field, kinds)
+    kind = kinds.get(field)
     if kind is None or row.comparison not in COMPARISONS:
         raise FormError(FieldMistake(f"field_{row.number}", "unknown_field"))
-    name, over = row.field, ""
-    if row.field.startswith(_GOODS):
-        name, over = f"g.{row.field.removeprefix(_GOODS)}", "goods.exists(g, {})"
+    name, over = field, ""
+    if field.startswith(_GOODS):
+        name, over = f"g.{field.removeprefix(_GOODS)}", "goods.exists(g, {})"
     elif kind == "texts":
-        name, over = "c", f"{row.field}.exists(c, {{}})"
+        name, over = "c", f"{field}.exists(c, {{}})"
     if row.comparison == "has":
-        return (
-            f"size({row.field}) > 0" if kind == "texts" else (over or "{}").format(f"has({name})")
-        )
+        return f"size({field}) > 0" if kind == "texts" else (over or "{}").format(f"has({name})")
     value = _write_value(row, kind, locale)
     if row.comparison in _FUNCTIONS:
         asked = f"{name}.{row.comparison}({value})"
     else:
         asked = f"{name} {row.comparison} {value}"
     return (over or "{}").format(asked)
+
+
+def find_field(typed: str, kinds: Mapping[str, str]) -> str:
+    """Return the full name of a field that was typed without its family, if one field has it."""
+    if typed in kinds:
+        return typed
+    found = [name for name in kinds if name.partition(".")[2] == typed.strip().replace(" ", "_")]
+    return found[0] if len(found) == 1 else typed
 
 
 def _write_value(row: BuilderRow, kind: str, locale: Locale) -> str:

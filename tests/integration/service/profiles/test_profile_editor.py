@@ -7,7 +7,7 @@ from babel import Locale
 from sqlalchemy import func, select
 
 from api.profiles.answers import check_expression, fields
-from api.profiles.page import COMPARISONS, mark_operand, write_expression
+from api.profiles.page import COMPARISONS, find_field, mark_operand, write_expression
 from api.web.forms import FormError
 from engine.domain.rights import Role
 from engine.journal.journal import JOURNAL
@@ -126,3 +126,10 @@ def test_the_operand_that_does_not_fit_is_marked() -> None:
     written = 'crossing.plate == "A" && features.night'
     assert mark_operand(written, 26) == (written[:25], "features.night", "")
     assert mark_operand("features.night ==", 18) == ("features.night ==", "", "")
+
+
+def test_a_field_may_be_typed_without_its_family() -> None:
+    kinds = {"crossing.plate_country": "text", "crossing.post": "text", "features.post": "number"}
+    assert find_field("plate_country", kinds) == "crossing.plate_country"
+    assert find_field("plate country", kinds) == "crossing.plate_country"
+    assert find_field("post", kinds) == "post", "two families have it"
