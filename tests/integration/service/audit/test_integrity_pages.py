@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from engine.shifts.shift_state import SHIFTS
 from engine.storage import worker_process
 from engine.storage.worker_process import hold_place
 from tests.support.people import at_desk
-from tests.support.running_service import POST, World, arrival
+from tests.support.running_service import POST, World, arrival, serving
 from tests.unit.service.reports.test_acts import find
 
 START = 150_000
@@ -68,9 +70,16 @@ def test_others_than_auditors_are_kept_out(world: World) -> None:
         assert desk.get(f"/posts/{POST}/integrity").status_code == 403
 
 
+@pytest.fixture
+def own_world(tmp_path: Path) -> Iterator[World]:
+    """Serve a home whose journal nobody has checked."""
+    yield from serving(tmp_path)
+
+
 def test_a_check_is_recorded_and_finds_what_was_seeded(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    own_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    world = own_world
     auditor = at_desk(world, "checker", Role.INTEGRITY)
     assert "It has not been checked from here yet" in auditor.get("/journal").text
     assert auditor.send("/journal", "/journal/verifications", {}).status_code == 303

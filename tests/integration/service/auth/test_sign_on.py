@@ -747,7 +747,7 @@ def test_a_grant_that_its_rules_do_not_bear_out_grants_nothing(world: World) -> 
 def test_other_secrets_than_those_approved_are_refused(world: World, idp: IdentityProvider) -> None:
     key = world.home.keys / SUBJECTS_FILE
     kept = key.read_bytes()
-    key.write_bytes(b"another key of thirty-two bytes!")
+    key.write_bytes(kept[1:] + kept[:1])
     answer = Desk(world).get("/login/oidc")
     key.write_bytes(kept)
     assert (answer.status_code, "not set up correctly" in answer.text) == (503, True)
