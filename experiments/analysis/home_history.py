@@ -10,7 +10,9 @@ tables of :class:`HomeHistory` and nothing else: no file, no network, no other d
 """
 
 import hmac
+import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -153,12 +155,17 @@ class HomeHistory:
             made["features"] = _compute_features(known)
         return {name: made[name] for name in wanted}
 
-    def frames(self, names: Iterable[str] = NAMES) -> dict[str, Any]:
-        """Return the tables as pandas frames with pyarrow columns; see :meth:`tables`."""
-        import pandas as pd
+    def frames(self, names: Iterable[str] = NAMES) -> "Frames":
+        """Return the tables as pandas frames with columns of numpy; see :meth:`tables`.
 
-        tables = self.tables(names)
-        return {name: table.to_pandas(types_mapper=pd.ArrowDtype) for name, table in tables.items()}
+        Numbers and answers of yes or no with gaps are floats with NaN; times are ``datetime64``.
+        """
+        return Frames(
+            {
+                name: table.cast(_list_numpy_types(table)).to_pandas()
+                for name, table in self.tables(names).items()
+            }
+        )
 
     def records(self) -> Tables:
         """Return the records as features and labels read them, identifiers as they are.
@@ -185,6 +192,41 @@ class HomeHistory:
                 hidden = digest_column(table[column], column, self.digest_key)
                 table = table.set_column(place, column, hidden)
         return table
+
+
+class Frames(dict[str, Any]):
+    """Tables of a home by name, as pandas frames."""
+
+    @property
+    def empty(self) -> dict[str, tuple[str, ...]]:
+        """Columns without any value, by table."""
+        return {
+            name: tuple(column for column in frame if frame[column].isna().all())
+            for name, frame in self.items()
+        }
+
+    def matrix(self, name: str = "features") -> Any:
+        """Return a table's numbers as a frame that scikit-learn takes, NaN where missing.
+
+        Rows, float32, have ``crossing_id`` as their index; columns without any value are left out:
+        scikit-learn refuses or drops them. Raises ``InputError`` for a table whose rows are no
+        crossings.
+        """
+        frame = self[name]
+        if "crossing_id" not in frame:
+            raise InputError(name, "its rows have no crossing_id")
+        known = frame.set_index("crossing_id").drop(columns=[*self.empty[name]])
+        return known.select_dtypes(["number", "bool"]).astype("float32")
+
+
+def _list_numpy_types(table: Any) -> Any:
+    """Return the schema of a table in which yes or no is a number where some rows have neither."""
+    return pa.schema(
+        field.with_type(pa.float64())
+        if pa.types.is_boolean(field.type) and table[field.name].null_count
+        else field
+        for field in table.schema
+    )
 
 
 def open_history(root: str | Path, as_of: str | datetime | None = None) -> HomeHistory:
@@ -364,10 +406,69 @@ def run_query(query: str, history: HomeHistory) -> QueryResult:
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
             answer = connection.execute(query)
-            columns = tuple(one[0] for one in answer.description or ())
-            return QueryResult(columns, answer.fetchall(), used)
+            columns, rows = tuple(one[0] for one in answer.description or ()), answer.fetchall()
+            if len(set(columns)) < len(columns):
+                columns = _prefix_columns(connection, query, columns)
+            return QueryResult(columns, rows, used)
         except duckdb.Error as error:
             raise InputError("query", str(error)) from error
+
+
+def _prefix_columns(
+    connection: duckdb.DuckDBPyConnection, query: str, columns: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return names of columns in which those that two relations share name their relation.
+
+    Raises ``InputError`` where that leaves two columns of one name.
+    """
+    serialized = connection.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0]
+    node = json.loads(serialized)["statements"][0]["node"]
+    sources: list[tuple[str, str]] = []
+    for one in node.get("select_list", ()):  # a union has none, and is refused
+        if one["type"] == "STAR":
+            sources += _expand_star(connection, node, one)
+        else:
+            *path, name = one.get("column_names", [""])
+            sources.append((path[-1] if path and not one["alias"] else "", name))
+    counts = Counter(columns)
+    if len(sources) == len(columns):
+        columns = tuple(
+            f"{source[0]}.{name}" if counts[name] > 1 and source[0] else name
+            for name, source in zip(columns, sources, strict=True)
+        )
+    for name, count in Counter(columns).items():
+        if count > 1:
+            raise InputError("query", f"{count} columns are named {name}; name each by AS")
+    return columns
+
+
+def _expand_star(
+    connection: duckdb.DuckDBPyConnection, node: dict[str, Any], star: dict[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Yield relation and name of the columns that a star stands for."""
+    for relation, joined in _list_relations(node["from_table"]):
+        if star["relation_name"] in ("", relation):
+            whole = star | {"relation_name": relation, "exclude_list": []}
+            own = node | {"select_list": [whole], "modifiers": []}
+            asked = json.dumps({"error": False, "statements": [{"node": own}]})
+            found = connection.execute(
+                "SELECT * FROM json_execute_serialized_sql(?) LIMIT 0", [asked]
+            )
+            for name, *_ in found.description or ():
+                is_new = star["relation_name"] or name not in joined
+                if is_new and name not in star["exclude_list"]:
+                    yield relation, name
+
+
+def _list_relations(
+    table: dict[str, Any], joined: Iterable[str] = ()
+) -> Iterator[tuple[str, Iterable[str]]]:
+    """Yield each relation of a FROM clause, and which columns stand with an earlier one."""
+    if table["type"] == "JOIN":
+        yield from _list_relations(table["left"], joined)
+        yield from _list_relations(table["right"], table["using_columns"])
+    else:
+        yield table["alias"] or table.get("table_name", ""), joined
 
 
 def _list_tables(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[str, ...]:

@@ -90,7 +90,8 @@ def load_estimator(name: str) -> Any:
     Raises
     ------
     InputError
-        No such function, one that needs arguments, or an estimator that cannot become a part.
+        No such function, one that needs arguments or raises, or an estimator that cannot become a
+        part.
 
     """
     module, _, function = name.partition(":")
@@ -99,13 +100,23 @@ def load_estimator(name: str) -> Any:
         sys.path.insert(0, here)
     try:
         make: Callable[[], Any] = getattr(import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(name, f"MODULE:FUNCTION that can be imported: {error}") from error
-    if signature(make).parameters:
+        wanted = signature(make).parameters
+    except Exception as error:  # an analyst's module raises what it likes
+        raise InputError(name, f"MODULE:FUNCTION that can be imported: {_tell(error)}") from error
+    if wanted:
         raise InputError(name, "the function takes no arguments and returns an estimator")
-    estimator = make()
+    try:
+        estimator = make()
+    except Exception as error:
+        raise InputError(name, _tell(error)) from error
     check_estimator(estimator, name)
     return estimator
+
+
+def _tell(error: Exception) -> str:
+    """Return an error's class and the first line of its message."""
+    first, *_ = f"{type(error).__name__}: {error}".splitlines()
+    return first
 
 
 def check_estimator(estimator: Any, name: str) -> None:
@@ -140,7 +151,7 @@ def fit_estimator(
     Raises
     ------
     InputError
-        scikit-learn refuses the rows, or a tree is deeper than can be explained.
+        The estimator raises, by its own message, or a tree is deeper than can be explained.
 
     """
     own = clone(estimator)
@@ -153,8 +164,8 @@ def fit_estimator(
     try:
         with threadpool_limits(1):
             own.fit(wide, label, **given)
-    except ValueError as error:
-        raise InputError(name, str(error).partition("\n")[0]) from error
+    except Exception as error:  # what an analyst's own code raises is not known here
+        raise InputError(name, _tell(error)) from error
     _check_depth(_last_step(own), name)
     known = np.where(np.isnan(wide), np.nanmean(wide, axis=0), wide)
     return OwnEstimator(own, float(label.mean()), known.mean(axis=0))

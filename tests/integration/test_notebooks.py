@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from typer.testing import CliRunner
 
 from api.cli.main import app
 from models.config import TrainConfig, Trees
 
 FOLDER = Path(__file__).parents[2] / "examples" / "notebooks"
+LINE = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression(C=0.01))
 _TREES = Trees(iterations=4, depth=2, leaves=4, seeds=1)
 QUICK = TrainConfig(
     discrepancy=_TREES, seizure=_TREES, weights="even", folds=1, jobs=1, few_discrepancies=2
@@ -55,7 +60,13 @@ def run(name: str, **changed: Any) -> tuple[list[str], dict[str, Any]]:
 
 def test_every_notebook_is_tested_and_listed() -> None:
     names = {path.stem for path in FOLDER.glob("*.py")}
-    assert names == {"first_look", "features_and_drift", "own_model", "profile_trial"}
+    assert names == {
+        "first_look",
+        "features_and_drift",
+        "own_model",
+        "profile_trial",
+        "scikit_pipeline",
+    }
     page = (FOLDER.parent / "README.md").read_text("utf-8")
     assert all(f"examples/notebooks/{name}.py`" in page for name in names)
 
@@ -108,6 +119,16 @@ def test_a_model_of_ones_own_next_to_the_one_in_force(home: Path) -> None:
     dataset = split.dataset
     assert dataset.label_known_at[split.fit].max() < split.test_from
     assert dataset.arrived_at[split.test].min() >= split.test_from
+
+
+def test_a_scikit_learn_pipeline_takes_the_frames_at_once(home: Path) -> None:
+    shown, names = run("scikit_pipeline", as_of=None, test_share=0.4, home=str(home), pipeline=LINE)
+    assert "synthetic" in "".join(shown)
+    assert len(names["chance"]) and ((names["chance"] >= 0) & (names["chance"] <= 1)).all()
+    assert 0 < names["base"] < 1 and 0 < names["precision"] <= 1
+    assert names["values"].shape[1] + len(names["frames"].empty["features"]) == len(
+        names["frames"]["features"].columns
+    ) - len(("crossing_id", "as_of"))
 
 
 def test_what_a_profile_would_have_found(home: Path) -> None:

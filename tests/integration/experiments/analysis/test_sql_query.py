@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
@@ -17,7 +18,7 @@ from engine.journal.kinds import SENSITIVE_READ, SensitiveReadBody
 from engine.storage.database import Store
 from engine.storage.home import Home
 from experiments.analysis import home_history
-from experiments.analysis.home_history import NAMES, digest_column, open_history
+from experiments.analysis.home_history import NAMES, digest_column, open_history, run_query
 
 Ask = Callable[..., Any]
 
@@ -189,9 +190,63 @@ def test_python_opens_a_home_as_of_a_time(home: Path) -> None:
     frames = now.frames(["crossings", "inspections"])
     assert len(frames["crossings"]) > len(early.tables(["crossings"])["crossings"]) > 0
     assert set(frames["crossings"]["plate"].dropna().str.len()) == {16}
-    assert frames["crossings"]["known_at"].dtype.pyarrow_dtype == pa.timestamp("us", tz="UTC")
+    assert str(frames["crossings"]["known_at"].dtype) == "datetime64[us, UTC]"
     for bad in ({"root": home / "none"}, {"root": home, "as_of": "2999-01-01"}):
         with pytest.raises(InputError):
             open_history(**bad)
     with pytest.raises(InputError, match="no such table"):
         now.tables(["people"])
+
+
+def test_frames_are_of_numpy_and_say_what_is_empty(home: Path) -> None:
+    frames = open_history(home).frames(["crossings", "features", "decisions"])
+    crossings = frames["crossings"]
+    assert crossings["weighed_mass_kg"].dtype == np.float64
+    assert np.isnan(crossings["weighed_mass_kg"]).any()
+    assert {one.kind for one in frames["features"].dtypes.iloc[2:]} == {"f"}
+    for name, frame in frames.items():
+        empty = {column for column in frame if frame[column].notna().sum() == 0}
+        assert set(frames.empty[name]) == empty, name
+    assert frames.empty["features"]
+    values = frames.matrix()
+    assert values.index.tolist() == frames["features"]["crossing_id"].tolist()
+    assert not set(values) & {"crossing_id", "as_of", *frames.empty["features"]}
+    assert set(values.dtypes) == {np.dtype(np.float32)}
+    assert set(frames.matrix("crossings").dtypes) == {np.dtype(np.float32)}
+    with pytest.raises(InputError, match="crossing_id"):
+        open_history(home).frames(["declarations"]).matrix("declarations")
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        (
+            "SELECT * FROM crossings c JOIN inspections i USING (crossing_id)",
+            {"c.known_at", "i.known_at", "crossing_id", "outcome"},
+        ),
+        (
+            "SELECT seizures.known_at, i.known_at FROM inspections i, seizures",
+            {"seizures.known_at", "i.known_at"},
+        ),
+        (
+            "WITH t AS (SELECT crossing_id, 1 AS post FROM crossings) "
+            "SELECT * EXCLUDE (crossing_id) FROM t, crossings ORDER BY 1 LIMIT 2",
+            {"t.post", "crossings.post", "direction"},
+        ),
+    ],
+)
+def test_a_column_that_two_relations_share_names_its_relation(
+    home: Path, query: str, names: set[str]
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(home_history, "_prefix_columns", lambda *given: given[-1])  # seeded bug
+        plain = run_query(query, open_history(home)).columns
+    columns = run_query(query, open_history(home)).columns
+    assert len(set(plain)) < len(set(columns))
+    assert names <= set(columns)
+    assert [one.rpartition(".")[2] for one in columns] == [*plain]
+
+
+def test_two_columns_of_one_name_are_refused(home: Path) -> None:
+    with pytest.raises(InputError, match="named n; name each by AS"):
+        run_query("SELECT 1 AS n, 2 AS n FROM crossings", open_history(home))

@@ -132,6 +132,36 @@ def test_a_fit_that_cannot_be_explained_is_refused(estimator: Any, why: str) -> 
         fit_estimator(estimator, DATA.values[rows], DATA.discrepancy[rows], seed=3)
 
 
+def test_an_estimator_that_raises_is_refused_by_its_own_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fit(*_: Any, **__: Any) -> Any:
+        raise KeyError("no table of weights")
+
+    monkeypatch.setattr(LogisticRegression, "fit", fit)
+    rows = DATA.discrepancy >= 0
+    with pytest.raises(InputError, match="KeyError: 'no table of weights'"):
+        fit_estimator(LogisticRegression(), DATA.values[rows], DATA.discrepancy[rows], seed=3)
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
+        ("def make():\n    raise OSError('no disk')", "OSError: no disk"),
+        ("def make(:", "SyntaxError"),
+    ],
+)
+def test_a_module_that_raises_is_refused_by_its_own_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, why: str
+) -> None:
+    name = f"raising_{why.partition(':')[0].lower()}"
+    (tmp_path / f"{name}.py").write_text(lines, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=why):
+        load_estimator(f"{name}:make")
+
+
 @pytest.mark.parametrize("name", ["no_such_module:make", "json:nothing", "json", "json:dumps"])
 def test_a_name_that_leads_nowhere_is_refused(name: str) -> None:
     with pytest.raises(InputError):
