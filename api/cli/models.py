@@ -2,7 +2,8 @@
 
 import getpass
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,7 +14,6 @@ from api.cli.common import (
     IgnoreOption,
     JsonOption,
     PoliteOption,
-    UnusedHomeOption,
     emit,
     instant,
     names,
@@ -72,11 +72,14 @@ def backtest(
         typer.Option(help="Administrations alone, linked by messages, or in one database."),
     ] = "pooled",
     *,
+    home: HomeOption,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep the report as a run in the home's MLflow store.")
+    ] = False,
     format: FormatOption = "contract",  # noqa: A002 - the option's name
-    _home: UnusedHomeOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Score every crossing of a test period with what was known then."""
+    """Score every crossing of a test period with what was known then; reads no home."""
     from engine.domain.time_units import NEVER
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
@@ -98,6 +101,9 @@ def backtest(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
+    if record:
+        with opened_existing(home):
+            pass  # refused before the work begins
     with progress() as report_progress:
         tables = taken_in(
             folder, format, ignored=names(ignore_columns), report_progress=report_progress
@@ -108,6 +114,11 @@ def backtest(
     out.mkdir(parents=True, exist_ok=True)
     _write_scores(made, out / "scores.csv")
     (out / "report.json").write_text(json.dumps(made.report, indent=1), "utf-8")
+    if record:
+        from models.training.mlflow_tracking import record_backtest
+
+        choices = {"folder": folder.name, "view": view, "period": asdict(period)}
+        record_backtest(Home(home), made.report, choices | {"config": settings.as_dict()})
     emit(made.report, as_json=as_json, text=lambda: _print_report(made.report))
 
 
@@ -270,10 +281,26 @@ def promote(
 
     with open_desk(home, by) as desk:
         done = desk.approve(MODEL, version, Approval())
+        _set_aliases(desk.service.home, desk.service.store)
     stage, approvals = done["state"], done["approvals"]
     result = {"version": version, "role": stage, "approvals": approvals}
     text = f"{version} is {stage.replace('_', ' ')}\napproved by {', '.join(approvals)}"
     emit(result, as_json=as_json, text=text)
+
+
+def _set_aliases(home: Home, store: "Store") -> None:
+    """Let MLflow's aliases follow the journal, where a home has runs and MLflow is installed."""
+    from models.lifecycle.states import read_state
+
+    if _has_runs(home):
+        from models.training.mlflow_tracking import set_aliases
+
+        with store.read() as connection:
+            set_aliases(home, read_state(connection))
+
+
+def _has_runs(home: Home) -> bool:
+    return (home.tracking / "mlflow.db").is_file() and find_spec("mlflow") is not None
 
 
 def mlflow(home: HomeOption, port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
@@ -283,9 +310,10 @@ def mlflow(home: HomeOption, port: Annotated[int, typer.Option(min=1, max=65535)
     from models.training.mlflow_pages import USER
     from models.training.mlflow_tracking import serve_pages
 
-    with opened_to_read(home) as (found, _):
+    with opened_to_read(home) as (found, store):
         if not (found.tracking / "mlflow.db").is_file():
             raise HomeError(str(home), "no training was recorded in it yet")
+        _set_aliases(found, store)  # steps on the pages are not followed at once
     key = secrets.token_urlsafe(24)
     say(f"MLflow on http://127.0.0.1:{port} for {USER}, password {key}: keep it to yourself")
     serve_pages(found, port=port, key=key)
@@ -386,6 +414,7 @@ def _step_trial(home: Path, version: str, *, by: str, why: str) -> dict[str, Any
     with open_desk(home, by) as desk:
         steps = take_by_command(desk, "{version}/challenges" if version else "end-trial")
         now = steps.approve(version, is_trial=True) if version else steps.end_trial(why)
+        _set_aliases(desk.service.home, desk.service.store)
     given = list(now.models[version].challenges) if version else []
     challenger = None if now.challenger is None else now.challenger.version
     return {"in_force": now.in_force, "challenger": challenger, "approved": given}
@@ -439,6 +468,7 @@ def rollback(
 
     with open_desk(home, by) as desk:
         now = take_by_command(desk, "rollback").roll_back(why)
+        _set_aliases(desk.service.home, desk.service.store)
     result = {"in_force": now.in_force}
     emit(result, as_json=as_json, text=f"{now.in_force} is in force again")
 
@@ -478,6 +508,10 @@ def drift(
         if not unrecorded:
             draft = measurement(version, by=by or getpass.getuser(), figures=figures)
             Journal(store, list_projections()).append([draft])
+            if _has_runs(found):
+                from models.training.mlflow_tracking import record_drift
+
+                record_drift(found, figures)
     emit(figures, as_json=as_json, text=lambda: _print_drift(figures))
 
 

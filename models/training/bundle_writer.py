@@ -129,7 +129,11 @@ def made_with() -> dict[str, str]:
 
 
 def _state_doubt(doubt: Doubt) -> dict[str, Any]:
-    return {"random_finds": doubt.random_finds, "one_in_a_hundred": doubt.bounds(0.01)}
+    ends = doubt.bounds(np.log(0.01 / 0.99))
+    return {
+        "random_finds": doubt.random_finds,
+        "one_in_a_hundred": None if ends is None else ends.tolist(),
+    }
 
 
 def _describe_doubt(kept: Mapping[str, Any] | None) -> str:

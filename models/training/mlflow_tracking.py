@@ -1,9 +1,11 @@
-"""Record of every training run in the MLflow store of the home.
+"""Record of trainings, backtests and measurements of drift in the MLflow store of the home.
 
 Assumes SQLite and files of this home alone: no server, no telemetry, nothing leaves the machine. It
 is a notebook for people: what serves comes from the signed bundle, and nothing breaks when this
 store is lost. A run is recorded once it is finished, which is the last thing that is written of it:
-one that was torn by a kill is recorded again.
+one that was torn by a kill is recorded again. Each training's bundle is a version of the registered
+model ``darvoza`` there, loaded by :mod:`models.training.mlflow_flavour`; the aliases ``champion``
+and ``challenger`` follow the journal.
 """
 
 import json
@@ -11,17 +13,21 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from engine.storage.home import Home
+from models.bundle import read_verify_key
 from models.data.dataset import TARGETS
 from models.evaluation import report_html as plots
 from models.evaluation.report_html import draw_plot, render_report
 from models.evaluation.report_text import page
+from models.lifecycle.states import ModelStates
+from models.training.mlflow_flavour import save_model
 from models.training.mlflow_pages import KEY_VARIABLE
 
 # Read when mlflow is imported, so they are set before it is.
@@ -57,18 +63,9 @@ def register(home: Home, bundle: Path, report: Mapping[str, Any]) -> str:
     """
     card = json.loads((bundle / "card.json").read_bytes())
     with _quiet():
-        from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
-        client = MlflowClient(tracking_uri(home), tracking_uri(home))
-        found = client.get_experiment_by_name(EXPERIMENT)
-        experiment = (
-            found.experiment_id
-            if found
-            else client.create_experiment(EXPERIMENT, (home.tracking / "artifacts").as_uri())
-        )
-        for tag in KIND.items():
-            client.set_experiment_tag(experiment, *tag)
+        client, experiment = _open_store(home)
         before = client.search_runs([experiment], f"tags.version = '{bundle.name}'")
         for run in before:
             if run.info.status == FINISHED:
@@ -77,18 +74,95 @@ def register(home: Home, bundle: Path, report: Mapping[str, Any]) -> str:
             _give_up(client, torn.info.run_id)
         run = client.create_run(experiment, run_name=bundle.name, tags=_tags(bundle.name, card))
         run_id = str(run.info.run_id)
-        _record(client, run_id, card, report)
+        params = [(name, text) for name, text in _flat("", card["config"])]
+        _record(client, run_id, report, title=bundle.name, params=params, more=_count(card))
+        client.log_inputs(run_id, [_describe_dataset(card)])
         for name in ("manifest.json", "card.json", "card.md", "report.json", "calibration.json"):
             client.log_artifact(run_id, str(bundle / name), "bundle")
         try:
             client.create_registered_model(MODEL)
         except MlflowException:
             client.get_registered_model(MODEL)  # it exists; any other trouble shows here
+        with TemporaryDirectory(prefix="darvoza-model-") as scratch:
+            key = read_verify_key(home, bundle.name)
+            save_model(Path(scratch) / "model", bundle, key, run_id=run_id)
+            client.log_artifacts(run_id, str(Path(scratch) / "model"), "model")
         client.create_model_version(
-            MODEL, source=bundle.as_uri(), run_id=run_id, tags={"version": bundle.name}
+            MODEL,
+            source=f"{run.info.artifact_uri}/model",
+            run_id=run_id,
+            tags={"version": bundle.name},
         )
         client.set_terminated(run_id, FINISHED)
         return run_id
+
+
+def record_backtest(home: Home, report: Mapping[str, Any], choices: Mapping[str, Any]) -> str:
+    """Record a backtest as a run; return MLflow's run id. ``choices`` are its cuts and settings."""
+    with _quiet():
+        client, experiment = _open_store(home)
+        run = client.create_run(experiment, run_name="backtest", tags={"kind": "backtest"})
+        run_id = str(run.info.run_id)
+        _record(client, run_id, report, title="Backtest", params=list(_flat("", choices)))
+        client.set_terminated(run_id, FINISHED)
+        return run_id
+
+
+def record_drift(home: Home, figures: Mapping[str, Any]) -> None:
+    """Record a measurement of drift as a run; ``figures`` as the journal has them."""
+    with _quiet():
+        from mlflow.entities import Metric
+
+        client, experiment = _open_store(home)
+        tags = {"kind": "drift", "model": figures["version"]}
+        run = client.create_run(experiment, run_name="drift", tags=tags)
+        every = figures["all"]
+        measured = {"decisions": figures["decisions"], "rows": every["rows"]}
+        measured |= {f"{way}.alarmed": every[way]["alarmed"] for way in ("picked", "random")}
+        if every["knowable"]:
+            measured |= {"moved": every["moved"], "score.psi": every["score"]["psi"]}
+            measured |= {f"family.{one['family']}.psi": one["psi"] for one in every["families"]}
+        client.log_batch(
+            run.info.run_id,
+            metrics=[Metric(name, float(value), 0, 0) for name, value in measured.items()],
+        )
+        client.log_text(run.info.run_id, json.dumps(figures, indent=1), "drift.json")
+        client.set_terminated(run.info.run_id, FINISHED)
+
+
+def set_aliases(home: Home, now: ModelStates) -> None:
+    """Let ``champion`` name the model in force, and ``challenger`` the one on trial.
+
+    Where there is none, or no run made it, the alias goes.
+    """
+    with _quiet():
+        client, _ = _open_store(home)
+        number = {
+            made.tags.get("version"): made.version
+            for made in client.search_model_versions(f"name = '{MODEL}'")
+        }
+        challenger = None if now.challenger is None else now.challenger.version
+        for alias, version in (("champion", now.in_force), ("challenger", challenger)):
+            if version in number:
+                client.set_registered_model_alias(MODEL, alias, number[version])
+            elif number:
+                client.delete_registered_model_alias(MODEL, alias)
+
+
+def _open_store(home: Home) -> tuple[Any, str]:
+    """Return a client of the home's store, and the experiment of all runs, made on first use."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri(home), tracking_uri(home))
+    found = client.get_experiment_by_name(EXPERIMENT)
+    experiment = (
+        found.experiment_id
+        if found
+        else client.create_experiment(EXPERIMENT, (home.tracking / "artifacts").as_uri())
+    )
+    for tag in KIND.items():
+        client.set_experiment_tag(experiment, *tag)
+    return client, str(experiment)
 
 
 def _give_up(client: Any, run_id: str) -> None:
@@ -100,6 +174,7 @@ def _give_up(client: Any, run_id: str) -> None:
 
 def _tags(version: str, card: Mapping[str, Any]) -> dict[str, str]:
     return {
+        "kind": "training",
         "version": version,
         "data_digest": card["data_digest"],
         "definitions": card["definitions"],
@@ -108,28 +183,33 @@ def _tags(version: str, card: Mapping[str, Any]) -> dict[str, str]:
     } | dict(card["made_with"])
 
 
-def _record(client: Any, run_id: str, card: Mapping[str, Any], report: Mapping[str, Any]) -> None:
-    """Write parameters, metrics and the readable reports of a run."""
+def _record(
+    client: Any,
+    run_id: str,
+    report: Mapping[str, Any],
+    *,
+    title: str,
+    params: Sequence[tuple[str, str]],
+    more: Iterable[tuple[str, float]] = (),
+) -> None:
+    """Write parameters, the metrics of a report and ``more``, and the readable reports of a run."""
     from mlflow.entities import Metric, Param
 
-    params = [Param(name, text) for name, text in _flat("", card["config"])]
     stamp = 0  # figures of one run have no time of their own; the run has
-    metrics = [
-        Metric(name, value, stamp, 0) for name, value in _metrics(card, report) if value is not None
-    ]
+    figures = [*more, *_list_metrics(report)]
+    metrics = [Metric(name, value, stamp, 0) for name, value in figures if value is not None]
     curves = [
         Metric(name, value, stamp, step)
         for name, points in _list_curves(report)
         for step, value in points
     ]
-    client.log_batch(run_id, metrics=metrics, params=params)
+    client.log_batch(run_id, metrics=metrics, params=[Param(*one) for one in params])
     for begin in range(0, len(curves), _METRICS_AT_ONCE):
         client.log_batch(run_id, metrics=curves[begin : begin + _METRICS_AT_ONCE])
-    client.log_inputs(run_id, [_describe_dataset(card)])
     for name, drawing in _draw_plots(report):
         client.log_text(run_id, drawing, f"plots/{name}.svg")
     client.log_text(run_id, page(report), "report.txt")
-    client.log_text(run_id, render_report(report, title=card["version"]), "report.html")
+    client.log_text(run_id, render_report(report, title=title), "report.html")
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -141,16 +221,18 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
         yield prefix, json.dumps(value)
 
 
-def _metrics(
-    card: Mapping[str, Any], report: Mapping[str, Any]
-) -> Iterator[tuple[str, float | None]]:
-    """Yield how each target was made and judged; what is not knowable is not a number."""
+def _count(card: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield how each target was made."""
     for target in TARGETS:
         facts = card["targets"][target]
         yield f"{target}.finds", float(facts["finds"])
         for kind in ("blend", "blend_where_unseen", "out_of_time_log_loss"):
             for part, figure in facts[kind].items():
                 yield f"{target}.{kind}.{part}", float(figure)
+
+
+def _list_metrics(report: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
+    """Yield how each target was judged; what is not knowable is not a number."""
     for target, views in report.get("targets", {}).items():
         for name in ("calibration_error", "brier"):
             figure = views["inspected"][name]

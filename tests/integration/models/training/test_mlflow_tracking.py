@@ -4,14 +4,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from engine.domain.time_units import DAY
+from engine.errors import TamperedBundleError
 from engine.storage.home import Home
+from models.bundle import Scorer, signing_key
+from models.lifecycle.states import ModelState, ModelStates, Role
 from models.training import mlflow_tracking
 from models.training.bundle_writer import made_with, write_bundle
-from models.training.mlflow_tracking import register
+from models.training.mlflow_tracking import (
+    record_backtest,
+    record_drift,
+    register,
+    set_aliases,
+)
 from models.training.trainer import TrainingResult, train
 from tests.support.small_dataset import QUICK, START, small_world
 
@@ -33,7 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def bundle(home: Home, training_result: TrainingResult) -> Path:
-    return write_bundle(home.bundles, training_result, Ed25519PrivateKey.generate())
+    return write_bundle(home.bundles, training_result, signing_key(home))
 
 
 def store(home: Home) -> Any:
@@ -63,7 +72,7 @@ def test_a_run_that_was_torn_is_recorded_again(
         training_result,
         config=replace(training_result.config, seed=training_result.config.seed + 1),
     )
-    bundle = write_bundle(home.bundles, own, Ed25519PrivateKey.generate())
+    bundle = write_bundle(home.bundles, own, signing_key(home))
     from mlflow import MlflowClient
 
     class KilledProcess(BaseException):
@@ -121,3 +130,95 @@ def test_a_run_keeps_its_choices_figures_and_digests(
     artifacts = home.tracking / "artifacts" / run / "artifacts"
     assert "generated data" in (artifacts / "report.html").read_text("utf-8")
     assert (artifacts / "bundle" / "card.md").read_bytes() == (bundle / "card.md").read_bytes()
+
+
+def states(champion: str | None, challenger: str | None) -> ModelStates:
+    """Return where two models stand; None of a place that is empty."""
+    places: dict[str | None, Role] = {champion: "in_force", challenger: "challenger"}
+    models = {
+        name: ModelState(name, role, "t", "m", "e", "c", trial=1 if name == challenger else None)
+        for name, role in places.items()
+        if name
+    }
+    return ModelStates(models, (champion,) if champion else ())
+
+
+def test_the_champion_of_mlflow_scores_as_the_service_to_the_bit(
+    home: Home, bundle: Path, training_result: TrainingResult, tmp_path: Path
+) -> None:
+    import mlflow
+
+    register(home, bundle, training_result.report)
+    set_aliases(home, states(bundle.name, None))
+    version = store(home).get_model_version_by_alias(mlflow_tracking.MODEL, "champion")
+    assert version.tags["version"] == bundle.name
+    mlflow.set_tracking_uri(mlflow_tracking.tracking_uri(home))
+    loaded = mlflow.pyfunc.load_model(f"models:/{mlflow_tracking.MODEL}@champion")
+    frame = pd.DataFrame(DATA.values, columns=list(DATA.names), index=DATA.crossing_id)
+    answer = loaded.predict(frame.assign(other=1.0)[[*reversed(DATA.names), "other"]])
+    scorer = Scorer.load(bundle, key=signing_key(home).public_key())
+    served = [scorer.score(row) for row in DATA.values[:300, None]]  # the service asks one by one
+    for target in ("p_seizure", "p_discrepancy"):
+        expected = np.concatenate([getattr(one, target) for one in served])
+        np.testing.assert_array_equal(answer[target].to_numpy()[:300], expected)
+    assert answer.index.tolist() == DATA.crossing_id.tolist()
+    # A feature without a column is an unknown one, for the service and here.
+    unknown = DATA.values.copy()
+    unknown[:, 2] = np.nan
+    fewer = loaded.predict(frame.drop(columns=DATA.names[2]))
+    np.testing.assert_array_equal(fewer["p_seizure"], scorer.score(unknown).p_seizure)
+
+    signature = loaded.metadata.signature
+    assert signature.inputs.input_names() == list(DATA.names)
+    assert signature.outputs.input_names() == ["p_seizure", "p_discrepancy"]
+    example = loaded.metadata.load_input_example()
+    assert list(example) == list(DATA.names) and len(loaded.predict(example)) == 1
+
+    kept = Path(mlflow.artifacts.download_artifacts(version.source, dst_path=str(tmp_path)))
+    (table,) = kept.rglob("calibration.json")
+    table.write_bytes(table.read_bytes() + b" ")  # negative control: not what was signed
+    with pytest.raises(TamperedBundleError):
+        mlflow.pyfunc.load_model(str(kept))
+
+
+def test_aliases_follow_what_decides(
+    home: Home, bundle: Path, training_result: TrainingResult
+) -> None:
+    config = replace(training_result.config, seed=training_result.config.seed + 2)
+    other = write_bundle(home.bundles, replace(training_result, config=config), signing_key(home))
+    for one in (bundle, other):
+        register(home, one, training_result.report)
+
+    def named(alias: str) -> str | None:
+        number = store(home).get_registered_model(mlflow_tracking.MODEL).aliases.get(alias)
+        if number is None:
+            return None
+        return str(store(home).get_model_version(mlflow_tracking.MODEL, number).tags["version"])
+
+    for champion, challenger in (
+        (bundle.name, other.name),
+        (other.name, None),
+        (None, None),
+        ("m-of-another-home", None),
+    ):
+        set_aliases(home, states(champion, challenger))
+        known = None if champion == "m-of-another-home" else champion
+        assert (named("champion"), named("challenger")) == (known, challenger)
+
+
+def test_backtests_and_drift_are_runs(home: Home, training_result: TrainingResult) -> None:
+    report = dict(training_result.report)
+    run = record_backtest(home, report, {"folder": "f", "period": {"labels": "frozen"}})
+    kept = store(home).get_run(run)
+    assert kept.data.tags["kind"] == "backtest"
+    assert kept.data.params["period.labels"] == '"frozen"'
+    judged = report["targets"]["discrepancy"]["inspected"]["average_precision"]
+    assert kept.data.metrics["discrepancy.inspected.average_precision"] == judged["value"]
+
+    watch = {"alarmed": True}
+    every = {"rows": 9, "knowable": False, "picked": watch, "random": {"alarmed": False}}
+    record_drift(home, {"version": "m1", "decisions": 12, "all": every})
+    (measured,) = (one for one in runs(home) if one.get("kind") == "drift")
+    metrics = store(home).get_run(measured["run_id"]).data.metrics
+    assert measured["model"] == "m1"
+    assert metrics == {"decisions": 12, "rows": 9, "picked.alarmed": 1, "random.alarmed": 0}
