@@ -28,6 +28,7 @@ from models.statistics.intervals import (
     narrow,
     normal,
     resample_interval,
+    share,
     unknown_estimate,
     withhold_estimate,
 )
@@ -144,6 +145,37 @@ def figures(view: View) -> dict[str, Any]:
         "not_carried_out": int(view.missing.sum()),
         "effective_rows": float(seen.weight.sum() ** 2 / spread) if spread else 0.0,
     } | {name: withhold_estimate(one, _against(view, name)).as_dict() for name, one in made.items()}
+
+
+_FARTHER, _FARTHEST = 1.05, 1e7
+"""Steps in which more checks are tried, and the most that are."""
+
+
+def count_needed_checks(view: View, *, weeks: float) -> dict[str, float] | None:
+    """Return how many random checks would make hit rate and recall at capacity knowable.
+
+    ``view`` is of the random checks of a period of ``weeks``. Assumes that later checks find as
+    often as these did, half a find more counted, and as often within capacity. Returned are
+    ``checks``, those made counted in, and ``weeks`` from now at this pace; None where both are
+    knowable, where nothing is to go by, or where more checks would not help.
+    """
+    rows, finds = len(view.label), int((view.label == 1).sum())
+    inside = int(view.chosen.sum())
+    if not rows or not inside or view.faults or weeks <= 0:
+        return None
+    caught = int((view.chosen & (view.label == 1)).sum())
+    base = (finds + 0.5) / (rows + 1)
+    rate, recall = (caught + 0.5) / (inside + 1), (caught + 0.5) / (finds + 1)
+    checks = float(rows)
+    while checks < _FARTHEST:
+        there, held = max(1, round(checks * inside / rows)), max(1, round(checks * base))
+        known = share(round(rate * there), there), share(round(recall * held), held)
+        if all(one.knowable for one in known):
+            break
+        checks *= _FARTHER
+    if checks == rows or checks >= _FARTHEST:
+        return None
+    return {"checks": float(round(checks)), "weeks": weeks * (checks - rows) / rows}
 
 
 def _against(view: View, name: str) -> tuple[str, ...]:

@@ -30,7 +30,14 @@ from models.data.propensity_log import (
     read_random_stream,
 )
 from models.evaluation.fairness import by_group, outcome_test, within
-from models.evaluation.metric_view import RESAMPLING, View, calibration_figures, curve, figures
+from models.evaluation.metric_view import (
+    RESAMPLING,
+    View,
+    calibration_figures,
+    count_needed_checks,
+    curve,
+    figures,
+)
 from models.evaluation.off_policy import advantage, diagnose_log, policy_value
 from models.evaluation.permutation_importance import Score, family_values, proxy_effect
 from models.evaluation.report_text import cannot_tell
@@ -311,9 +318,11 @@ def _target(judged: _JudgedArrivals, target: Target) -> dict[str, Any]:
     )
     seen = judged.view(target, test.evidence(target), test.label(target))
     done = judged.view(target, random_log.drawn & ~random_log.missing, random_log.found)
+    weeks = float(np.ptp(test.arrived_at)) / WEEK if len(test) else 0.0
     return {
         "random_stream": figures(random)
-        | calibration_figures(done.chance, done.label, seed=RESAMPLING),
+        | calibration_figures(done.chance, done.label, seed=RESAMPLING)
+        | {"needed": count_needed_checks(done, weeks=weeks)},
         "inverse_propensity": figures(weighted)
         | {"hit_rate_at_capacity": searched["self_normalised"]},
         "inspected": figures(seen)

@@ -197,16 +197,29 @@ def cannot_tell(made: Report) -> list[str]:
         elif not checks["finds"]:
             values.append(
                 f"No {target} in {checks['rows']} random checks: that still allows up to "
-                f"{checks['base_rate']['high']:.2%} of all arrivals."
+                f"{checks['base_rate']['high']:.2%} of all arrivals.{_state_needed(checks)}"
             )
         elif not (rate["knowable"] and recall["knowable"]):
             values.append(
                 f"{checks['rows']} random checks found a {target} {checks['finds']} times: too few "
                 "to tell the hit rate or the recall at capacity within a useful interval."
+                f"{_state_needed(checks)}"
             )
         if not views["inspected"]["auc"]["knowable"]:
             values.append(f"Too few {target} labels in the period to judge their order at all.")
     return values
+
+
+def _state_needed(checks: Mapping[str, Any]) -> str:
+    """Say how many random checks would make hit rate and recall at capacity knowable."""
+    needed = checks["needed"]
+    if needed is None:
+        return ""
+    weeks = count_noun(max(1, round(needed["weeks"])), "week")
+    return (
+        f" Some {needed['checks']:,.0f} random checks would be enough, at this pace in {weeks} "
+        "more, if they find as often."
+    )
 
 
 def _is_undone(view: Mapping[str, Any]) -> bool:

@@ -19,6 +19,7 @@ from models.data.propensity_log import ReferralState, read_random_stream
 from models.evaluation import fairness as module
 from models.evaluation import permutation_importance
 from models.evaluation.fairness import by_group, outcome_test, within
+from models.evaluation.metric_view import View, count_needed_checks, figures
 from models.evaluation.report import evaluate_model
 from models.evaluation.report_html import render_report
 from models.evaluation.report_text import page, paragraph, summary
@@ -67,6 +68,44 @@ def test_without_random_checks_it_says_what_cannot_be_known() -> None:
     target = made["targets"]["discrepancy"]  # type: ignore[index]
     assert target["random_stream"]["hit_rate_at_capacity"]["knowable"] is False
     assert "No random checks of discrepancy" in paragraph(made)
+
+
+def make_view(rows: int, *, base: float, seed: int) -> View:
+    """Return random checks of which the riskiest tenth find four times as often as all."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.random(rows) < 0.1
+    rate = np.where(chosen, 4 * base, base * 2 / 3)
+    label = (rng.random(rows) < rate).astype(np.int8)
+    return View(label, chosen, rate, rate, np.ones(rows), exact=True)
+
+
+def test_it_says_how_many_random_checks_would_be_enough() -> None:
+    asked, drawn = 0, 0
+    for seed in range(12):
+        needed = count_needed_checks(make_view(200, base=0.05, seed=seed), weeks=10.0)
+        if needed is None:
+            continue
+        asked += 1
+        assert needed["weeks"] == pytest.approx(10 * (needed["checks"] - 200) / 200, abs=0.1)
+        counted = round(needed["checks"])
+        for made, other in enumerate((counted, counted // 8)):
+            found = figures(make_view(max(other, 1), base=0.05, seed=100 + seed))
+            both = found["hit_rate_at_capacity"], found["recall_at_capacity"]
+            drawn += (1 - 2 * made) * all(one["knowable"] for one in both)
+    assert asked > 6
+    assert drawn > asked / 3  # an eighth of as many is hardly ever enough
+    enough = make_view(20_000, base=0.05, seed=1)
+    assert count_needed_checks(enough, weeks=10.0) is None
+
+
+def test_the_report_states_checks_and_weeks() -> None:
+    data = small_world(2000, seed=4, days=20)
+    made = make_report(data)
+    checks = made["targets"]["seizure"]["random_stream"]  # type: ignore[index]
+    needed = checks["needed"]
+    assert needed["checks"] > checks["rows"] and needed["weeks"] > 0
+    text = f"Some {needed['checks']:,.0f} random checks would be enough"
+    assert text in paragraph(made)
 
 
 def test_without_any_label_nothing_is_claimed() -> None:
