@@ -83,6 +83,9 @@ class ProvisionalRisk(Answer):
     percentile: float | None
     p_seizure: float | None
     p_discrepancy: float | None
+    seizure_between: tuple[float, float] | None
+    """Null without a model, and where the chance tells an order alone."""
+    discrepancy_between: tuple[float, float] | None
     watchlist: bool
     mode: Mode
     model_version: str | None

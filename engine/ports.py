@@ -138,10 +138,34 @@ def _places(names: tuple[str, ...]) -> Mapping[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Calibrated probabilities, each of shape (n,)."""
+    """Calibrated probabilities, each of shape (n,), and how far they may be off."""
 
     p_seizure: Floats
     p_discrepancy: Floats
+    seizure_between: Floats | None = None
+    """95 % intervals, shape (n, 2); None where the chances tell an order and no number."""
+    discrepancy_between: Floats | None = None
+
+    def one(self, index: int) -> "Chances":
+        """Return what is stated of one row."""
+        ends = [
+            None if each is None else (float(each[index, 0]), float(each[index, 1]))
+            for each in (self.seizure_between, self.discrepancy_between)
+        ]
+        return Chances(float(self.p_seizure[index]), float(self.p_discrepancy[index]), *ends)
+
+
+class Chances(NamedTuple):
+    """Calibrated probabilities of one arrival, and their 95 % intervals.
+
+    Where an interval is None the chance tells an order and no number: too few random checks found
+    anything to set its level.
+    """
+
+    seizure: float
+    discrepancy: float
+    seizure_between: tuple[float, float] | None = None
+    discrepancy_between: tuple[float, float] | None = None
 
 
 class Contribution(NamedTuple):

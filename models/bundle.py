@@ -52,7 +52,7 @@ from models.scoring import (
     TreeEnsemble,
     column_of,
     fold_values,
-    probability,
+    state_chances,
     unseen,
 )
 
@@ -358,16 +358,15 @@ class Scorer:
     def score(self, values: Rows) -> Scores:
         """Return calibrated probabilities, two float64 arrays of shape (n,), each in (0, 1).
 
+        With their intervals, where random checks set their level.
+
         Parameters
         ----------
         values : float32 array of shape (n, f)
             Features in the bundle's order; NaN where unknown.
         """
         margins = margins_of(self._trees, self._lines, values, column=self._counted)
-        chance = {
-            target: probability(head.log_odds(margins)) for target, head in self._heads.items()
-        }
-        return Scores(p_seizure=chance["seizure"], p_discrepancy=chance["discrepancy"])
+        return state_chances(self._heads, margins)
 
     def with_tables(self, tables: Mapping[str, RiskTables]) -> Self:
         """Return the same model with other tables at some posts: those its shadow saw there."""

@@ -28,6 +28,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from engine.ports import Scores
 from features.catalogue.catalogue import CATALOGUE
 from models.array_types import Floats, Mask, Positions, Rows
 from models.data.dataset import Target
@@ -329,19 +330,20 @@ class Doubt:
         """Tell whether a chance may be stated at all; where not, only the order is known."""
         return self.random_finds >= FEWEST_RANDOM_FINDS
 
-    def bounds(self, chance: float) -> tuple[float, float] | None:
-        """Return the 95 % interval of a stated chance in (0, 1); None below the fewest finds.
+    def bounds(self, log_odds: ArrayLike) -> Floats | None:
+        """Return the 95 % intervals of stated chances; None below the fewest finds.
+
+        ``log_odds`` have any shape, and the intervals one more axis, of low and high.
 
         >>> doubt = Doubt(random_finds=12, center=-5.0, level=0.3, slope=0.1)
-        >>> [round(end, 4) for end in doubt.bounds(1 / 240) or ()]
+        >>> doubt.bounds(np.log(1 / 239)).round(4).tolist()
         [0.0023, 0.0075]
         """
         if not self.has_level:
             return None
-        log_odds = float(np.log(chance / (1.0 - chance)))
-        error = float(np.hypot(self.level, self.slope * (log_odds - self.center)))
-        low, high = probability([log_odds - NORMAL_95 * error, log_odds + NORMAL_95 * error])
-        return float(low), float(high)
+        stated = np.asarray(log_odds, np.float64)
+        error = NORMAL_95 * np.hypot(self.level, self.slope * (stated - self.center))
+        return probability(np.stack([stated - error, stated + error], axis=-1))
 
 
 FEWEST_RANDOM_FINDS = 5
@@ -375,6 +377,13 @@ class Head:
             return everywhere
         return np.where(margins[UNSEEN] > 0, self.unseen.log_odds(margins), everywhere)
 
+    def between(self, log_odds: ArrayLike) -> Floats | None:
+        """Return the 95 % intervals of chances, as :meth:`Doubt.bounds` has them.
+
+        None where no random check set their level, or too few: only their order is known then.
+        """
+        return None if self.doubt is None else self.doubt.bounds(log_odds)
+
     def where(self, *, unseen: bool) -> "Head":
         """Return the head that holds for rows of one kind, alone."""
         return self.unseen if unseen and self.unseen else replace(self, unseen=None)
@@ -398,3 +407,13 @@ class Head:
         blend = tuple((name, float(weight)) for name, weight in kept["blend"].items())
         unseen = cls.from_dict(kept["unseen"]) if "unseen" in kept else None
         return cls(blend, knots, unseen, Doubt(**kept["doubt"]) if "doubt" in kept else None)
+
+
+def state_chances(heads: Mapping[Target, Head], margins: Mapping[str, Floats]) -> Scores:
+    """Return what is stated of n rows by the margins of their parts, each of shape (n,)."""
+    stated: dict[str, Any] = {}
+    for target, head in heads.items():
+        log_odds = head.log_odds(margins)
+        stated[f"p_{target}"] = probability(log_odds)
+        stated[f"{target}_between"] = head.between(log_odds)
+    return Scores(**stated)

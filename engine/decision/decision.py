@@ -27,7 +27,7 @@ from engine.domain.records import Arrival
 from engine.explanation.facts import Fact, data_gaps, facts
 from engine.explanation.messages import Message
 from engine.explanation.reasons import REASONS_VERSION, Reason, make_whole_reason
-from engine.ports import Evidence
+from engine.ports import Chances, Evidence
 from engine.search_orders import SearchCounts, SearchStep, search_order
 from engine.selection import (
     INSPECTED,
@@ -176,20 +176,12 @@ class ScoredArrival:
     arrival: Arrival
     features: Mapping[str, float]
     """By name; NaN where nothing was known."""
-    p_seizure: float | None = None
+    chances: Chances | None = None
     """Calibrated; None without a model."""
-    p_discrepancy: float | None = None
-    other: tuple[float, float] | None = None
-    """Both chances, in this order, by the model of a trial that does not lead; None without one."""
+    other: Chances | None = None
+    """By the model of a trial that does not lead; None without one."""
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     """The inspections behind each feature that is a rate."""
-
-    @property
-    def chances(self) -> tuple[float, float] | None:
-        """Of a seizure and of a discrepancy; None without a model."""
-        if self.p_seizure is None or self.p_discrepancy is None:
-            return None
-        return self.p_seizure, self.p_discrepancy
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +205,9 @@ class Risk:
     """By the chance of a seizure."""
     p_seizure: float | None
     p_discrepancy: float | None
+    seizure_between: tuple[float, float] | None
+    """95 % interval of the chance; None without a model, and where the chance is an order alone."""
+    discrepancy_between: tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,11 +265,11 @@ class ChannelChoice:
 def choose_channel(inputs: Inputs, seen: ScoredArrival) -> ChannelChoice:
     """Return where an arrival goes; peers and searches of ``inputs`` are not needed yet."""
     chances = seen.chances
-    levels = None if chances is None else inputs.tables.place(*chances)
+    levels = None if chances is None else inputs.tables.place(chances.seizure, chances.discrepancy)
     picked, trial = _score_chances(inputs.policy, levels, seen), None
     if inputs.trial is not None and seen.other is not None:
         trial, picked = apply_trial(
-            inputs.trial, seen.other, picked, policy=inputs.policy, draws=inputs.draws
+            inputs.trial, seen.other[:2], picked, policy=inputs.policy, draws=inputs.draws
         )
     changed = (Chance(AMENDED, Channel.YELLOW, AMENDED_SHARE),) if inputs.amendment else ()
     matched = match_chances(inputs.matches)
@@ -286,8 +281,10 @@ def choose_channel(inputs: Inputs, seen: ScoredArrival) -> ChannelChoice:
             percentile=level,
             discrepancy_percentile=None if levels is None else levels.discrepancy,
             band=_band(level, picked, inputs.draws),
-            p_seizure=seen.p_seizure,
-            p_discrepancy=seen.p_discrepancy,
+            p_seizure=None if chances is None else chances.seizure,
+            p_discrepancy=None if chances is None else chances.discrepancy,
+            seizure_between=None if chances is None else chances.seizure_between,
+            discrepancy_between=None if chances is None else chances.discrepancy_between,
         ),
         trial=trial,
     )
@@ -388,8 +385,8 @@ def _find_merit(channel: Channel, seen: ScoredArrival) -> float:
     """Return the chance that a channel ranks by; without a model what the rules estimate."""
     if seen.chances is None:
         return estimate_rule_risk(seen.features)
-    p_seizure, p_discrepancy = seen.chances
-    return p_seizure if channel.ranked_by == "seizure" else p_discrepancy
+    chances = seen.chances
+    return chances.seizure if channel.ranked_by == "seizure" else chances.discrepancy
 
 
 def _score_chances(

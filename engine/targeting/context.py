@@ -511,12 +511,8 @@ def scored_arrival(
     evidence = rows.evidence[index] if rows.evidence else {}
     if scores is None:
         return ScoredArrival(arrival, features, evidence=evidence)
-    trial = None if other is None else _chances(other, index)
-    return ScoredArrival(arrival, features, *_chances(scores, index), trial, evidence)
-
-
-def _chances(scores: Scores, index: int) -> tuple[float, float]:
-    return float(scores.p_seizure[index]), float(scores.p_discrepancy[index])
+    trial = None if other is None else other.one(index)
+    return ScoredArrival(arrival, features, scores.one(index), trial, evidence)
 
 
 def reasons(

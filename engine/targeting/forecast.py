@@ -64,6 +64,9 @@ class Forecast:
     """Among the post's last decisions; None without a model."""
     p_seizure: float | None
     p_discrepancy: float | None
+    seizure_between: tuple[float, float] | None
+    """95 % interval of the chance; None without a model, and where the chance is an order alone."""
+    discrepancy_between: tuple[float, float] | None
     watchlist: bool
     """An entry of the watch list names the vehicle or a party."""
     mode: Mode
@@ -113,8 +116,8 @@ class Forecasts:
     ) -> Forecast:
         level, chances = None, None
         if scores is not None and led.scorer is not None:
-            chances = float(scores.p_seizure[index]), float(scores.p_discrepancy[index])
-            levels = table.place(*chances)
+            chances = scores.one(index)
+            levels = table.place(chances.seizure, chances.discrepancy)
             level = levels.seizure
             channel = _likely(score_chances(self._policy, levels))
             high, medium = level >= 1.0 - HIGH, level >= 1.0 - MEDIUM
@@ -126,8 +129,10 @@ class Forecasts:
             channel=max(channel, named or channel).code,
             band=band,
             percentile=level,
-            p_seizure=None if chances is None else chances[0],
-            p_discrepancy=None if chances is None else chances[1],
+            p_seizure=None if chances is None else chances.seizure,
+            p_discrepancy=None if chances is None else chances.discrepancy,
+            seizure_between=None if chances is None else chances.seizure_between,
+            discrepancy_between=None if chances is None else chances.discrepancy_between,
             watchlist=named is not None,
             mode=led.mode,
             model_version=None if led.scorer is None else led.scorer.version,

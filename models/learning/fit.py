@@ -47,7 +47,7 @@ from models.scoring import (
     TreeArrays,
     column_of,
     line_of,
-    probability,
+    state_chances,
     unseen,
 )
 
@@ -99,16 +99,13 @@ class FittedModel:
         return trees | lines | {UNSEEN: unseen(values, column_of(self.names))}
 
     def score(self, values: Rows) -> Scores:
-        """Return calibrated probabilities for rows of shape (n, f)."""
+        """Return calibrated probabilities for rows of shape (n, f), with their intervals."""
         parts = [
             self.margins(values[begin : begin + _AT_ONCE])
             for begin in range(0, len(values) or 1, _AT_ONCE)
         ]
         margins = {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
-        chance = {
-            target: probability(head.log_odds(margins)) for target, head in self.heads.items()
-        }
-        return Scores(p_seizure=chance["seizure"], p_discrepancy=chance["discrepancy"])
+        return state_chances(self.heads, margins)
 
     def _add_trees(self, name: str, values: Rows) -> Floats:
         """Return an ensemble's log-odds; trees add up row by row, whatever rows come with it."""

@@ -93,8 +93,10 @@ def run(
     for make in makes:
         with open_network(make, crossings=crossings, seed=seed) as path:
             network = read_known_truth(path)
-        ours = measure(network, network.score(network.seen))
+        scores = network.score(network.seen)
+        ours = measure(network, scores)
         rows += _rows(f"SYNTHETIC {make}", ours, measure(network, network.best))
+        rows += _list_coverage(f"SYNTHETIC {make}", scores, network.best)
         for pattern in without:
             theirs = _measure_without(network, pattern)
             rows += _state_gain(f"SYNTHETIC {make}, {pattern}", network, ours, theirs)
@@ -120,6 +122,25 @@ def _rows(name: str, ours: Figures, best: Figures) -> Iterator[Row]:
     yield row(f"{name}: AP of any find", "AP", ours.average_precision, MUST["finds"])
     about = f"{name}: AP of any find, the generator's chances"
     yield row(about, "AP", best.average_precision, MUST["finds"])
+
+
+def _list_coverage(name: str, stated: Scores, truth: Scores) -> Iterator[Row]:
+    """Yield for how many tenths of the entries, by stated chance, the interval holds the truth.
+
+    Held against each other are means over a tenth. Where the chances tell an order alone there is
+    no interval to hold anything.
+    """
+    for target in TARGETS:
+        chance, ends = getattr(stated, f"p_{target}"), getattr(stated, f"{target}_between")
+        tenths = [] if ends is None else np.array_split(np.argsort(chance, kind="stable"), 10)
+        yield row(f"{name}: tenths with a stated chance of a {target}", "tenths", len(tenths))
+        held = 0
+        for rows in tenths:
+            low, high = np.mean(ends[rows], axis=0)
+            held += low <= float(np.mean(getattr(truth, f"p_{target}")[rows])) <= high
+        if tenths:
+            about = f"{name}: of these, with the truth in the interval"
+            yield row(f"{about} ({target})", "tenths", held, ">= 0")
 
 
 def _measure_without(network: KnownTruth, pattern: str) -> Figures:

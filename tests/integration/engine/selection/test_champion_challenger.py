@@ -19,6 +19,7 @@ from engine.decision.record_codec import decode_decision, encode_decision
 from engine.decision.role_views import outcome
 from engine.domain.records import Arrival
 from engine.journal.idempotency import claim
+from engine.ports import Chances
 from engine.selection import (
     CHALLENGER,
     CHAMPION,
@@ -78,7 +79,7 @@ def trial_inputs(drawn: Mapping[str, float], *, share: float = SHARE, **more: An
 def trial_seen(given: Inputs, says: Pair, one: Arrival | None = None) -> ScoredArrival:
     assert given.trial is not None
     ours, theirs = says if given.trial.leader == CHAMPION else says[::-1]
-    return ScoredArrival(one or arrival(), {}, ours, ours, other=(theirs, theirs))
+    return ScoredArrival(one or arrival(), {}, Chances(ours, ours), other=Chances(theirs, theirs))
 
 
 def decide_arrival(drawn: Mapping[str, float], says: Pair, **more: Any) -> Decision:
@@ -228,7 +229,7 @@ def test_who_leads_decides_as_if_it_were_alone(
     assert led.trial is not None
     p = says[led.trial.leader == CHALLENGER]
     alone = decide(
-        inputs(drawn, model_version=led.model_version), ScoredArrival(arrival(), {}, p, p)
+        inputs(drawn, model_version=led.model_version), ScoredArrival(arrival(), {}, Chances(p, p))
     )
     kept = ("channel", "risk", "place", "model_version", "minutes")
     assert [getattr(led, name) for name in kept] == [getattr(alone, name) for name in kept]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.domain.time_units import DAY, NEVER
 from models.array_types import Floats
 from models.config import TrainConfig, Trees
-from models.data.dataset import Dataset
+from models.data.dataset import TARGETS, Dataset
 from models.learning import fit as fitting
 from models.learning.calibration import FittedHead, estimate_doubt, fit_blend, fit_knots, level
 from models.learning.fit import fit
@@ -22,6 +22,7 @@ from models.scoring import (
     Head,
     Knots,
     probability,
+    state_chances,
 )
 from models.training.bundle_writer import _describe_doubt, _state_doubt
 from tests.support.small_dataset import START, small_world
@@ -207,7 +208,8 @@ def count_covered(share: float, *, narrower: float = 1.0) -> float:
             continue
         doubt = replace(doubt, level=doubt.level * narrower, slope=doubt.slope * narrower)
         top = np.argsort(-stated)[: round(share * len(stated))]
-        ends = np.array([doubt.bounds(float(one)) for one in probability(stated[top])])
+        ends = doubt.bounds(stated[top])
+        assert ends is not None
         low, high = ends.mean(axis=0)
         covered += low <= probability(truth[top]).mean() <= high
         asked += 1
@@ -223,7 +225,7 @@ def test_the_interval_holds_the_truth(share: float) -> None:
 def test_with_few_finds_of_random_checks_there_is_no_number() -> None:
     _, _, doubt = draw_chances(1, base=-9.0)
     assert doubt.random_finds < FEWEST_RANDOM_FINDS
-    assert doubt.bounds(0.01) is None
+    assert doubt.bounds(np.log(0.01 / 0.99)) is None
     kept = _state_doubt(doubt)
     assert kept["one_in_a_hundred"] is None
     assert "an order, and no number" in _describe_doubt(kept) == _describe_doubt(None)
@@ -235,10 +237,16 @@ def test_a_head_keeps_its_doubt() -> None:
     doubt = Doubt(random_finds=9, center=-5.0, level=0.3, slope=0.1)
     head = Head((("seizure", 1.0),), UNCALIBRATED, doubt=doubt)
     assert Head.from_dict(head.as_dict()) == head
-    low, high = doubt.bounds(0.01) or (0.0, 0.0)
-    assert low < 0.01 < high
+    margins = {"seizure": np.array([-4.0, -8.0, -5.0, -2.0])}
+    scores = state_chances({"seizure": head, "discrepancy": head}, margins)
+    assert scores.seizure_between is not None
+    low, high = scores.seizure_between.T
+    assert (low < scores.p_seizure).all() and (scores.p_seizure < high).all()
+    one = scores.one(1)
+    assert one.seizure_between == (low[1], high[1]) and one.seizure == scores.p_seizure[1]
     assert "a chance of 1.0% means" in _describe_doubt(_state_doubt(doubt))
     # The chance that is known best is stated with the narrowest interval.
-    ends = [doubt.bounds(float(probability(z))) or (1.0, 1.0) for z in (-8.0, -5.0, -2.0)]
-    wide = [np.log(high / (1 - high)) - np.log(low / (1 - low)) for low, high in ends]
-    assert wide[1] < min(wide[0], wide[2])
+    wide = np.log(high / (1 - high)) - np.log(low / (1 - low))
+    assert wide[2] < min(wide[1], wide[3])
+    untold = state_chances(dict.fromkeys(TARGETS, replace(head, doubt=None)), margins)
+    assert untold.seizure_between is None and untold.one(0).seizure_between is None

@@ -39,6 +39,7 @@ from engine.decision.inspection_minutes import PRIOR, Minutes, place_of
 from engine.decision.role_views import BLIND, outcome
 from engine.domain.records import Arrival, Crossing, VehicleClass
 from engine.domain.time_units import moment
+from engine.ports import Chances
 from engine.search_orders import SearchCounts
 from engine.selection import (
     PAPERS,
@@ -115,7 +116,7 @@ def decide_arrival(rng: Random, arrival: Arrival, level: float, *, is_random: bo
         teams=("a", "b", "c"),
     )
     features = {"plate_crossings_365d": float(rng.randrange(5)), "mirror_days": 0.2}
-    return decide(inputs, ScoredArrival(arrival, features, level**2, level**2))
+    return decide(inputs, ScoredArrival(arrival, features, Chances(level**2, level**2)))
 
 
 def picks(seed: int) -> tuple[list[Decision], NDArray[np.bool_]]:
@@ -219,7 +220,7 @@ def places(seed: int, *, arrivals: int = 100_000) -> dict[str, list[float]]:
             matches=(HEAVY,) if fits else (),
             peers=tuple(sorted(peers)),
         )
-        one = decide(inputs, ScoredArrival(arrival, {}, level**2, level**2))
+        one = decide(inputs, ScoredArrival(arrival, {}, Chances(level**2, level**2)))
         if one.channel is not Channel.RED or one.selection.basis is None:
             continue
         ahead = sum(place >= one.place for place in queue)

@@ -16,6 +16,7 @@ from engine.decision.role_views import BLIND, outcome, view
 from engine.domain.records import Arrival
 from engine.explanation.messages import Message
 from engine.explanation.reasons import Reason, make_whole_reason
+from engine.ports import Chances
 from engine.selection import (
     PLACE,
     PLACE_AMENDED,
@@ -71,7 +72,10 @@ def inputs(drawn: dict[str, float], **more: Any) -> Inputs:
 def make_scored_arrival(
     p_seizure: float | None, p_discrepancy: float | None, **features: float
 ) -> ScoredArrival:
-    return ScoredArrival(arrival(), dict(features), p_seizure, p_discrepancy)
+    if p_seizure is None or p_discrepancy is None:
+        return ScoredArrival(arrival(), dict(features))
+    ends = (p_seizure / 2, p_seizure), None
+    return ScoredArrival(arrival(), dict(features), Chances(p_seizure, p_discrepancy, *ends))
 
 
 WITHOUT = {

@@ -32,6 +32,8 @@ FORBIDDEN = {
     "band",
     "p_seizure",
     "p_discrepancy",
+    "seizure_between",
+    "discrepancy_between",
     "propensity",
     "propensities",
     "is_random",
