@@ -116,6 +116,23 @@ def test_roles_reach_their_forms_alone(world: World) -> None:
     assert elsewhere.get(path(red)).status_code == 404
 
 
+CHANCE = re.compile(r"((?:1 in )?[\d,]+%?), between ((?:1 in )?[\d,]+%?) and ((?:1 in )?[\d,]+%?)")
+
+
+def test_a_chance_is_stated_with_its_interval_or_not_at_all(world: World) -> None:
+    boss = at_desk(world, "interval")
+    decision = find(world, "red", START + 2700)
+    seen = boss.get(f"/v1{path(decision)}").json()
+    chance, between = seen["risk"]["p_seizure"], seen["risk"]["seizure_between"]
+    assert between == [chance / 2, (1 + chance) / 2]
+    assert seen["risk"]["discrepancy_between"] is None
+    text = boss.get(path(decision)).text
+    stated = CHANCE.findall(text)
+    assert len(stated) == 2 and len(set(stated)) == 1  # in the head and among the details
+    assert stated[0][2] == f"{between[1]:.0%}"
+    assert text.count("not yet knowable") == 1  # of a discrepancy there is no number
+
+
 PAYLOAD = '"><script>alert(1)</script>{{7*7}}<img src=x onerror=alert(1)>'
 
 
