@@ -137,7 +137,8 @@ def _list_coverage(name: str, stated: Scores, truth: Scores) -> Iterator[Row]:
         held = 0
         for rows in tenths:
             low, high = np.mean(ends[rows], axis=0)
-            held += low <= float(np.mean(getattr(truth, f"p_{target}")[rows])) <= high
+            true = float(np.mean(getattr(truth, f"p_{target}")[rows]))
+            held += int(low <= true <= high)
         if tenths:
             about = f"{name}: of these, with the truth in the interval"
             yield row(f"{about} ({target})", "tenths", held, ">= 0")
