@@ -37,7 +37,8 @@ def fold(raw: str) -> str:
 def skeleton(folded: str) -> str:
     """Return the shape of a folded plate: letters and digits that readers confuse are one.
 
-    For watch lists only, where a false match costs a second look; never an entity key.
+    For watch lists, where a false match costs a second look, and to compare two records of one
+    vehicle; never an entity key.
     """
     return folded.translate(_SKELETON)
 

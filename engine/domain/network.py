@@ -14,6 +14,7 @@ Its quantity of a class is the sum over its seizures, and the class that weighs 
 find: one consignment filed as several seizures is no graver than the same filed as one.
 """
 
+import math
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -280,6 +281,13 @@ class Network:
         opposite = self.pair(code)
         return "" if opposite is None else self.posts[opposite].name
 
+    def position_of(self, code: str) -> tuple[float, float, float]:
+        """Return where a post lies, in km from the centre of the earth; NaN where not known."""
+        post = self.posts.get(code)
+        if post is None or post.lat is None or post.lon is None:
+            return math.nan, math.nan, math.nan
+        return _locate(post.lat, post.lon)
+
     def timezone(self, code: str) -> str:
         """Return the zone of a post's clocks; a post that no network names has the default."""
         post = self.posts.get(code)
@@ -326,6 +334,16 @@ class Network:
     def covers(self, name: IdentifierField, other: IdentifierField) -> bool:
         """Tell whether a field is comparable at all posts at which the other one is."""
         return name in self.identifiers or other not in self.identifiers
+
+
+EARTH_KM = 6371.0
+
+
+@cache
+def _locate(lat: float, lon: float) -> tuple[float, float, float]:
+    north, east = math.radians(lat), math.radians(lon)
+    across = EARTH_KM * math.cos(north)
+    return across * math.cos(east), across * math.sin(east), EARTH_KM * math.sin(north)
 
 
 def read_network(path: Path, *, text: str | None = None) -> Network:

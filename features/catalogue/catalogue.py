@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from engine.criteria.profiles.checker import PROXIES
+from features.catalogue.encoder import POSITION
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD
 from features.catalogue.find_spread import KINDS, STEPS
 from features.catalogue.mirror_features import (
@@ -33,8 +34,10 @@ from features.catalogue.spec import (
     count,
     days_since,
     differs,
+    distance,
     first_comparable,
     first_seen,
+    hours_after,
     own_fact,
     ratio,
     share,
@@ -381,3 +384,9 @@ for who in ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "
     family = "conveyance" if who in ("plate", "trailer") else "parties"
     feature(family, f"{who}_recent_hit_rate", recent_rate(INSPECTIONS, "hit", who, 5.0))
     feature("links", f"{who}_recent_seizure_rate", seizure_rate(who, 10.0))
+
+# Where and when the vehicle passed last: what its road allows, and whether the paired post's record
+# is the other half of this passage or of an earlier one.
+feature("route", "plate_km_since", distance(CROSSINGS, "plate", POSITION))
+feature("timing", "plate_hours_since", hours_after(CROSSINGS, "plate"))
+feature("timing", "plate_same_way_hours", hours_after(CROSSINGS, ("plate", WAY)))

@@ -17,7 +17,13 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from engine.domain.identifiers import FOLDING_VERSION, container_is_valid, fold, vin_is_valid
+from engine.domain.identifiers import (
+    FOLDING_VERSION,
+    container_is_valid,
+    fold,
+    skeleton,
+    vin_is_valid,
+)
 from engine.domain.network import IdentifierField, Network, local_time
 from engine.domain.precursors import HS_DIGITS, PRECURSORS, main_precursor, neighbour_heading
 from engine.domain.records import Crossing
@@ -81,12 +87,15 @@ def encode(crossing: Any, declaration: Any, network: Network) -> tuple[Entities,
     facts["dispatch_not_origin"] = _differ(entities["dispatch"], entities["origin"])
     for fact, entity in REMEMBERED.items():
         value = entities[entity]
+        if value is not None and fact in SHAPES:
+            value = skeleton(value)
         facts[fact] = NAN if value is None else float(key(entity, value))
     for fact, field in ACROSS.items():
         is_comparable = network.are_comparable(field, crossing.post, entities["pair"])
         facts[f"{fact}_across"] = facts[fact] if is_comparable else NAN
     # Both posts of a line are one way across; a post that faces none stands for itself.
     facts["line_key"] = float(key("line", entities["line"] or crossing.post))
+    facts.update(zip(POSITION, network.position_of(crossing.post), strict=True))
     return entities, facts
 
 
@@ -98,6 +107,10 @@ def fold_text(raw: str | None) -> str | None:
 def join_values(values: Sequence[str] | None) -> str | None:
     """Return folded values in one order, joined; None where there are none."""
     return "+".join(sorted(filter(None, map(fold, values)))) or None if values else None
+
+
+POSITION = ("place_x", "place_y", "place_z")
+"""Facts of where a post lies: kilometres from the centre of the earth, along three axes."""
 
 
 def _conveyance(crossing: Any, network: Network, *, local: datetime) -> Entities:
@@ -426,6 +439,8 @@ REMEMBERED: Mapping[str, str] = {
     "containers_key": "containers",
 }
 """Entities kept as facts of a crossing, so that the next one can say whether they are the same."""
+SHAPES = ("trailer_key",)
+"""Those of which the shape is kept: one letter that was read for another is no other trailer."""
 
 
 # Most vehicles carry nothing that is declared: what that says is worked out once.

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.time_units import DAY, SECOND
+from engine.domain.time_units import DAY, HOUR, SECOND
 
 Floats = NDArray[np.float64]
 FAR = 36_500
@@ -259,6 +259,23 @@ def days_since(stream: Stream, by: By) -> Feature:
     meaning = f"days since the last of the {stream.plural} of the same {_whose(by)}"
     reads = (Fact("as_of"), _last(stream, "known_at", by, None))
     return Feature("since", reads, (), "days", meaning)
+
+
+def hours_after(stream: Stream, by: By) -> Feature:
+    """Hours from the arrival at the entity's last event to this one; NaN where there was none.
+
+    Negative where the last event became known before this one and took place after it.
+    """
+    meaning = f"hours after the arrival at the last of the {stream.plural} of the same {_whose(by)}"
+    inputs = (Fact("arrived_at"), _last(stream, "arrived_at", by, None))
+    return Feature("less", inputs, (float(HOUR),), "hours", meaning)
+
+
+def distance(stream: Stream, by: By, position: tuple[str, str, str]) -> Feature:
+    """Straight line, in km, from where the entity's last event took place; NaN where unknown."""
+    meaning = f"km from the post at the last of the {stream.plural} of the same {_whose(by)}"
+    there = tuple(_last(stream, axis, by, None) for axis in position)
+    return Feature("distance", (*map(Fact, position), *there), (), "km", meaning)
 
 
 def first_seen(stream: Stream, by: By, of: By | None = None) -> Feature:

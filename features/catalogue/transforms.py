@@ -1,10 +1,10 @@
 """Operators that turn reads and facts into features, and rates in which late events count more.
 
-Finishers work on float64 with the four correctly rounded operations alone, so that they give the
-same bits everywhere, and are cast once to float32; unknown stays NaN. Features of one operator are
-finished together, and their common inputs are prepared once. Each operator is written twice, for
-arrays and for one row in Python's own floats; both give the same float64, and one row needs no call
-of numpy.
+Finishers work on float64 with correctly rounded operations alone (the four and the square root), so
+that they give the same bits everywhere, and are cast once to float32; unknown stays NaN. Features
+of one operator are finished together, and their common inputs are prepared once. Each operator is
+written twice, for arrays and for one row in Python's own floats; both give the same float64, and
+one row needs no call of numpy.
 
 In a recent rate the weight of an event halves every ``HALF_LIFE`` days, in steps: the sum over each
 window has a fixed weight, and an event counts for all windows that it lies in. Windows are
@@ -20,7 +20,7 @@ counts as a find.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import log, nan
+from math import log, nan, sqrt
 from typing import Any
 
 import numpy as np
@@ -209,6 +209,17 @@ def _differs_of_one(own: Sequence[RowValues], _common: RowValues) -> RowValues:
     return [nan if gap != gap else float(gap != 0.0) for gap in gaps]
 
 
+def _distance(own: Floats, _common: Floats) -> Floats:
+    x, y, z = (own[axis] - own[axis + 3] for axis in range(3))
+    found: Floats = np.sqrt(x * x + y * y + z * z)
+    return found
+
+
+def _distance_of_one(own: Sequence[RowValues], _common: RowValues) -> RowValues:
+    gaps = ((x - a, y - b, z - c) for x, y, z, a, b, c in zip(*own, strict=True))
+    return [sqrt(x * x + y * y + z * z) for x, y, z in gaps]
+
+
 def _ratio_of_one(own: Sequence[RowValues], _common: RowValues, scale: RowValues) -> RowValues:
     return [x / s / y if y > 0.0 else nan for x, y, s in zip(*own, scale, strict=True)]
 
@@ -261,6 +272,11 @@ OPERATORS: Mapping[str, Operator] = {
         lambda own, common: [(common[0] - x) / float(DAY) for x in own[0]],
         (0,),
     ),
+    "less": Operator(
+        lambda own, _, scale: (own[0] - own[1]) / scale,
+        lambda own, _, scale: [(x - y) / s for x, y, s in zip(*own, scale, strict=True)],
+    ),
+    "distance": Operator(_distance, _distance_of_one),
     "is_zero": Operator(
         _is_zero, lambda own, _: [nan if x != x else float(x == 0.0) for x in own[0]]
     ),

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.domain.identifiers import container_is_valid, vin_is_valid
+from engine.domain.identifiers import container_is_valid, skeleton, vin_is_valid
 from engine.domain.network import IdentifierField, Network, wall_time
 from engine.domain.time_units import DAY, HOUR
 from features.catalogue.encoder import (
@@ -30,7 +30,9 @@ from features.catalogue.encoder import (
     NO_TERMS,
     OPPOSITE,
     PARTIES,
+    POSITION,
     REMEMBERED,
+    SHAPES,
     count_undeclared_countries,
     find_precursors,
     fold_text,
@@ -424,6 +426,13 @@ class _ColumnEncoder:
                 self.post,
             ),
         )
+        for axis, name in enumerate(POSITION):
+            self.keep(
+                name,
+                map_numbers(
+                    lambda code, axis=axis: network.position_of(code or "")[axis], self.post
+                ),
+            )
 
     def _read_times(self) -> Ints:
         arrived: Ints = self.crossings["arrived_at"].to_numpy().astype(np.int64)
@@ -578,7 +587,10 @@ class _ColumnEncoder:
         """Keep the keys of entities that the next crossing compares with its own."""
         network = self.network
         for fact, entity in REMEMBERED.items():
-            found = keys([self.entities[entity]], entity, self.n)
+            texts = self.entities[entity]
+            if fact in SHAPES:
+                texts = map_texts(lambda value: value and skeleton(value), texts)
+            found = keys([texts], entity, self.n)
             values = np.where(found == 0, _NAN, found.astype(np.float64))
             self.keep(fact, values)
             if fact in ACROSS:

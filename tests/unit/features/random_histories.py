@@ -26,12 +26,19 @@ NETWORK = Network(
     MappingProxyType(
         {
             code: BorderPost(
-                code=code, name=code, country=country, pair=pair, timezone=zone, administration=by
+                code=code,
+                name=code,
+                country=country,
+                pair=pair,
+                timezone=zone,
+                administration=by,
+                lat=lat,
+                lon=None if lat is None else 69.1,
             )
-            for code, country, pair, zone, by in (
-                ("OYB", "UZ", "FOT", "Asia/Kabul", "one"),
-                ("FOT", "TJ", "OYB", "Europe/Berlin", "one"),
-                ("ALT", "UZ", None, "Asia/Almaty", "other"),
+            for code, country, pair, zone, by, lat in (
+                ("OYB", "UZ", "FOT", "Asia/Kabul", "one", 40.5),
+                ("FOT", "TJ", "OYB", "Europe/Berlin", "one", 37.25),
+                ("ALT", "UZ", None, "Asia/Almaty", "other", None),
             )
         }
     ),
