@@ -191,9 +191,17 @@ class Features(Protocol):
     """Digest of the definitions; a bundle fitted on others must not score these."""
 
     def read(
-        self, connection: Connection, arrivals: Sequence[Arrival], *, as_of: Sequence[int]
+        self,
+        connection: Connection,
+        arrivals: Sequence[Arrival],
+        *,
+        as_of: Sequence[int],
+        opposite_as_of: Sequence[int] | None = None,
     ) -> FeatureRows:
-        """Return one row an arrival; ``as_of`` (UTC microseconds) has one cut an arrival."""
+        """Return one row an arrival; ``as_of`` (UTC microseconds) has one cut an arrival.
+
+        ``opposite_as_of`` has the cuts of what the opposite post recorded, where that is another.
+        """
         ...
 
     def record(self, crossing: Crossing, declaration: Declaration | None) -> CrossingEvent:

@@ -122,6 +122,7 @@ def record(
     name = crossing_name(crossing.crossing_id)
     asked = claim(CROSSING, arrival, post=crossing.post, name=name, key=key)
     found = service.recording.crossing(arrival, asked)
+    service.late_records.judge()
     seen = acknowledge(service, found, crossing.crossing_id)
     return FORMATS.answer(request, seen, arrival.declaration)
 

@@ -26,6 +26,9 @@ def backtest(
     percentage: Annotated[float, typer.Option(min=0.001, max=100, help="Of what fits.")] = 100.0,
     post: Annotated[str, typer.Option(help="One post; default: all.")] = "",
     days: Annotated[int, typer.Option(min=1, max=366)] = 90,
+    tolerance: Annotated[
+        float | None, typer.Option(min=0, help="What the name tolerance stands for.")
+    ] = None,
     *,
     polite: PoliteOption = False,
     as_json: JsonOption = False,
@@ -37,7 +40,7 @@ def backtest(
     from models.evaluation.profile_backtest import profile_backtest
 
     step_back(if_polite=polite)
-    trial = BacktestSubject(expression, channel, percentage, post or None)
+    trial = BacktestSubject(expression, channel, percentage, post or None, tolerance)
     with opened_to_read(home) as (found, store), store.read() as connection:
         tables, sent = read_event_log(found, connection), read_sent(connection)
     result = profile_backtest(tables, trial, days=days, sent=sent)
@@ -60,7 +63,14 @@ def templates(
 
 def _print_backtest(result: dict[str, Any]) -> None:
     typer.echo(f"{result['arrivals']:,} arrivals from {result['since']} to {result['until']}")
-    typer.echo(f"{result['matches']:,} match: {result['matches_per_day']:.2f} a day")
+    typer.echo(
+        f"{result['matches']:,} match: {result['matches_per_day']:.2f} a day, "
+        f"{result['matches_per_1000']:.2f} of 1,000 arrivals"
+    )
+    typer.echo(
+        f"{result['cleared_per_1000']:.2f} of 1,000 arrivals match, were inspected, and nothing "
+        "was found: false alarms are at least these, and at most all that match"
+    )
     for one in result["conditions"]:
         counts = f"{one['alone']:,} alone, {one['together']:,} with those above"
         typer.echo(f"  {one['condition']}: {counts}")

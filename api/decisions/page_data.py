@@ -18,11 +18,13 @@ from api.decisions.panels import (
     TieGraph,
     Timeline,
     UsualStrip,
+    WeighedMass,
     compare_sides,
     draw_strips,
     draw_ties,
     draw_timeline,
     fill_from_manifest,
+    list_masses,
 )
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import PastOf, PastView, read_past
@@ -43,6 +45,7 @@ from engine.journal.kinds import (
     SEIZURE_CORRECTED,
 )
 from engine.queue.corrections import CORRECTED_KINDS, Corrections, list_corrections
+from engine.queue.mirror_alerts import late_crossings
 from engine.queue.queue import DECISIONS, QueuedDecision, list_waiting
 from engine.queue.reviews import NEEDS_SECOND
 from engine.search_orders import PRIOR
@@ -96,6 +99,10 @@ class DecisionPage:
     is_recomputed: bool
     """The reasons were worked out for this page: a release is owed none."""
     sides: MirrorComparison | None
+    masses: Sequence[WeighedMass]
+    """Of this passage, in the order in which they were weighed; none for a blind reader."""
+    before_told: Mapping[str, str] | None
+    """Identifier and channel of the decision before, where a late record led to this one."""
     drawing: Drawing
     places: Sequence[str]
     """What may be searched, the order's places first."""
@@ -172,8 +179,11 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         reasons: Sequence[Reason] = []
         is_recomputed, both, before = False, None, None
         strips: Sequence[UsualStrip] = ()
+        masses: Sequence[WeighedMass] = ()
         rail = read_rail(snapshot, known, as_of=service.journal.now(snapshot))
+        before_told = None
         if not blind:
+            before_told = _before_told(snapshot, known, body["inputs"])
             reasons = [Reason(**one) for one in seen["reasons"]]
             _, features = service.recompute.features(snapshot, known.seq)
             both = compare_sides(
@@ -181,6 +191,12 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
             )
             if both is not None and (manifest := seen.get("partner_manifest")) is not None:
                 both = fill_from_manifest(both, manifest)
+            masses = list_masses(
+                body["arrival"]["crossing"],
+                features,
+                network=service.network,
+                late=late_crossings(snapshot, decision_id),
+            )
             strips = draw_strips(snapshot, known, body["arrival"]["crossing"], features)
             before = _before(service, read_past(service, snapshot, known, caller), known.post)
             if not reasons:
@@ -207,11 +223,32 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         rail=rail,
         is_recomputed=is_recomputed,
         sides=both,
+        masses=masses,
+        before_told=before_told,
         drawing=draw_vehicle(crossing["vehicle_class"], order),
         places=[*order, *(p for p in sorted(PRIOR[crossing["vehicle_class"]]) if p not in order)],
         teams=body["inputs"]["teams"],
         before=before,
     )
+
+
+def _before_told(
+    snapshot: Connection, known: QueuedDecision, inputs: Mapping[str, Any]
+) -> dict[str, str] | None:
+    """Return the decision before, where a late record of the opposite post led to this one."""
+    if inputs["told_at"] is None:
+        return None
+    column = DECISIONS.c
+    query = (
+        select(column.decision_id, column.channel)
+        .where(column.crossing_id == known.crossing_id, column.post == known.post)
+        .where(column.seq < known.seq)
+        .order_by(column.seq.desc())
+    )
+    row = snapshot.execute(query.limit(1)).one_or_none()
+    if row is None:
+        return None
+    return {"decision_id": row.decision_id, "channel": Channel(row.channel).code}
 
 
 def bars(reasons: Sequence[Reason]) -> list[ReasonBar]:

@@ -27,6 +27,9 @@ from sqlalchemy import Connection, select
 
 from api.decisions.vehicle_history import PastOf, PastView, TiedEntities, TiedEntity
 from api.web.i18n import N_
+from engine.criteria.profiles.checker import DERIVED
+from engine.domain.network import Network
+from engine.domain.time_units import moment
 from engine.journal.journal import JournalReader
 from engine.queue.mirror_alerts import HEAVY
 from engine.queue.queue import DECISIONS, QueuedDecision
@@ -151,6 +154,94 @@ def _compare_name(code: str, here: str | None, differs: float) -> ComparedField:
     if isnan(differs):
         return ComparedField(code, "unknown", None, here or None)
     return ComparedField(code, "differs" if differs >= 0.5 else "same", None, here or None)
+
+
+@dataclass(frozen=True, slots=True)
+class WeighedMass:
+    """One mass of the vehicle on this passage: whose figure it is, and when it was weighed."""
+
+    post: str
+    name: str
+    weighed_at: datetime
+    kg: float | None
+    """None where the post did not weigh it."""
+    is_empty: bool | None
+    known_at: datetime | None = None
+    """When it became known, if that was after the first decision."""
+    gained_kg: float | None = None
+    """More, or less, than the mass before; None where either is not known."""
+    width: float = 0.0
+    """Of 100, the heaviest being all."""
+
+
+SAME_TIME = timedelta(seconds=2)
+"""Times of one record that features and the record itself state may lie so far apart."""
+
+
+def list_masses(
+    crossing: Mapping[str, Any],
+    features: Mapping[str, float],
+    *,
+    network: Network,
+    late: Sequence[tuple[int, Mapping[str, Any]]],
+) -> list[WeighedMass]:
+    """Return the masses of a passage in the order in which they were weighed.
+
+    A record of an earlier passage of the vehicle is none of them. ``late`` are crossings that the
+    opposite post told of after the first decision, each with when it became known.
+    """
+    found = [_read_mass(one, network, moment(at)) for at, one in late]
+    there = _infer_mass(crossing, features, network)
+    known = [one.weighed_at for one in found]
+    if there is not None and not any(abs(at - there.weighed_at) < SAME_TIME for at in known):
+        found.append(there)
+    found.append(_read_mass(crossing, network))
+    return _compare_masses(sorted(found, key=lambda one: one.weighed_at))
+
+
+def _read_mass(
+    crossing: Mapping[str, Any], network: Network, known_at: datetime | None = None
+) -> WeighedMass:
+    post = network.posts.get(crossing["post"])
+    return WeighedMass(
+        crossing["post"],
+        crossing["post"] if post is None else post.name,
+        datetime.fromisoformat(crossing["arrived_at"]),
+        crossing.get("weighed_mass_kg"),
+        crossing.get("is_empty"),
+        known_at,
+    )
+
+
+def _infer_mass(
+    crossing: Mapping[str, Any], features: Mapping[str, float], network: Network
+) -> WeighedMass | None:
+    """Return what the opposite post weighed, by the features; None without a record of it."""
+    pair, here = network.pair(crossing["post"]), crossing.get("weighed_mass_kg")
+    gained, empty, minutes = (
+        DERIVED[name].value(*(features[each] for each in DERIVED[name].inputs))
+        for name in ("mass_gained_kg", "left_empty", "minutes_across")
+    )
+    if pair is None or isnan(minutes):
+        return None
+    return WeighedMass(
+        pair,
+        network.name_opposite(crossing["post"]),
+        datetime.fromisoformat(crossing["arrived_at"]) - timedelta(minutes=minutes),
+        None if here is None or isnan(gained) else here - gained,
+        None if isnan(empty) else empty >= 0.5,
+    )
+
+
+def _compare_masses(known: Sequence[WeighedMass]) -> list[WeighedMass]:
+    most = max((one.kg or 0.0 for one in known), default=0.0) or 1.0
+    found: list[WeighedMass] = []
+    before: float | None = None
+    for one in known:
+        gained = None if one.kg is None or before is None else one.kg - before
+        found.append(replace(one, gained_kg=gained, width=100.0 * (one.kg or 0.0) / most))
+        before = before if one.kg is None else one.kg
+    return found
 
 
 STRIP_WIDTH = 240.0

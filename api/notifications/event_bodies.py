@@ -125,7 +125,8 @@ class EventBodies:
     def _show_change(self, found: StoredRecord) -> Body | None:
         kind, body = found.entry.kind, found.body
         if kind == record.DECISION:
-            return self._show_decision(found, "amended")
+            is_told = body["inputs"].get("told_at") is not None
+            return self._show_decision(found, "judged_again" if is_told else "amended")
         if kind == record.CROSSING:
             return self._name_decision(self._find_alerted(found.entry.seq), "alerted")
         how = "released" if kind == record.RELEASE else "expired"

@@ -27,6 +27,7 @@ from engine.criteria.profiles.checker import (
     list_derived,
     program,
 )
+from engine.criteria.profiles.hard_facts import HardFact
 from engine.criteria.profiles.profile import Profile
 from engine.domain.rights import Matter, Right
 from engine.domain.time_units import rfc3339
@@ -143,6 +144,10 @@ class ProfileBacktest(Answer):
     arrivals: int
     matches: int
     matches_per_day: float
+    matches_per_1000: float
+    """Of 1,000 arrivals; the rate of false alarms lies between the next figure and this one."""
+    cleared_per_1000: float
+    """The same of matches that were inspected, and where nothing was found."""
     selected_per_day: float
     minutes_per_day: float
     """Inspection minutes that the selected ones would take."""
@@ -300,6 +305,14 @@ class ProfileView(TwoKeysView):
     note: str | None
     instead_of: str | None
     """Whose place it shall take; that one leaves by a step of its own."""
+    fact: HardFact | None
+    """What is impossible where it fits."""
+    tolerance: float | None
+    """What the name ``tolerance`` in the expression stands for."""
+    tolerances: dict[str, float]
+    """The same by post, where it is another one."""
+    owner: str | None
+    review_by: Time | None
     is_valid: bool
     backtest: ProfileBacktest | None
     audit: ProfileAudit
@@ -328,7 +341,7 @@ def check_expression(expression: str, names: Sequence[str]) -> ProfileCheck:
     ``names`` are those of the features.
     """
     try:
-        made = program(expression, features=names)
+        made = program(expression, features=names, tolerance=0.0)
     except ProfileRefusedError as error:
         at, why, parameters = error.at, error.why, dict(error.parameters)
         return ProfileCheck(

@@ -62,7 +62,7 @@ from engine.errors import (
 )
 
 _WORD = re.compile(r"\s+|[\w.]+|\"(?:[^\"\\]|\\.)*\"|&&|\|\||[=!<>]=|.")
-SETTINGS = ("channel", "percentage", "post", "valid_from", "valid_until")
+SETTINGS = ("channel", "percentage", "post", "tolerance", "valid_from", "valid_until")
 """Settings that are compared, besides the expression."""
 
 
@@ -262,19 +262,23 @@ def record_proposal(desk: ProposalDesk, reader: FormReader) -> str:
 
 
 def _read_proposal(reader: FormReader) -> dict[str, Any]:
-    return reader.texts("code", "title", "channel", "post", "note", "instead_of") | {
+    names = ("code", "title", "channel", "post", "note", "instead_of", "fact", "owner")
+    return reader.texts(*names) | {
         "expression": reader.text("expression"),
         "percentage": reader.number("percentage"),
+        "tolerance": reader.number("tolerance"),
         "valid_from": reader.day("valid_from"),
         "valid_until": reader.day("valid_until", is_last=True),
+        "review_by": reader.day("review_by", is_last=True),
     }
 
 
 def read_trial(reader: FormReader) -> BacktestAsked:
     """Return what of the editor is tried out; raises ``FormError``."""
     known = reader.texts("channel", "post") | {"expression": reader.text("expression")}
-    if (percentage := reader.number("percentage")) is not None:
-        known["percentage"] = percentage
+    for name in ("percentage", "tolerance"):
+        if (number := reader.number(name)) is not None:
+            known[name] = number
     return reader.finish(reader.record(BacktestAsked, known))
 
 
@@ -288,10 +292,14 @@ def fresh(
     until = (local + timedelta(days=USUAL_DAYS)).date().isoformat()
     made = {"valid_until": until, "percentage": "100", "channel": "red"}
     if template is not None:
-        made |= {**template, "percentage": write_number(template["percentage"])}
+        numbers = ("percentage", "tolerance")
+        shown = {name: write_number(template[name]) for name in numbers if name in template}
+        made |= {**template, **shown}
     if known is not None:
-        names = ("title", "expression", "channel", "post")
+        names = ("title", "expression", "channel", "post", "fact", "owner")
         made |= {name: getattr(known, name) or "" for name in names}
+        if known.tolerance is not None:
+            made["tolerance"] = write_number(known.tolerance)
         made |= {"percentage": write_number(known.percentage), "instead_of": known.code}
         made["code"] = successor(known.code)
     return {name: [value] for name, value in made.items()}

@@ -14,12 +14,12 @@ from api.proposals.desk import ProposalDesk
 from api.proposals.matters import ProposalMatter, Step
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState, draft_backtest, read_approval_state
-from engine.criteria.profiles.checker import program
 from engine.criteria.profiles.parser import LONGEST_EXPRESSION
 from engine.criteria.profiles.profile import (
     BacktestSubject,
     ProfileChannel,
     ProfileProposal,
+    Tolerance,
     check_total_steps,
     profile_content,
     read_profiles,
@@ -54,11 +54,12 @@ class BacktestAsked(Record):
     channel: ProfileChannel = "red"
     percentage: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = 100.0
     post: PostCode | None = None
+    tolerance: Tolerance | None = None
     days: Days = 90
 
 
 def _prepare(step: Step, proposed: ProfileProposal) -> Mapping[str, Any]:
-    program(proposed.expression, features=step.service.plan.names)
+    proposed.trial.compile(step.service.plan.names)
     other = proposed.instead_of
     if other is not None and other not in read_profiles(step.connection):
         raise RecordError("profile", "instead_of", "unknown", "no profile has this code")
@@ -130,8 +131,10 @@ def _record_backtest(
 
 def try_out(service: Runtime, caller: Caller, asked: BacktestAsked) -> ProfileBacktest:
     """Run a backtest of which nothing is recorded."""
-    program(asked.expression, features=service.plan.names)
+    trial = BacktestSubject(
+        asked.expression, asked.channel, asked.percentage, asked.post, asked.tolerance
+    )
+    trial.compile(service.plan.names)
     if asked.post is not None:
         check_post(service.network, caller, asked.post)
-    trial = BacktestSubject(asked.expression, asked.channel, asked.percentage, asked.post)
     return read_figures(service.backtests.run(trial, days=asked.days))

@@ -58,6 +58,7 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 from engine.targeting.context import DecisionContextBuilder
 from engine.targeting.forecast import Forecasts
+from engine.targeting.late_records import LateRecords
 from engine.targeting.report_writer import FindProjection, ReportWriter
 from engine.targeting.targeting import Targeting
 from features.catalogue.plan import Plan, current_plan
@@ -191,7 +192,11 @@ def _put_together(
         trial=partial(_read, store, models.trial),
     )
     profiles = ProfileMatcher(
-        writer.submit, plan.names, failed=metrics.profile_failed, say=profile_figure
+        writer.submit,
+        plan.names,
+        failed=metrics.profile_failed,
+        say=profile_figure,
+        network=network,
     )
     pepper = open_pepper(home)
     posts = open_authority(home, settings.silence_limits)
@@ -226,7 +231,21 @@ def _put_together(
         nodes=open_key_carrier(home),
     )
     spread, signer = SpreadSnapshots(plan), open_signer(home)
-    expiry = QueueExpiry(store, journal, also=[partial(spread.make_early, store, journal)])
+    targeting = Targeting(
+        store,
+        journal,
+        features=features,
+        contexts=contexts,
+        posts=posts,
+        batched=metrics.batches.observe,
+        rest=partial(do_quiet_work, store),
+    )
+    late_records = LateRecords(store, journal, targeting)
+    expiry = QueueExpiry(
+        store,
+        journal,
+        also=[late_records.judge, partial(spread.make_early, store, journal)],
+    )
     if is_serving:
         watch.start()
         expiry.start()
@@ -250,15 +269,8 @@ def _put_together(
         backtests=Backtests(home),
         measurements=Measurements(home),
         assessments=Assessments(home),
-        targeting=Targeting(
-            store,
-            journal,
-            features=features,
-            contexts=contexts,
-            posts=posts,
-            batched=metrics.batches.observe,
-            rest=partial(do_quiet_work, store),
-        ),
+        targeting=targeting,
+        late_records=late_records,
         workload=workload,
         recording=ReportWriter(
             store,

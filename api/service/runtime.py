@@ -32,6 +32,7 @@ from engine.shifts.workload import Workload
 from engine.storage.database import Store
 from engine.storage.home import Home
 from engine.targeting.forecast import Forecasts
+from engine.targeting.late_records import LateRecords
 from engine.targeting.report_writer import ReportWriter
 from engine.targeting.targeting import Targeting
 from features.catalogue.plan import Plan
@@ -93,6 +94,7 @@ class Runtime:
     measurements: Measurements
     assessments: Assessments
     targeting: Targeting
+    late_records: LateRecords
     recording: ReportWriter
     forecasts: Forecasts
     workload: Workload

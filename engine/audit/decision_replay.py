@@ -141,7 +141,13 @@ class DecisionReplay:
     def filed(self, connection: Connection, seq: int) -> tuple[StoredDecision, FeatureRows]:
         """Return a decision as recorded, and its features read again as of its time."""
         filing = decode_decision(self._journal.body(connection, seq, of=DECISION))
-        rows = self._features.read(connection, [filing.arrival], as_of=[filing.inputs.as_of])
+        inputs = filing.inputs
+        rows = self._features.read(
+            connection,
+            [filing.arrival],
+            as_of=[inputs.as_of],
+            opposite_as_of=[inputs.opposite_as_of],
+        )
         return filing, rows
 
     def scorer(self, filing: StoredDecision) -> Scorer | None:

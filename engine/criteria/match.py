@@ -11,13 +11,19 @@ from typing import Literal, Protocol
 from sqlalchemy import Connection
 
 from engine.domain.records import Arrival
-from engine.explanation.messages import Parameters
-from engine.explanation.reasons import Reason
+from engine.explanation.messages import Message, Parameters
+from engine.explanation.reasons import Reason, make_whole_reason
 from engine.ports import FeatureRows
 from engine.selection import COUNTERPART, Chance, Channel
 
 WATCHLIST = "watchlist"
 """Purpose of the watch list's draw: a listed vehicle is always selected, whatever the number."""
+HARD_FACT = "hard_fact"
+"""Code of the reason that a hard fact gives."""
+FACTS = (
+    "load", "mass", "seals", "trailer", "two_places", "too_soon", "papers", "body",
+)  # fmt: skip
+"""What profiles may state as impossible, in the order in which it is said."""
 Source = Literal["profile", "watchlist"]
 
 
@@ -41,6 +47,8 @@ class Match:
     """What of the arrival fits a profile, or what an entry names, why, by whom and until when."""
     parameters: Parameters = field(default_factory=dict, hash=False, compare=False)
     """The same without words."""
+    fact: str = ""
+    """The hard fact that a profile states; empty for other profiles and for entries."""
     is_of_counterpart: bool = False
     """An entry that rests on a counterpart's notice, which has a stream of its own."""
 
@@ -68,12 +76,23 @@ class Matcher(Protocol):
 
 
 def explain_matches(matches: Sequence[Match], fired: Sequence[str]) -> tuple[Reason, ...]:
-    """Return the reasons that matches give, of those whose draw selected the arrival."""
+    """Return the reasons that matches give, of those whose draw selected the arrival.
+
+    Hard facts come first, in the order of ``engine.criteria.profiles.hard_facts``.
+    """
     found = {m.purpose: m for m in reversed(matches) if m.purpose in fired and m.share > 0}
-    return tuple(_REASON[m.source](m) for m in matches if found.get(m.purpose) is m)
+    said = [m for m in matches if found.get(m.purpose) is m]
+    return tuple(_REASON[m.source](m) for m in sorted(said, key=_rank_fact))
+
+
+def _rank_fact(match: Match) -> int:
+    return FACTS.index(match.fact) if match.fact else len(FACTS)
 
 
 def _by_profile(match: Match) -> Reason:
+    if match.fact:
+        (sentence,) = match.parameters["figures"]
+        return make_whole_reason(Message.from_dict(sentence), code=HARD_FACT)
     title = f" «{match.title}»" if match.title else ""
     return Reason(
         code="profile",

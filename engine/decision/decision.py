@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engine.criteria.indicator_rules import RULES_VERSION, estimate_rule_risk, rule_chances
-from engine.criteria.match import Match, explain_matches, match_chances
-from engine.decision.inspection_minutes import Minutes, place_of
+from engine.criteria.match import HARD_FACT, Match, explain_matches, match_chances
+from engine.decision.inspection_minutes import FORWARD, Minutes, place_of
 from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.records import Arrival
 from engine.explanation.facts import Fact, data_gaps, facts
@@ -161,6 +161,14 @@ class Inputs:
     """The declarations ahead that it was matched with; None where none had anything to say."""
     silence_seconds: int = 0
     """For how long the post's centre had been silent; 0 within its limit, and without a centre."""
+    told_at: int | None = None
+    """UTC microseconds: what the opposite post had recorded before, a late record among it, led to
+    this decision on a vehicle that waits. None for all others."""
+
+    @property
+    def opposite_as_of(self) -> int:
+        """Where what the opposite post recorded is cut."""
+        return self.as_of if self.told_at is None else self.told_at
 
     def drawn_place(self, channel: Channel) -> int:
         """Return a place drawn among the scored picks of a channel."""
@@ -334,18 +342,21 @@ def attach_reasons(
 ) -> Decision:
     """Return the decision with its reasons.
 
-    A member of the random stream says first that it is one, whatever else picked it. Profiles and
-    entries of the watch list that selected it come next. Where nothing speaks against a vehicle
-    that its score alone picked, the first sentence says that it fills a free place.
+    Hard facts are said first. A member of the random stream says next that it is one, whatever else
+    picked it. Profiles and entries of the watch list that selected it follow. Where nothing speaks
+    against a vehicle that its score alone picked, the first sentence says that it fills a free
+    place.
     """
     if {SCORE, PAPERS}.issuperset(decision.selection.fired):
         reasons = [_name_free_place(one) for one in reasons]
-    reasons = (*explain_matches(matches, decision.selection.fired), *reasons)
+    matched = explain_matches(matches, decision.selection.fired)
+    facts = [one for one in matched if one.code == HARD_FACT]
+    drawn = []
     if decision.selection.is_random:
-        reasons = (_random_check(decision.selection), *reasons)
+        drawn = [_random_check(decision.selection)]
     elif decision.selection.basis == RANDOM_PAPERS:
-        reasons = (make_whole_reason(Message("random_papers_check")), *reasons)
-    return replace(decision, reasons=reasons)
+        drawn = [make_whole_reason(Message("random_papers_check"))]
+    return replace(decision, reasons=(*facts, *drawn, *matched[len(facts) :], *reasons))
 
 
 def _name_free_place(reason: Reason) -> Reason:
@@ -399,13 +410,14 @@ def _place(inputs: Inputs, selection: Selection, *, merit: float) -> int:
     """Return what the queue is ordered by: the merit, in [0, 1], of each expected minute.
 
     Its minutes are its own, which anybody can tell from its class: a car's place among the cars,
-    whichever way they were picked.
+    whichever way they were picked. One whose late record differs comes forward in its channel.
     """
     channel = selection.channel
     is_own = selection.basis == "score" and not inputs.amendment
+    ahead = 0 if inputs.told_at is None or channel not in INSPECTED else FORWARD
     if channel in INSPECTED and not is_own:
-        return inputs.drawn_place(channel)
-    return place_of(channel, merit, minutes=inputs.minutes)
+        return inputs.drawn_place(channel) + ahead
+    return place_of(channel, merit, minutes=inputs.minutes) + ahead
 
 
 def _band(level: float | None, picked: Sequence[Chance], draws: Mapping[str, float]) -> Band:

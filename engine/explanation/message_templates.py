@@ -210,6 +210,46 @@ WHOLE: Final[Mapping[str, Template]] = {
     "profile": "Profile {code} «{title}»: {figures}.",
     "profile_untitled": "Profile {code}: {figures}.",
     "goods_fit": "the goods fit",
+    "fact_came_laden": (
+        "Left {opposite} empty ({mass_there}) on {left_at}, "
+        "arrived laden ({mass_here}) on {came_at}."
+    ),
+    "fact_came_empty": (
+        "Left {opposite} laden ({mass_there}) on {left_at}, "
+        "arrived empty ({mass_here}) on {came_at}."
+    ),
+    "fact_mass_gained": (
+        "Weighed {mass_there} at {opposite} on {left_at} and {mass_here} here on {came_at}: "
+        "{gap} more, beyond what the scales can differ."
+    ),
+    "fact_mass_lost": (
+        "Weighed {mass_there} at {opposite} on {left_at} and {mass_here} here on {came_at}: "
+        "{gap} less, beyond what the scales can differ."
+    ),
+    "fact_seals": (
+        "Goods under customs seal left {opposite} on {left_at} with another seal than {names}, "
+        "which was read here on {came_at}."
+    ),
+    "fact_trailer": (
+        "Goods in transit left {opposite} on {left_at} on another trailer than {text}, "
+        "which arrived on {came_at}."
+    ),
+    "fact_two_places": (
+        "The same plate was at {place}, {distance} away, on {seen_at} and here on {came_at}."
+    ),
+    "fact_elsewhere": (
+        "The same plate was at another post, {distance} away, on {seen_at} and here on {came_at}."
+    ),
+    "fact_too_soon": (
+        "Left {opposite} on {left_at} and arrived on {came_at}: the road takes more than {limit}."
+    ),
+    "fact_papers": (
+        "The papers are of another line: the route {names} does not lead through {opposite} and "
+        "{post}, where the vehicle arrived on {came_at}."
+    ),
+    "fact_body": (
+        "{body} arrived on {came_at} with papers for goods that it cannot carry: HS {names}."
+    ),
     "watchlist": "Watch list: {listed}; reason: {reason}; by {author}; until {until}.",
     "conveyance": "{vehicle}.",
     "weighed": "Weighed {mass} at this post.",
@@ -338,6 +378,7 @@ UNITS: Final[Mapping[str, Template]] = {
     "days": CountedText("{number} day", "{number} days"),
     "hours": CountedText("{number} hour", "{number} hours"),
     "minutes": CountedText("{number} minute", "{number} minutes"),
+    "km": "{number} km",
 }
 BARE_UNITS: Final = frozenset(
     {"", "events", "hour of day", "chapter", "digits", "hit", "items", "chapters", "countries",
@@ -368,6 +409,7 @@ SHORT: Final = {
     "minutes": "in the last {number} minutes",
     "ever": "ever before",
     "hours_and_minutes": "{h} h {m} min",
+    "not_weighed": "not weighed",
     "other_vehicles": "other vehicles",
 }
 """Words of amounts and spans."""
@@ -375,6 +417,10 @@ CONVEYANCES: Final[Mapping[str, str]] = {
     "car": "Car", "van": "Van", "bus": "Bus", "truck": "Truck", "rail_wagon": "Rail wagon",
     "other": "Conveyance",
 }  # fmt: skip
+BODIES: Final[Mapping[str, str]] = {
+    "tank": "A tank vehicle", "reefer": "A refrigerated vehicle", "car_carrier": "A car carrier",
+}  # fmt: skip
+"""Bodies that cannot carry all goods."""
 DECLARED: Final[Mapping[str, Template]] = {
     "items": CountedText(
         "{number} goods item declared, HS chapter {chapters}",
@@ -431,6 +477,7 @@ PRECURSOR_SIGNS: Final[Mapping[str, str]] = {
 WORDS: Final[tuple[Template, ...]] = (
     *REASONS.values(), *ACTORS.values(), *SAME_TERMS, SAME, *NOUNS.values(), *UNITS.values(),
     *WEEK, *CLASSES.values(), *SHORT.values(), *CONVEYANCES.values(), *DECLARED.values(),
+    *BODIES.values(),
     *PAPER_FIELDS.values(), *PRECURSOR_SIGNS.values(), *SPREAD_PARTS.values(),
     *(precursor.name for precursor in PRECURSORS.values()),
 )  # fmt: skip

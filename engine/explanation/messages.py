@@ -18,6 +18,7 @@ from engine.domain.time_units import DAY, HOUR, MINUTE
 from engine.explanation.message_templates import (
     ACTORS,
     BARE_UNITS,
+    BODIES,
     CLASSES,
     CODE_UNITS,
     CONVEYANCES,
@@ -353,6 +354,18 @@ def _identifiers(parameters: Parameters, speaker: Speaker) -> str:
     return ", ".join(f"{speaker.say(noun(kind))} {value}" for kind, value in named)
 
 
+def _mass(kg: float | None, speaker: Speaker) -> str:
+    if kg is None:
+        return speaker.say(SHORT["not_weighed"])
+    return render_amount("kg", round(kg), speaker)
+
+
+def _moment(text: str | None, speaker: Speaker) -> str:
+    if text is None:
+        return speaker.say(SHORT["unknown"])
+    return speaker.moment(datetime.fromisoformat(text))
+
+
 _TEXTS = (
     "code",
     "title",
@@ -391,7 +404,16 @@ _PLACES: Mapping[str, Callable[[Parameters, Speaker], str]] = {
     "times": lambda p, speaker: _times(p["number"], speaker),
     "figures": _figures,
     "listed": _identifiers,
-    "until": lambda p, speaker: speaker.moment(datetime.fromisoformat(p["until"])),
+    "until": lambda p, speaker: _moment(p["until"], speaker),
+    "left_at": lambda p, speaker: _moment(p["left_at"], speaker),
+    "seen_at": lambda p, speaker: _moment(p["seen_at"], speaker),
+    "came_at": lambda p, speaker: _moment(p["came_at"], speaker),
+    "mass_there": lambda p, speaker: _mass(p["kg_there"], speaker),
+    "mass_here": lambda p, speaker: _mass(p["kg"], speaker),
+    "gap": lambda p, speaker: _mass(p["gap"], speaker),
+    "distance": lambda p, speaker: render_amount("km", round(p["km"]), speaker),
+    "limit": lambda p, speaker: render_amount("minutes", p["minutes"], speaker),
+    "body": lambda p, speaker: speaker.say(BODIES[p["body"]]),
     "vehicle": _vehicle,
     "declared": _declaration,
     "mass": lambda p, speaker: render_amount("kg", round(p["kg"]), speaker),

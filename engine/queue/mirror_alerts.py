@@ -2,8 +2,9 @@
 
 Where the exit is known before the vehicle is decided on, its differences are features and reasons.
 Where it becomes known afterwards nothing is rewritten: the difference stands next to the decision,
-and a vehicle that still waits comes forward within its channel. The alert is a projection of the
-late record, made in the same transaction.
+and a vehicle that still waits comes forward within its channel and is decided on again
+(:mod:`engine.targeting.late_records`). The alert is a projection of the late record, made in the
+same transaction.
 
 The decision is looked for by plate, VIN, TIR carnet, CMR note and trailer, in this order: the first
 that leads to one decides. The alert says what led to it and what else agrees.
@@ -22,6 +23,7 @@ from sqlalchemy import (
     bindparam,
     insert,
     select,
+    text,
     update,
 )
 
@@ -30,7 +32,7 @@ from engine.domain.identifiers import fold
 from engine.domain.network import Network
 from engine.domain.time_units import DAY
 from engine.journal.entries import Draft, Entry, list_bodies
-from engine.journal.journal import JournalReader
+from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import CROSSING, DECISION, ArrivalBody
 from engine.queue.queue import DECISIONS
 from engine.storage.database import METADATA, Int64, declare_columns, insert_rows, record_table
@@ -38,8 +40,8 @@ from engine.storage.database import METADATA, Int64, declare_columns, insert_row
 TRANSIT = 3 * DAY
 """How long after a decision the paired post's record of the same vehicle is taken for its other
 half."""
-HEAVY = 0.15
-"""Share by which two weighings of one vehicle may differ before anybody is told."""
+HEAVY, HEAVY_KG = 0.15, 1_500.0
+"""Share, and kilograms, by which two weighings of one vehicle may differ before anybody is told."""
 
 ALERTS = record_table(
     "mirror_alerts",
@@ -92,7 +94,7 @@ def differences(
     """
     found = []
     mass, other_mass = ours.get("weighed_mass_kg"), theirs.get("weighed_mass_kg")
-    if mass and other_mass and not 1 - HEAVY <= mass / other_mass <= 1 + HEAVY:
+    if mass and other_mass and abs(mass - other_mass) > min(HEAVY * other_mass, HEAVY_KG):
         weighed = {"decided": f"{mass:.0f} kg", "told": f"{other_mass:.0f} kg"}
         found.append({"code": "mass", "mass_ratio": mass / other_mass} | weighed)
     for code, name in _NAMED.items():
@@ -195,14 +197,44 @@ _FORWARD = (
 
 
 def alerts_of(connection: Connection, decision_id: str) -> list[dict[str, Any]]:
-    """Return what the paired post's late record says otherwise, the newest record first."""
-    query = (
-        select(_A.code, _A.decided, _A.told, _A.known_at, _A.matched)
-        .where(_A.decision_id == decision_id)
-        .order_by(_A.seq.desc(), _A.code)
-    )
+    """Return what late records of the paired post say otherwise of a vehicle, the newest first."""
     return [
         {"code": row.code, "decided": row.decided, "told": row.told, "known_at": row.known_at}
         | {"matched_by": row.matched.split("+")}
-        for row in connection.execute(query)
+        for row in connection.execute(_select_alerts(decision_id))
     ]
+
+
+def late_crossings(connection: Connection, decision_id: str) -> list[tuple[int, dict[str, Any]]]:
+    """Return when each late record that differs became known, and its crossing, in that order."""
+    numbers = sorted({row.seq for row in connection.execute(_select_alerts(decision_id))})
+    records = JournalReader(connection).records(CROSSING, where=[JOURNAL.c.seq.in_(numbers)])
+    return [(one.known_at, one.body["arrival"]["crossing"]) for one in records]
+
+
+def _select_alerts(decision_id: str) -> Any:
+    """Select the alerts next to a decision and to those before it on the same movement."""
+    movement = select(_D.crossing_id, _D.post).where(_D.decision_id == decision_id).subquery()
+    own = (_D.crossing_id == movement.c.crossing_id) & (_D.post == movement.c.post)
+    return (
+        select(_A.seq, _A.code, _A.decided, _A.told, _A.known_at, _A.matched)
+        .join(DECISIONS, _D.decision_id == _A.decision_id)
+        .join(movement, own)
+        .order_by(_A.seq.desc(), _A.code)
+    )
+
+
+_TO_JUDGE = (
+    select(_A.seq, _A.decision_id)
+    .join(DECISIONS, _D.decision_id == _A.decision_id)
+    .where(text("decisions.waiting"), _A.seq > _D.seq)
+    .group_by(_A.seq, _A.decision_id)
+    .order_by(_A.seq)
+)
+"""Late records of vehicles that wait and were not decided on again: a new decision waits instead of
+the one that the alert stands next to."""
+
+
+def list_to_judge(connection: Connection) -> list[tuple[int, str]]:
+    """Return the late records of vehicles that wait, each with the decision that it came after."""
+    return [(seq, decision_id) for seq, decision_id in connection.execute(_TO_JUDGE)]

@@ -11,6 +11,11 @@ An amendment is a declaration that was changed after its vehicle had been decide
 decision of its own, linked to the first one of its movement. It draws the same numbers and sees the
 same past, so a smuggler cannot ask again until the answer suits; a change after arrival is itself a
 signal, and a declaration may be changed three times a day.
+
+A late record of the opposite post leads to a decision on the waiting vehicle that is linked in the
+same way, with the same draws. All but the features of that record are cut where they were. Such a
+decision is recorded if its channel is not milder than the one in which the vehicle stands: a milder
+one is for a supervisor.
 """
 
 import secrets
@@ -95,6 +100,10 @@ class AmendedDecision:
     """As it was first reported: whose numbers are drawn."""
     number: int
     """1 for the first amendment."""
+    told_at: int | None = None
+    """Where the opposite post's records are cut, if a late one of them leads to this decision."""
+    advance: AdvanceMatch | None = None
+    """The declarations ahead that the vehicle was decided with, if so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +112,9 @@ class DecisionRequest:
 
     arrival: Arrival
     amended: QueuedDecision | None = None
-    """The decision whose declaration was changed."""
+    """The decision whose declaration was changed, or on whose vehicle a late record came."""
+    is_told: bool = False
+    """A late record of the opposite post leads to it, and no change of the declaration."""
 
 
 _LATELY = select(func.count()).where(
@@ -127,11 +138,11 @@ def attach_amendments(
     for one in asked:
         known = one.what.amended
         try:
-            goes_back = (
-                None
-                if known is None
-                else amends(snapshot, journal, one.what.arrival, known, as_of=as_of)
-            )
+            goes_back = None
+            if known is not None and one.what.is_told:
+                goes_back = read_told(snapshot, journal, known, as_of=as_of)
+            elif known is not None:
+                goes_back = amends(snapshot, journal, one.what.arrival, known, as_of=as_of)
         except RiskError as refusal:
             one.answer.set_exception(refusal)
             continue
@@ -159,6 +170,23 @@ def amends(
         raise TooManyAmendmentsError(MOST_AMENDMENTS)
     ever = snapshot.scalar(_EVER, {"crossing": crossing.crossing_id}) or 0
     return AmendedDecision(root.decision_id, first.inputs.as_of, crossing, ever + 1)
+
+
+def read_told(
+    snapshot: Connection, journal: Journal, known: QueuedDecision, *, as_of: int
+) -> AmendedDecision:
+    """Return what a decision after a late record of the opposite post goes back to."""
+    last = decode_decision(journal.body(snapshot, known.seq, of=DECISION)).inputs
+    root = known if known.amends is None else read_decision(snapshot, known.amends)
+    first = decode_decision(journal.body(snapshot, root.seq, of=DECISION))
+    return AmendedDecision(
+        root.decision_id,
+        first.inputs.as_of,
+        first.arrival.crossing,
+        last.amendment,
+        told_at=as_of,
+        advance=last.advance,
+    )
 
 
 Request = PendingRequest[DecisionRequest]
@@ -189,6 +217,9 @@ def match_batch(
     kept: list[tuple[Request, AmendedDecision | None, Arrival, AdvanceMatch | None]] = []
     deferred: list[Request] = []
     for one, first, (arrival, match) in zip(asked, amended, matched, strict=True):
+        if one.what.is_told and first is not None:  # as it was decided on: nothing is looked for
+            kept.append((one, first, one.what.arrival, first.advance))
+            continue
         uses = {(use.declaration_id, use.vehicle) for use in match.uses} if match else set()
         if uses & taken:
             deferred.append(one)
@@ -488,6 +519,7 @@ class DecisionContextBuilder:
             trial=led.trial,
             opposite=self._network.name_opposite(arrival.crossing.post),
             advance=advance,
+            told_at=None if amends is None else amends.told_at,
             silence_seconds=max(1, silence // SECOND) if silence > limits.stale else 0,
         )
 

@@ -18,7 +18,13 @@ from engine.decision.decision import Decision
 from engine.decision.record_codec import encode_decision
 from engine.domain.records import Arrival
 from engine.errors import ConflictError
-from engine.journal.batch_worker import BatchWorker, PendingRequest, StoredRecord, drop_answered
+from engine.journal.batch_worker import (
+    BatchWorker,
+    PendingRequest,
+    StoredRecord,
+    drop_answered,
+    read_stored,
+)
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, refuse_taken_name
 from engine.journal.journal import Journal
@@ -83,6 +89,15 @@ class Targeting:
         """
         return self._worker.ask(DecisionRequest(arrival, amended), claim)
 
+    def decide_told(
+        self, known: QueuedDecision, arrival: Arrival, claim: IdempotencyClaim
+    ) -> "Future[StoredRecord]":
+        """Decide again on a waiting vehicle of which a late record of the opposite post came.
+
+        Returns what will hold the new decision, or the one that stands if a new one were milder.
+        """
+        return self._worker.ask(DecisionRequest(arrival, known, is_told=True), claim)
+
     def _decide(self, asked: Sequence[PendingRequest[DecisionRequest]]) -> None:
         """Decide on a batch; shifts that it needs are opened before it, outside of any snapshot."""
         if self._clock() - self._recorded > RECENT_SECONDS:
@@ -114,20 +129,42 @@ class Targeting:
             batch = match_batch(snapshot, asked, amended, as_of=as_of)
             self._batched(len(batch.asked))
             cuts = [as_of if first is None else first.as_of for first in batch.amended]
-            rows = self._features.read(snapshot, batch.arrivals, as_of=cuts)
+            told = [
+                cut if first is None or first.told_at is None else first.told_at
+                for cut, first in zip(cuts, batch.amended, strict=True)
+            ]
+            rows = self._features.read(snapshot, batch.arrivals, as_of=cuts, opposite_as_of=told)
             decided = self._contexts.decide_batch(
                 snapshot, batch, rows, in_force=in_force, as_of=as_of, tally=self._tally
             )
+            kept = [
+                (one, *made)
+                for one, made in zip(batch.asked, decided, strict=True)
+                if not self._stands(snapshot, one, made[1])
+            ]
             waiting = partial(self._tally.places, snapshot, as_of=as_of)
-            places = ranks([decision for _, decision in decided], waiting)
+            places = ranks([decision for _, _, decision in kept], waiting)
         drafts = []
-        for one, (read, decision), rank in zip(batch.asked, decided, places, strict=True):
+        for (one, read, decision), rank in zip(kept, places, strict=True):
             decision = self._contexts.explain(replace(decision, rank=rank), read)
             drafts.append(_draft(one, read, decision))
-        self._record(batch.asked, drafts)
+        self._record([one for one, _, _ in kept], drafts)
         for one in batch.deferred:
             self._worker.defer(one)
         return []
+
+    def _stands(
+        self, snapshot: Connection, one: PendingRequest[DecisionRequest], decision: Decision
+    ) -> bool:
+        """Tell whether a vehicle stays where it is after a late record, and answer so.
+
+        A supervisor alone may send it somewhere milder.
+        """
+        known = one.what.amended
+        if not one.what.is_told or known is None or decision.channel >= known.channel:
+            return False
+        one.answer.set_result(read_stored(snapshot, self._journal, known.seq))
+        return True
 
     def _drop_loaded(
         self, snapshot: Connection, asked: Sequence[PendingRequest[DecisionRequest]]
@@ -169,6 +206,8 @@ class Targeting:
         self, asked: Sequence[PendingRequest[DecisionRequest]], drafts: Sequence[Draft]
     ) -> None:
         """Append the batch, then answer. What breaks it is found by the desk, by halves."""
+        if not drafts:
+            return
         try:
             entries = self._journal.append(drafts)
         except IntegrityError:

@@ -164,6 +164,8 @@ class OnlineFeatures:
         self._evidence = EvidenceReader(plan)
         self.names = plan.names
         self.digest = plan.digest
+        families = [plan.catalogue[name].family for name in plan.names]
+        self._mirror = [place for place, family in enumerate(families) if family == "mirror"]
 
     def prepare(self, connection: Connection) -> None:
         """Load what look-ups in a loaded history need, before the first decision has to wait."""
@@ -171,11 +173,17 @@ class OnlineFeatures:
             load_kernels()
 
     def read(
-        self, connection: Connection, arrivals: Sequence[Arrival], *, as_of: Sequence[int]
+        self,
+        connection: Connection,
+        arrivals: Sequence[Arrival],
+        *,
+        as_of: Sequence[int],
+        opposite_as_of: Sequence[int] | None = None,
     ) -> FeatureRows:
         """Return one row an arrival, from what was known strictly before its cut, in one snapshot.
 
-        ``as_of`` has n cuts in UTC microseconds. Values are float32 of shape (n, n_features), NaN
+        ``as_of`` has n cuts in UTC microseconds; ``opposite_as_of`` those of the features of the
+        opposite post's record, where they differ. Values are float32 of shape (n, n_features), NaN
         where unknown, with the event of each. Raises StoreUnavailableError where the counters were
         filled for other definitions: ``darvoza load`` fills them again.
         """
@@ -188,6 +196,11 @@ class OnlineFeatures:
         cuts = np.array(as_of, np.float64)[:, None]
         reads, stood = self._reader.read_with_states(connection, keys, as_of)
         values = self._plan.finish(np.concatenate((facts, cuts, reads), axis=1))
+        if opposite_as_of is not None and list(opposite_as_of) != list(as_of):
+            cuts = np.array(opposite_as_of, np.float64)[:, None]
+            later, _ = self._reader.read_with_states(connection, keys, opposite_as_of)
+            told = self._plan.finish(np.concatenate((facts, cuts, later), axis=1))
+            values[:, self._mirror] = told[:, self._mirror]
         events = tuple(
             _event(arrival.crossing, entities, own, row, cut=cut, stood=known)
             for arrival, (entities, _), own, row, cut, known in zip(

@@ -7,7 +7,7 @@ inspected, and over the random checks alone, which are few and fair. What its ow
 have found is estimated from all that the engine drew, each draw by its probability.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -19,7 +19,6 @@ from engine.criteria.profiles.checker import (
     Reader,
     columns_of,
     context,
-    program,
 )
 from engine.criteria.profiles.parser import split_conditions
 from engine.criteria.profiles.profile import BacktestSubject
@@ -83,6 +82,7 @@ def profile_backtest(
     became an act looks like no draw.
 
     The answer holds JSON values: the period, ``arrivals`` and ``matches`` in it,
+    ``matches_per_1000`` of its arrivals and ``cleared_per_1000`` (inspected, and nothing found),
     ``selected_per_day`` and ``minutes_per_day`` at the profile's percentage, ``hit_rate`` and
     ``seizure_rate`` of the matches that were inspected by an act that could find something,
     ``random`` (the same over random checks, with the share of the random stream that matches),
@@ -95,17 +95,19 @@ def profile_backtest(
 
     Raises ``ProfileRefusedError`` if the expression may not run.
     """
-    made = program(trial.expression, features=tuple(CATALOGUE))
-    texts = split_conditions(trial.expression)
-    parts = [program(text, features=tuple(CATALOGUE)) for text in texts if len(texts) > 1]
-    window = _window(tables, days)
-    (fits, *true_of), failures = _fits(tables, [made, *parts], window)
+    features = tuple(CATALOGUE)
+    programs, texts = trial.compile(features), split_conditions(trial.expression)
+    parts = [replace(trial, expression=text).compile(features) for text in texts if len(texts) > 1]
+    made, window = programs[""], _window(tables, days)
+    (fits, *true_of), failures = _fits(tables, [programs, *parts], window)
     of_post = np.ones(len(fits), np.bool_)
     if trial.post is not None:
         posts = tables.crossings["post"].slice(window.first).to_numpy(zero_copy_only=False)
         of_post = posts == trial.post
     seen = _from(labels(tables), window.first)
     matched, known = fits & of_post, _read_referrals(tables, window, sent or {})
+    rates = _rates(seen, matched, of_post, known)
+    a_thousand = 1000.0 / max(1, int(of_post.sum()))
     chosen = matched.sum() * trial.percentage / 100.0
     return {
         "synthetic": tables.network.synthetic,
@@ -116,9 +118,11 @@ def profile_backtest(
         "arrivals": int(of_post.sum()),
         "matches": int(matched.sum()),
         "matches_per_day": float(matched.sum() / window.days),
+        "matches_per_1000": float(matched.sum() * a_thousand),
+        "cleared_per_1000": (rates["inspected"] - rates["hits"]) * a_thousand,
         "selected_per_day": float(chosen / window.days),
         "minutes_per_day": _minutes(tables, trial, matched, window) / window.days,
-        **_rates(seen, matched, of_post, known),
+        **rates,
         "had_it_chosen": _value(seen, matched * np.float64(trial.percentage / 100), known),
         "daily_matches": _daily(tables, matched, window),
         "conditions": [
@@ -146,12 +150,15 @@ def _window(tables: Tables, days: int) -> Window:
     return Window(int(np.searchsorted(known_at, since)), since, until)
 
 
-def _fits(tables: Tables, programs: Sequence[Program], window: Window) -> tuple[list[Mask], int]:
+def _fits(
+    tables: Tables, programs: Sequence[Mapping[str, Program]], window: Window
+) -> tuple[list[Mask], int]:
     """Evaluate programs on every crossing of the window; the first one reads what the others read.
 
-    Returns where each is true, and on how many crossings the first one could not be evaluated.
+    Each is given by post, and under the empty name for all other posts. Returns where each is true,
+    and on how many crossings the first one could not be evaluated.
     """
-    needs = programs[0].needs
+    needs = programs[0][""].needs
     asked = columns_of(needs)
     plan = Plan({name: CATALOGUE[name] for name in CATALOGUE if name in asked})
     recent = _slice(tables, window.first)
@@ -165,7 +172,7 @@ def _fits(tables: Tables, programs: Sequence[Program], window: Window) -> tuple[
         known = context(reader.values(crossing, declaration, values[row]))
         for holds, made in zip(found, programs, strict=True):
             try:
-                holds[row] = made.fits(known)
+                holds[row] = made.get(crossing.post, made[""]).fits(known)
             except ProfileFailed:
                 failures += made is programs[0]
     return found, failures

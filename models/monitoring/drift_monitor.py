@@ -218,6 +218,7 @@ def _reread_decisions(
             connection,
             [filing.arrival for filing in filings],
             as_of=[filing.inputs.as_of for filing in filings],
+            opposite_as_of=[filing.inputs.opposite_as_of for filing in filings],
         )
         for row, filing in zip(read.values, filings, strict=True):
             if digest_of(row) == filing.features:

@@ -174,6 +174,7 @@ def _score_decisions(
         connection,
         [filing.arrival for filing in filings],
         as_of=[filing.inputs.as_of for filing in filings],
+        opposite_as_of=[filing.inputs.opposite_as_of for filing in filings],
     )
     same: Mask = np.array(
         [

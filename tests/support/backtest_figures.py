@@ -16,7 +16,8 @@ CHOSEN: dict[str, Any] = {
 FIGURES: dict[str, Any] = {
     "synthetic": True, "history": "h", "since": "2026-01-01T00:00:00Z",
     "until": "2026-03-31T00:00:00Z", "days": 89.0, "arrivals": 4000, "matches": 120,
-    "matches_per_day": 1.3, "selected_per_day": 1.3, "minutes_per_day": 61.0,
+    "matches_per_day": 1.3, "matches_per_1000": 30.0, "cleared_per_1000": 7.75,
+    "selected_per_day": 1.3, "minutes_per_day": 61.0,
     "inspected": 40, "hits": 9, "seizures": 0, "finds_elsewhere": 2,
     "hit_rate": {"value": 0.225, "low": 0.108, "high": 0.385, "n": 40, "positives": 9,
                  "knowable": False, "why": "the interval is wider than 0.25"},

@@ -46,6 +46,7 @@ from engine.criteria.profiles.parser import (
 )
 from engine.domain.identifiers import fold
 from engine.domain.records import Crossing, DeclarationHead, GoodsItem, Record
+from engine.domain.time_units import HOUR, MINUTE
 from engine.domain.validation import bare
 from engine.errors import ProfileRefusedError
 
@@ -93,8 +94,8 @@ def _fields(model: type[Record]) -> dict[str, FieldType]:
 
 ROOTS = {"crossing": _fields(Crossing), "declaration": _fields(DeclarationHead)}
 """Fields by record; a list is empty where nothing was given, every other field may be missing."""
-ITEM = _fields(GoodsItem)
-"""Fields of one of the goods."""
+ITEM = _fields(GoodsItem) | {"chapter": FieldType("number")}
+"""Fields of one of the goods; ``chapter`` is the first two digits of its HS code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,23 @@ class Derived:
     value: Callable[..., float]
     unit: str
     meaning: str
+
+
+def _of_passage(value: float, transit_us: float, same_way_hours: float, is_entry: float) -> float:
+    """Return what the opposite post's record says, NaN where it is of another passage.
+
+    So it is where the vehicle has come this way since it was recorded there, and where it leaves.
+    """
+    is_used = transit_us < 0 or same_way_hours * HOUR <= transit_us
+    return math.nan if is_used or not is_entry else value
+
+
+_PASSAGE = ("transit_us", "plate_same_way_hours", "is_entry")
+
+
+def _estimate_speed(km: float, hours: float) -> float:
+    """Return km/h over a distance; times are compared to the second."""
+    return km / max(abs(hours), 1 / 3600)
 
 
 def _estimate_undeclared(weighed_less_gross: float, over_usual: float) -> float:
@@ -120,10 +138,44 @@ DERIVED: Mapping[str, Derived] = {
         _estimate_undeclared,
         "kg",
         "weighbridge mass less declared gross mass less the usual empty mass of this vehicle",
-    )
+    ),
+    "left_empty": Derived(
+        ("mirror_was_empty", *_PASSAGE), _of_passage, "flag", "left the opposite post empty"
+    ),
+    "mass_gained_kg": Derived(
+        ("mirror_mass_gap", *_PASSAGE),
+        _of_passage,
+        "kg",
+        "weighbridge mass less that at the opposite post",
+    ),
+    "seals_changed": Derived(
+        ("mirror_seals_differ", *_PASSAGE),
+        _of_passage,
+        "flag",
+        "left the opposite post with other seals",
+    ),
+    "trailer_changed": Derived(
+        ("mirror_trailer_differs", *_PASSAGE),
+        _of_passage,
+        "flag",
+        "left the opposite post with another trailer",
+    ),
+    "minutes_across": Derived(
+        _PASSAGE,
+        lambda transit_us, *others: _of_passage(transit_us / MINUTE, transit_us, *others),
+        "minutes",
+        "minutes from the opposite post",
+    ),
+    "plate_kmh": Derived(
+        ("plate_km_since", "plate_hours_since"),
+        _estimate_speed,
+        "km/h",
+        "speed, in a straight line, from where this plate was recorded last",
+    ),
 }
 """By name, asked for as ``features.NAME``; missing where an input is. A weighbridge weighs the
-vehicle too, and the mass of one that was never weighed with papers before is not known."""
+vehicle too, and the mass of one that was never weighed with papers before is not known. What the
+opposite post recorded is missing where that was an earlier passage."""
 
 
 def list_derived(names: Iterable[str]) -> list[str]:
@@ -177,10 +229,14 @@ class Reader:
         if self._goods:
             items = () if declaration is None else declaration.items
             found["goods"] = [
-                {name: _value(name, getattr(item, name), ITEM[name]) for name in self._item}
+                {name: _value(name, _of_item(item, name), ITEM[name]) for name in self._item}
                 for item in items
             ]
         return found
+
+
+def _of_item(item: Any, name: str) -> Any:
+    return int(item.hs_code[:2]) if name == "chapter" else getattr(item, name)
 
 
 def _finite(value: float) -> float | None:
@@ -225,6 +281,8 @@ class Scope:
     features: frozenset[str]
     rules: Mapping[type[Node], Callable[..., Typed]]
     """The rule of each node."""
+    tolerance: float | None = None
+    """What the name ``tolerance`` stands for; the name is not known where it is None."""
     needs: set[str] = field(default_factory=set)
     bound: dict[str, tuple[str, Typed]] = field(default_factory=dict)
     """Each name bound by a macro, with what it is written as and the type of an element."""
@@ -324,7 +382,7 @@ def macro_of(node: Macro, scope: Scope) -> Typed:
         raise make_refusal(node.at, "macro_target", code=node.name)
     if isinstance(node.over, ListOf):
         raise make_refusal(node.at, "macro_on_written_list")
-    if node.each in (*ROOTS, "features", "goods", *scope.bound):
+    if node.each in (*ROOTS, "features", "goods", TOLERANCE, *scope.bound):
         raise make_refusal(node.at, "name_taken")
     element = Typed("", "item" if over.kind == "items" else "text", spelt=over.spelt)
     written = f"x{len(scope.bound)}"
@@ -340,6 +398,8 @@ def macro_of(node: Macro, scope: Scope) -> Typed:
 
 LONGEST_TEXT = 200
 LARGEST = 1e15
+TOLERANCE = "tolerance"
+"""Name of the number that a profile states for each post."""
 
 
 def flat(name: str) -> str:
@@ -382,6 +442,8 @@ def name_of(node: Name, scope: Scope) -> Typed:
     if node.name == "goods":
         scope.needs.add("goods")
         return Typed("goods", "items")
+    if node.name == TOLERANCE and scope.tolerance is not None:
+        return Typed(repr(float(scope.tolerance)), "number")
     raise make_refusal(node.at, "unknown_name")
 
 
@@ -446,9 +508,9 @@ class Checked:
     """Most steps of one evaluation."""
 
 
-def check(text: str, *, features: Sequence[str]) -> Checked:
+def check(text: str, *, features: Sequence[str], tolerance: float | None = None) -> Checked:
     """Return an expression ready to compile; raises ``ProfileRefusedError`` with place and rule."""
-    scope = Scope(frozenset([*features, *list_derived(features)]), _RULES)
+    scope = Scope(frozenset([*features, *list_derived(features)]), _RULES, tolerance)
     found = scope.typed(parse(text))
     if found.kind != "bool":
         raise make_refusal(1, "not_a_condition", kind=found.kind)
@@ -565,9 +627,9 @@ def context(values: Mapping[str, Any]) -> Any:
     return cel.Context(dict(values))
 
 
-def program(expression: str, *, features: Sequence[str]) -> Program:
+def program(expression: str, *, features: Sequence[str], tolerance: float | None = None) -> Program:
     """Check and compile an expression; raises ``ProfileRefusedError``."""
     import cel  # here, since it brings a command line of its own: a service starts without it
 
-    checked = check(expression, features=features)
+    checked = check(expression, features=features, tolerance=tolerance)
     return Program(checked.needs, checked.steps, cel.compile(checked.cel))

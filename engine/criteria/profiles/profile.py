@@ -14,7 +14,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Annotated, Any, Literal, Self
@@ -26,7 +26,9 @@ from sqlalchemy import Connection
 from engine.criteria.dual_control import ApprovalState, read_approval_states, replay_records
 from engine.criteria.match import Match
 from engine.criteria.profiles.checker import ProfileFailed, Program, Reader, context, program
+from engine.criteria.profiles.hard_facts import HardFact, say_fact
 from engine.criteria.profiles.parser import LONGEST_EXPRESSION
+from engine.domain.network import Network
 from engine.domain.records import Arrival, PostCode, Record, Text, Time
 from engine.domain.time_units import DAY, MINUTE, micros, rfc3339
 from engine.errors import ConflictError, NotFoundError, ProfileRefusedError, RecordError
@@ -50,6 +52,7 @@ def _printable(value: str) -> str:
 
 
 ProfileChannel = Literal["blue", "yellow", "red"]
+Tolerance = Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)]
 Code = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")]
 
 
@@ -61,6 +64,21 @@ class BacktestSubject:
     channel: ProfileChannel = "red"
     percentage: float = 100.0
     post: str | None = None
+    tolerance: float | None = None
+    tolerances: Mapping[str, float] = field(default_factory=dict)
+    """By post; elsewhere ``tolerance`` holds."""
+
+    def compile(self, features: Sequence[str]) -> dict[str, Program]:
+        """Return the program of each post that has a tolerance of its own, and of all others.
+
+        These stand under the empty name. Raises ``ProfileRefusedError``.
+        """
+        stated = {"": self.tolerance, **self.tolerances}
+        made = {
+            one: program(self.expression, features=features, tolerance=one)
+            for one in set(stated.values())
+        }
+        return {post: made[one] for post, one in stated.items()}
 
 
 class ProfileProposal(Record):
@@ -83,16 +101,39 @@ class ProfileProposal(Record):
     note: Text | None = None
     instead_of: Code | None = None
     """The profile that it replaces, for the comparison of both: that one is retired separately."""
+    fact: HardFact | None = None
+    """What is impossible where it fits: said before all other reasons, in a sentence of its own."""
+    tolerance: Tolerance | None = None
+    """What the name ``tolerance`` in the expression stands for."""
+    tolerances: Annotated[dict[PostCode, Tolerance], Field(max_length=1000)] = Field(
+        default_factory=dict
+    )
+    """The same by post, where it is another one: scales and roads differ."""
+    owner: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
+    """The office that answers for it."""
+    review_by: Time | None = None
+    """When it is to be looked at again."""
 
     @property
     def trial(self) -> BacktestSubject:
         """The part that a backtest needs; a backtest ignores the validity."""
-        return BacktestSubject(self.expression, self.channel, self.percentage, self.post)
+        return BacktestSubject(
+            self.expression,
+            self.channel,
+            self.percentage,
+            self.post,
+            self.tolerance,
+            self.tolerances,
+        )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.valid_from is not None and self.valid_until <= self.valid_from:
             raise PydanticCustomError("validity", "valid_until must come after valid_from")
+        if self.tolerances and self.tolerance is None:
+            raise PydanticCustomError("missing_key", "tolerances need a tolerance for other posts")
+        if self.fact is not None and None in (self.owner, self.review_by):
+            raise PydanticCustomError("missing_key", "a hard fact needs owner and review_by")
         return self
 
 
@@ -146,7 +187,7 @@ def check_total_steps(
     for code, known in read_profiles(connection).items():
         if code == entering.code or known.state(as_of) in ("shadow", "in_force"):
             try:
-                steps += program(known.proposed.expression, features=names).steps
+                steps += known.proposed.trial.compile(names)[""].steps
             except ProfileRefusedError:  # it matches nothing any more, see ProfileMatcher
                 continue
     if steps > MOST_STEPS:
@@ -171,6 +212,7 @@ def to_match(profile: Profile, figures: Sequence[Message]) -> Match:
         title=proposed.title or "",
         words="; ".join(map(render, figures)),
         parameters={"figures": [one.as_dict() for one in figures]},
+        fact=proposed.fact or "",
     )
 
 
@@ -205,7 +247,12 @@ def name_figure(full: str, value: Any, _: Evidence | None) -> Message:
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     profile: Profile
-    program: Program
+    programs: Mapping[str, Program]
+    """By post; the one under the empty name holds at all others."""
+
+    def at(self, post: str) -> Program:
+        """Return the program that holds at a post."""
+        return self.programs.get(post) or self.programs[""]
 
 
 class ProfileMatcher:
@@ -221,13 +268,16 @@ class ProfileMatcher:
         *,
         failed: Callable[[], None] = lambda: None,
         say: Callable[[str, Any, Evidence | None], Message] = name_figure,
+        network: Network | None = None,
     ) -> None:
         """``names`` are those of the features; ``failed`` is called at each failed evaluation.
 
         ``say`` puts one figure that picked an arrival into words: its full name, its value, and the
-        inspections behind it where it is a rate of them.
+        inspections behind it where it is a rate of them. ``network`` names the posts in the
+        sentences of hard facts.
         """
         self._say = say
+        self._network = network or Network()
         self._submit = submit
         self._names = tuple(names)
         self._columns = {name: place for place, name in enumerate(names)}
@@ -277,13 +327,13 @@ class ProfileMatcher:
         standing = [to_profile(one) for one in replay_records(records, "profile").values()]
         wanted = [p for p in standing if p.standing.state in ("in_force", "shadow")]
         self._compiled = [one for p in wanted if (one := self._compile(p)) is not None]
-        needs = [name for one in self._compiled for name in one.program.needs]
+        needs = [name for one in self._compiled for name in one.at("").needs]
         self._reader = Reader(needs, self._columns)
         self._last = records[-1].seq
 
     def _compile(self, profile: Profile) -> _Compiled | None:
         try:
-            return _Compiled(profile, program(profile.proposed.expression, features=self._names))
+            return _Compiled(profile, profile.proposed.trial.compile(self._names))
         except ProfileRefusedError as error:  # a later release lacks a feature that it asks for
             self._tell(profile, type(error).__name__)
             return None
@@ -306,30 +356,45 @@ class ProfileMatcher:
             is_shadow = standing.state == "shadow"
             if is_shadow:
                 self._seen[one.profile.code] += 1
-            if not self._fits(one, values):
+            if not self._fits(one, values, post):
                 continue
             if is_shadow:
                 self._shadows[one.profile.code] += 1
             else:
-                evidence = rows.evidence[index] if rows.evidence else {}
-                found.append(to_match(one.profile, self._figures(one, known, evidence)))
+                found.append(to_match(one.profile, self._say_why(one, known, arrival, rows, index)))
         return tuple(found)
+
+    def _say_why(
+        self,
+        one: _Compiled,
+        known: Mapping[str, Any],
+        arrival: Arrival,
+        rows: FeatureRows,
+        index: int,
+    ) -> list[Message]:
+        """Return the sentence of a hard fact, or the figures that picked the arrival."""
+        proposed = one.profile.proposed
+        if proposed.fact is None:
+            return self._figures(one, known, rows.evidence[index] if rows.evidence else {})
+        limit = proposed.tolerances.get(arrival.crossing.post, proposed.tolerance)
+        row = dict(zip(self._names, map(float, rows.values[index]), strict=True))
+        return [say_fact(proposed.fact, arrival, row, network=self._network, limit=limit)]
 
     def _figures(
         self, one: _Compiled, known: Mapping[str, Any], evidence: Mapping[str, Evidence]
     ) -> list[Message]:
         """Return the values of the arrival that the profile reads."""
         values = []
-        for full in sorted(one.program.needs):
+        for full in sorted(one.at("").needs):
             value = known.get(full.replace(".", "_"))
             if not full.startswith("goods") and value not in (None, []):
                 behind = evidence.get(full.removeprefix("features."))
                 values.append(self._say(full, value, behind))
         return values[:MOST_FIGURES] or [Message("goods_fit")]
 
-    def _fits(self, one: _Compiled, values: Any) -> bool:
+    def _fits(self, one: _Compiled, values: Any, post: str) -> bool:
         try:
-            return one.program.fits(values)
+            return one.at(post).fits(values)
         except ProfileFailed as error:
             self._tell(one.profile, str(error))
             return False

@@ -102,9 +102,14 @@ def test_a_row_that_is_no_longer_what_it_was_is_left_out(
 ) -> None:
     class MovedFeatures(OnlineFeatures):
         def read(
-            self, connection: Connection, arrivals: Sequence[Arrival], *, as_of: Sequence[int]
+            self,
+            connection: Connection,
+            arrivals: Sequence[Arrival],
+            *,
+            as_of: Sequence[int],
+            opposite_as_of: Sequence[int] | None = None,
         ) -> FeatureRows:
-            rows = super().read(connection, arrivals, as_of=as_of)
+            rows = super().read(connection, arrivals, as_of=as_of, opposite_as_of=opposite_as_of)
             values = rows.values.copy()
             values[0, 0] += 1
             return replace(rows, values=values)

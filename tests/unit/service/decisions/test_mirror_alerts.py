@@ -44,13 +44,13 @@ def queue(world: World) -> list[dict[str, Any]]:
 
 
 def test_a_difference_is_shown_and_brings_the_vehicle_forward(world: World) -> None:
-    ours = {find(world, "red", start)["decision_id"] for start in (90_000, 91_000, 92_000)}
-    reds = [one for one in queue(world) if one["decision_id"] in ours]
+    ours = {find(world, "red", start)["crossing_id"] for start in (90_000, 91_000, 92_000)}
+    reds = [one for one in queue(world) if one["crossing_id"] in ours]
     last = reds[-1]
     assert exit_of(world, last, weighed_mass_kg=20_000.0, driver_ref="ps-77").status_code == 201
     now = queue(world)
-    first = next(one for one in now if one["decision_id"] in ours)
-    assert first["decision_id"] == last["decision_id"]
+    first = next(one for one in now if one["crossing_id"] in ours)
+    assert first["crossing_id"] == last["crossing_id"] and first["amends"] == last["decision_id"]
     assert [alert["code"] for alert in first["alerts"]] == ["driver", "mass"]
     assert "ps-77" not in str(first["alerts"]), "a driver stays a pseudonym of the sender"
     stored = world.get(f"/v1/decisions/{last['decision_id']}").json()

@@ -317,7 +317,8 @@ def test_a_profile_that_fails_fits_nothing_and_is_reported(
     class Broken:
         execute = staticmethod(broken)
 
-    monkeypatch.setattr(type(one.program), "fits", _once_broken(one.program, Broken()))
+    program = one.at("")
+    monkeypatch.setattr(type(program), "fits", _once_broken(program, Broken()))
     assert decide_arrival(world, arrival(9701, carrier_id="faulty"))["profiles"] == []
     assert "darvoza_profile_failures_total 1.0" in world.client.get("/metrics").text
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from engine.criteria.profiles.checker import (
     DEAREST,
@@ -29,7 +30,12 @@ from engine.criteria.profiles.parser import (
     parse,
     split_conditions,
 )
-from engine.criteria.profiles.profile import ProfileProposal, read_templates
+from engine.criteria.profiles.profile import (
+    BacktestSubject,
+    ProfileProposal,
+    read_template,
+    read_templates,
+)
 from engine.domain.records import Crossing, DeclarationHead, GoodsItem
 from engine.errors import ProfileRefusedError
 from features.catalogue.catalogue import CATALOGUE
@@ -385,9 +391,33 @@ def test_each_sign_of_a_precursor_is_enough_and_none_is_not(sign: str, value: fl
     assert fits_template("features.declares_precursor == 1", **REGULAR)
 
 
-def test_every_template_is_a_proposal_that_lacks_its_validity_alone() -> None:
+def test_every_template_is_a_proposal_that_lacks_what_its_office_adds() -> None:
+    until = "2027-01-31T00:00:00Z"
+    added = {"valid_until": until, "owner": "Risk unit", "review_by": until}
     for template in read_templates().values():
-        until = {"valid_until": "2027-01-31T00:00:00Z"}
-        made = ProfileProposal.model_validate({**template, **until}, strict=False)
-        needs = program(made.expression, features=NAMES).needs
-        assert all(name.startswith("features.") for name in needs)
+        made = ProfileProposal.model_validate({**template, **added}, strict=False)
+        assert made.trial.compile(NAMES)[""].needs
+
+
+def test_a_hard_fact_has_an_owner_and_a_review_and_tolerances_have_a_rest() -> None:
+    shipped = dict(read_template("mass")) | {"valid_until": "2027-01-31T00:00:00Z"}
+    with pytest.raises(ValidationError, match="owner and review_by"):
+        ProfileProposal.model_validate(shipped, strict=False)
+    other = shipped | {"fact": None, "tolerance": None, "tolerances": {"A": 1.0}}
+    with pytest.raises(ValidationError, match="need a tolerance"):
+        ProfileProposal.model_validate(other, strict=False)
+
+
+def test_a_tolerance_is_that_of_the_post() -> None:
+    subject = BacktestSubject(
+        "features.hour > tolerance", tolerance=3.0, tolerances={"A": 9.0, "B": 3.0}
+    )
+    values = context({"features_hour": 5.0})
+    made = subject.compile(NAMES)
+    assert {post: one.fits(values) for post, one in made.items()} == {
+        "": True,
+        "A": False,
+        "B": True,
+    }
+    with pytest.raises(ProfileRefusedError):
+        BacktestSubject("features.hour > tolerance").compile(NAMES)
