@@ -85,7 +85,7 @@ class ErasedRows:
     crossings: Sequence[str] = ()
     decisions: list[str] = field(default_factory=list)
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    def __call__(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Take from every table what it holds of the erased records."""
         if Dialect.of(connection).is_sqlite:
             connection.exec_driver_sql("PRAGMA secure_delete = ON")

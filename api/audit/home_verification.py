@@ -91,13 +91,13 @@ class DatedMirror:
     def __init__(self, first: Network) -> None:
         self._mirror = MirrorProjection(first)
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    def __call__(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Keep alerts; a declared network holds from its record on."""
         for entry, draft in entries:
             if entry.kind == NETWORK_DECLARED:
                 network = parse_network(draft.body["file"])
                 self._mirror = MirrorProjection(network)
-        self._mirror.apply(connection, entries)
+        self._mirror(connection, entries)
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ from api.auth.credentials import (
     stand_in,
 )
 from api.auth.permissions import BOUND, MACHINES, OWNED, covers
-from api.auth.tables import NO_PASSWORD, USERS, AccountProjection, AccountSecret
+from api.auth.tables import NO_PASSWORD, USERS, AccountSecret, project_accounts
 from engine.domain.identifiers import fold, skeleton
 from engine.domain.network import Network
 from engine.domain.rights import Matter, Role
@@ -169,7 +169,7 @@ class Accounts:
         self._network = network
         self._journal = Journal(
             store,
-            [AccountProjection(), *list_projections()],
+            [project_accounts, *list_projections()],
         )
         self._nodes = nodes
 

@@ -74,29 +74,26 @@ NO_PASSWORD = ""
 """Kept in the place of a password where no password is right."""
 
 
-class AccountProjection:
-    """Keeps keys, users and sessions."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write what these records say about who may call."""
-        for entry, draft in entries:
-            secret = draft.extra if isinstance(draft.extra, AccountSecret) else AccountSecret(None)
-            if entry.kind == kinds.KEY_CREATED:
-                row = {"key_id": entry.subject, "digest": secret.kept, "created_at": entry.known_at}
-                row |= {"owner": draft.body.get("owner")}
-                connection.execute(insert(KEYS), [row | _scope(draft)])
-            elif entry.kind == kinds.KEY_REVOKED:
-                revoked = update(KEYS).where(KEYS.c.key_id == entry.subject)
-                connection.execute(revoked.values(revoked_at=entry.known_at))
-            elif entry.kind == kinds.USER_CREATED:
-                row = {"name": entry.subject, "password": secret.kept, "created_at": entry.known_at}
-                connection.execute(insert(USERS), [row | _scope(draft)])
-            elif entry.kind in (kinds.PASSWORD_CHANGED, kinds.USER_LEFT):
-                _end_access(connection, entry, secret)
-            elif entry.kind == kinds.ACCOUNT_APPROVED and "content" in draft.body:
-                _change_role(connection, entry, draft)
-            elif entry.kind in (kinds.SIGNED_IN, kinds.SIGNED_OUT):
-                _keep_session(connection, entry, secret)
+def project_accounts(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep keys, users and sessions."""
+    for entry, draft in entries:
+        secret = draft.extra if isinstance(draft.extra, AccountSecret) else AccountSecret(None)
+        if entry.kind == kinds.KEY_CREATED:
+            row = {"key_id": entry.subject, "digest": secret.kept, "created_at": entry.known_at}
+            row |= {"owner": draft.body.get("owner")}
+            connection.execute(insert(KEYS), [row | _scope(draft)])
+        elif entry.kind == kinds.KEY_REVOKED:
+            revoked = update(KEYS).where(KEYS.c.key_id == entry.subject)
+            connection.execute(revoked.values(revoked_at=entry.known_at))
+        elif entry.kind == kinds.USER_CREATED:
+            row = {"name": entry.subject, "password": secret.kept, "created_at": entry.known_at}
+            connection.execute(insert(USERS), [row | _scope(draft)])
+        elif entry.kind in (kinds.PASSWORD_CHANGED, kinds.USER_LEFT):
+            _end_access(connection, entry, secret)
+        elif entry.kind == kinds.ACCOUNT_APPROVED and "content" in draft.body:
+            _change_role(connection, entry, draft)
+        elif entry.kind in (kinds.SIGNED_IN, kinds.SIGNED_OUT):
+            _keep_session(connection, entry, secret)
 
 
 def _end_access(connection: Connection, entry: Entry, secret: AccountSecret) -> None:

@@ -26,7 +26,7 @@ from engine.exercises import (
     ExercisePickBody,
     ExerciseShiftBody,
 )
-from engine.journal.clock import ClockProjection
+from engine.journal.clock import project_anchors
 from engine.journal.entries import Draft
 from engine.journal.journal import (
     JOURNAL,
@@ -133,7 +133,7 @@ class ExerciseDesk:
         self._home = home
         self._store = store
         self._truth = truth
-        self._journal = Journal(store, [ClockProjection()])
+        self._journal = Journal(store, [project_anchors])
         self._baselines: dict[str, Baseline] = {}
 
     def list_exercises(self) -> list[tuple[str, ExerciseShiftBody]]:

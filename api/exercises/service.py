@@ -17,7 +17,7 @@ from api import account as account_page
 from api.auth.accounts import Accounts
 from api.auth.callers import Callers
 from api.auth.sessions import Sessions
-from api.auth.tables import AccountProjection
+from api.auth.tables import project_accounts
 from api.exercises import pages
 from api.exercises.desk import ExerciseDesk, default_truth, open_exercise_home
 from api.http import problems
@@ -33,7 +33,7 @@ from api.web.page_route import answer_unknown
 from api.web.templates_env import STATIC
 from engine.domain.network import Network
 from engine.journal.batch_worker import Writer
-from engine.journal.clock import ClockProjection
+from engine.journal.clock import project_anchors
 from engine.journal.journal import Journal
 from engine.storage.database import Store
 from engine.storage.home import Home
@@ -69,7 +69,7 @@ def open_exercise_runtime(root: Path, truth: Path | None = None) -> ExerciseRunt
     opened = ExitStack()
     home, store = opened.enter_context(open_exercise_home(root))
     settings, network, metrics = Settings(), open_network(home), Metrics()
-    writer = Writer(Journal(store, [AccountProjection(), ClockProjection()]))
+    writer = Writer(Journal(store, [project_accounts, project_anchors]))
     sign_in = open_sign_in(
         home, store, writer.submit, network=network, settings=settings, metrics=metrics
     )

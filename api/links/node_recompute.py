@@ -17,7 +17,7 @@ from engine.audit.decision_replay import DecisionReplay
 from engine.audit.file_anchors import parse_network, read_declared_networks
 from engine.audit.projection_replay import open_scratch_store
 from engine.audit.verification import DrawFault, DrawVerifier
-from engine.declarations.projection import AdvanceProjection
+from engine.declarations.projection import project_declarations
 from engine.domain.network import Network, read_home_network
 from engine.errors import NoModelError, NotFoundError, TamperedBundleError
 from engine.explanation.reasons import Sentences
@@ -30,7 +30,7 @@ from engine.journal.kinds import COPIED, CopiedBody
 from engine.links.area import POST_RECORD
 from engine.links.state import Link
 from engine.ports import Scorer
-from engine.queue.queue import QueueProjection
+from engine.queue.queue import project_queue
 from engine.storage.database import Store, insert_rows
 from engine.storage.home import Home
 from features.catalogue.plan import Plan, current_plan
@@ -128,7 +128,7 @@ def verify_draws_at_centre(store: Store, link: Link) -> tuple[int, list[DrawFaul
         _insert_records(scratch, found)
         decided = [one for one in found if one.kind == kinds.DECISION and one.body is not None]
         rows = [_to_pair(one, one.body or {}) for one in decided]
-        QueueProjection().apply(scratch, rows)
+        project_queue(scratch, rows)
         faults = list(verifier.faults(scratch))
     return verifier.checked, faults
 
@@ -259,8 +259,8 @@ def _count_records(
         if one.body is not None
     ]
     for start in range(0, len(pairs), _TOGETHER):
-        for projection in (AdvanceProjection(), CounterProjection(plan)):
-            projection.apply(scratch, pairs[start : start + _TOGETHER])
+        for projection in (project_declarations, CounterProjection(plan)):
+            projection(scratch, pairs[start : start + _TOGETHER])
     if found:
         last = max(one.copied["known_at"] for one in found)
         CounterProjection(plan).make_due(scratch, last)

@@ -18,7 +18,7 @@ from engine.domain.records import Record
 from engine.domain.rights import Matter, Right, Role
 from engine.journal.areas import list_projections
 from engine.journal.entries import Draft
-from engine.journal.idempotency import AnswerProjection, IdempotencyClaim
+from engine.journal.idempotency import IdempotencyClaim, project_answers
 from engine.journal.journal import Journal
 from engine.journal.kinds import MODEL_REGISTERED, MODEL_SHADOWED
 from engine.journal.power_records import read_records
@@ -107,7 +107,7 @@ class ModelSteps:
                 {"why": why} if why else {}
             )
             drafts = (replace(first, body={**first.body, **more}), *others)
-            Journal(self.store, [AnswerProjection(), *list_projections()]).append(drafts)
+            Journal(self.store, [project_answers, *list_projections()]).append(drafts)
         return _state(self.store)
 
 

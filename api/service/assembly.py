@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from api.areas import require_areas
 from api.auth.agencies import agencies_by_post
 from api.auth.credentials import check_database, open_pepper
-from api.auth.tables import AccountProjection
+from api.auth.tables import project_accounts
 from api.migrations.upgrade import upgrade
 from api.service.executors import Assessments, Backtests, Measurements
 from api.service.metrics import Metrics
@@ -29,7 +29,7 @@ from engine.audit.decision_replay import DecisionReplay
 from engine.audit.file_anchors import declare_network
 from engine.criteria.profiles.profile import ProfileMatcher
 from engine.criteria.watchlist import WatchMatcher
-from engine.declarations.projection import AdvanceProjection
+from engine.declarations.projection import project_declarations
 from engine.domain.network import Network, read_home_network
 from engine.domain.records import Arrival
 from engine.domain.validation import MonotonicClock
@@ -37,29 +37,29 @@ from engine.errors import StoreUnavailableError
 from engine.explanation.reasons import Reason
 from engine.journal.areas import list_projections, open_key_carrier, sweep_areas
 from engine.journal.batch_worker import Writer
-from engine.journal.clock import ClockProjection
-from engine.journal.copies import CopyProjection
+from engine.journal.clock import project_anchors
+from engine.journal.copies import project_copies
 from engine.journal.entries import Projection
-from engine.journal.idempotency import AnswerProjection
+from engine.journal.idempotency import project_answers
 from engine.journal.journal import Journal
 from engine.journal.receipts import open_signer
 from engine.ports import Contribution, Scorer, open_authority
-from engine.queue.corrections import CorrectionProjection
-from engine.queue.identifier_index import IdentifierProjection
-from engine.queue.match_outcomes import OutcomeProjection
+from engine.queue.corrections import project_corrections
+from engine.queue.identifier_index import project_identifiers
+from engine.queue.match_outcomes import project_outcomes
 from engine.queue.mirror_alerts import MirrorProjection
-from engine.queue.queue import QueueExpiry, QueueProjection
-from engine.queue.reviews import ReviewProjection
-from engine.queue.takings import TakingProjection
+from engine.queue.queue import QueueExpiry, project_queue
+from engine.queue.reviews import project_reviews
+from engine.queue.takings import project_takings
 from engine.shifts.shift_state import MARKS_FOLDER as MARKS
-from engine.shifts.shift_state import SeedChains, SeedMarks, ShiftProjection, Shifts
-from engine.shifts.workload import RosterProjection, Workload
+from engine.shifts.shift_state import SeedChains, SeedMarks, Shifts, project_shifts
+from engine.shifts.workload import Workload, project_rosters
 from engine.storage.database import Store
 from engine.storage.home import Home
 from engine.targeting.context import DecisionContextBuilder
 from engine.targeting.forecast import Forecasts
 from engine.targeting.late_records import LateRecords
-from engine.targeting.report_writer import FindProjection, ReportWriter
+from engine.targeting.report_writer import ReportWriter, project_finds
 from engine.targeting.targeting import Targeting
 from features.catalogue.plan import Plan, current_plan
 from features.online.online_features import OnlineFeatures
@@ -113,21 +113,21 @@ class Models(Protocol):
 def projections(plan: Plan, network: Network) -> Sequence[Projection]:
     """Return everything that is derived from the journal in its own transactions."""
     return (
-        CopyProjection(),
-        AnswerProjection(),
-        QueueProjection(),
-        IdentifierProjection(),
-        CorrectionProjection(),
-        TakingProjection(),
-        ShiftProjection(),
-        RosterProjection(),
-        ReviewProjection(),
+        project_copies,
+        project_answers,
+        project_queue,
+        project_identifiers,
+        project_corrections,
+        project_takings,
+        project_shifts,
+        project_rosters,
+        project_reviews,
         MirrorProjection(network),
-        AdvanceProjection(),
-        FindProjection(),
-        AccountProjection(),
-        OutcomeProjection(),
-        ClockProjection(),
+        project_declarations,
+        project_finds,
+        project_accounts,
+        project_outcomes,
+        project_anchors,
         *list_projections(),
         CounterProjection(plan),
     )

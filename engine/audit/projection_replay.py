@@ -115,7 +115,7 @@ class Replay:
                 insert_rows(target, BODIES, rows)
                 pairs = [pair for pair, _ in batch]
                 for projection in self.projections:
-                    projection.apply(target, pairs)
+                    projection(target, pairs)
         except Exception as error:  # any exception that an unfit record raises
             if len(batch) == 1:
                 why = f"it does not fit the records before it ({type(error).__name__})"

@@ -90,7 +90,7 @@ AREA: Final = Area(
         "cases": TableRule(erased_by=("seq",)),
         "case_events": TableRule(erased_by=("seq",)),
     },
-    projections=("engine.cases.case_ledger:CaseProjection",),
+    projections=("engine.cases.case_ledger:project_cases",),
     check="engine.cases.files:check_files",
     sweep="engine.cases.files:sweep_files",
     held="engine.cases.case_state:select_open",

@@ -58,37 +58,34 @@ class Reporter:
     agency: str | None
 
 
-class CaseProjection:
-    """Keeps where each case stands.
+def project_cases(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep where each case stands: take in openings and events, one after another.
 
     Raises ``ConflictError``, ``NotAllowedError`` or ``NotFoundError`` for an event that the state
     of its case forbids.
     """
+    for entry, body in list_bodies(entries, CASE_OPENED):
+        case = open_case(entry.seq, entry.subject, entry.post, entry.known_at, body)
+        row = [getattr(case, column.name) for column in CASES.columns]
+        insert_rows(connection, CASES, [row])
+    for entry, draft in entries:
+        if entry.kind == CASE_EVENT:
+            _add_event(connection, entry, draft)
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Take in openings and events, one after another."""
-        for entry, body in list_bodies(entries, CASE_OPENED):
-            case = open_case(entry.seq, entry.subject, entry.post, entry.known_at, body)
-            row = [getattr(case, column.name) for column in CASES.columns]
-            insert_rows(connection, CASES, [row])
-        for entry, draft in entries:
-            if entry.kind == CASE_EVENT:
-                self._add(connection, entry, draft)
 
-    @staticmethod
-    def _add(connection: Connection, entry: Entry, draft: Draft) -> None:
-        step = CaseStep(entry.seq, entry.known_at, entry.post, draft.body)
-        is_copied = COPIED in draft.body
-        try:
-            before, step = _read_state(connection, entry.subject, step)
-            now = advance_case(before, step)
-        except (ConflictError, NotAllowedError, NotFoundError):
-            if is_copied:  # its opening was erased there before it was sent, or it is not its own
-                return
-            raise
-        changes = {name: getattr(now, name) for name in _MOVED}
-        connection.execute(update(CASES).where(_C.seq == now.seq).values(changes))
-        insert_rows(connection, CASE_EVENTS, [(entry.seq, entry.subject, step.event["kind"])])
+def _add_event(connection: Connection, entry: Entry, draft: Draft) -> None:
+    step = CaseStep(entry.seq, entry.known_at, entry.post, draft.body)
+    is_copied = COPIED in draft.body
+    try:
+        before, step = _read_state(connection, entry.subject, step)
+        now = advance_case(before, step)
+    except (ConflictError, NotAllowedError, NotFoundError):
+        if is_copied:  # its opening was erased there before it was sent, or it is not its own
+            return
+        raise
+    changes = {name: getattr(now, name) for name in _MOVED}
+    connection.execute(update(CASES).where(_C.seq == now.seq).values(changes))
+    insert_rows(connection, CASE_EVENTS, [(entry.seq, entry.subject, step.event["kind"])])
 
 
 _MOVED = ("custody", "owner", "state", "changed_at", "deadline")

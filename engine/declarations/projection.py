@@ -204,20 +204,17 @@ _V, _K, _U = VERSIONS.c, KEYS.c, USES.c
 _Decision = tuple[Entry, Any]
 
 
-class AdvanceProjection:
-    """Keeps versions of declarations ahead, who used them, and what came too late."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write what these records say, in their order."""
-        decided: list[_Decision] = []
-        for entry, draft in entries:
-            if entry.kind == DECISION and COPIED not in draft.body:  # else its node keeps them
-                decided.append((entry, draft.body))
-            elif entry.kind in (DECLARATION_LODGED, DECLARATION_CANCELLED):
-                _settle(connection, decided)
-                decided = []
-                _add_version(connection, entry, draft.body)
-        _settle(connection, decided)
+def project_declarations(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep versions of declarations ahead, who used them, and what came too late."""
+    decided: list[_Decision] = []
+    for entry, draft in entries:
+        if entry.kind == DECISION and COPIED not in draft.body:  # else its node keeps them
+            decided.append((entry, draft.body))
+        elif entry.kind in (DECLARATION_LODGED, DECLARATION_CANCELLED):
+            _settle(connection, decided)
+            decided = []
+            _add_version(connection, entry, draft.body)
+    _settle(connection, decided)
 
 
 def _settle(connection: Connection, decided: Sequence[_Decision]) -> None:

@@ -77,5 +77,5 @@ AREA: Final = Area(
         ),
     },
     owners="engine.events.webhooks:read_agencies",
-    projections=("engine.events.webhooks:EventProjection",),
+    projections=("engine.events.webhooks:project_events",),
 )

@@ -99,20 +99,20 @@ DELIVERIES = Table(
 """What was not acknowledged yet; ``next_at`` is null of a dead letter."""
 
 
-class EventProjection:
-    """Keeps which records are events; runs after the projections of the queue and its alerts."""
+def project_events(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep which records are events, and what happens to webhooks.
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Note the events among these records, and what happens to webhooks."""
-        found: list[tuple[Entry, Event | None]] = []
-        for entry, draft in entries:
-            if entry.kind in _CHANGES:
-                _change_webhook(connection, entry)
-            if entry.kind == CROSSING:
-                found.append((entry, None))
-            found += [(entry, one) for one in list_events(entry.kind, entry.subject, draft.body)]
-        if found:
-            _insert_events(connection, found)
+    Runs after the projections of the queue and its alerts.
+    """
+    found: list[tuple[Entry, Event | None]] = []
+    for entry, draft in entries:
+        if entry.kind in _CHANGES:
+            _change_webhook(connection, entry)
+        if entry.kind == CROSSING:
+            found.append((entry, None))
+        found += [(entry, one) for one in list_events(entry.kind, entry.subject, draft.body)]
+    if found:
+        _insert_events(connection, found)
 
 
 def _insert_events(connection: Connection, found: Sequence[tuple[Entry, Event | None]]) -> None:

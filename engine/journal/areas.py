@@ -207,7 +207,7 @@ class Area:
     keys: Mapping[str, Kind[Any]] = field(default_factory=dict)
     """Key files in ``keys/`` of the home, with the kind of the records that need each."""
     projections: Sequence[str] = ()
-    """Projections of its tables as ``module:class``, in the order in which they are applied."""
+    """Projections of its tables as ``module:function``, in the order in which they are applied."""
     authority: str = ""
     """What opens the :class:`engine.ports.PostAuthority` of a home, as ``module:function``."""
     key_carrier: str = ""
@@ -341,8 +341,8 @@ def list_tables() -> Mapping[str, TableRule]:
 
 
 def list_projections() -> list[Projection]:
-    """Make the projections of all areas but the core's, which the service puts together."""
-    return [load_part(name)() for area in load_areas() for name in area.projections]
+    """Return the projections of all areas but the core's, which the service puts together."""
+    return [load_part(name) for area in load_areas() for name in area.projections]
 
 
 def check_areas(check: HomeCheck) -> list[Findings]:

@@ -126,19 +126,16 @@ def _judge(anchor: Anchor, wall: int, passed: int) -> Reading:
     return Reading(expected, strays)
 
 
-class ClockProjection:
-    """Sets a new anchor where a person accepted the wall clock."""
+def project_anchors(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Forget every anchor, and keep the one that was accepted on this machine.
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Forget every anchor, and keep the one that was accepted on this machine.
-
-        A replay, which has no time since boot, leaves the anchors as they are.
-        """
-        for entry, draft in entries:
-            if entry.kind == CLOCK_ACCEPTED and isinstance(draft.extra, Anchor):
-                row = {"since_boot": draft.extra.since_boot, "held_at": draft.extra.held_at}
-                connection.execute(delete(ANCHORS))
-                connection.execute(insert(ANCHORS), [row | {"boot_id": boot_id()}])
+    A replay, which has no time since boot, leaves the anchors as they are.
+    """
+    for entry, draft in entries:
+        if entry.kind == CLOCK_ACCEPTED and isinstance(draft.extra, Anchor):
+            row = {"since_boot": draft.extra.since_boot, "held_at": draft.extra.held_at}
+            connection.execute(delete(ANCHORS))
+            connection.execute(insert(ANCHORS), [row | {"boot_id": boot_id()}])
 
 
 def draft_acceptance(reading: Reading, *, by: str, why: str) -> Draft:

@@ -31,17 +31,14 @@ def name_origin(fingerprint: str, journal_id: str, branch: int = 0) -> str:
     return f"{fingerprint}:{journal_id}" + (f"~{branch}" if branch else "")
 
 
-class CopyProjection:
-    """Keeps which records are copies; runs before the projections that look them up."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Note the copies among these records."""
-        rows = []
-        for entry, draft in entries:
-            if (copied := draft.body.get(COPIED)) is not None:
-                place = entry.seq, draft.origin, draft.origin_seq, copied["known_at"]
-                rows.append((*place, entry.known_at, bytes.fromhex(copied["chain"])))
-        insert_rows(connection, COPIES, rows)
+def project_copies(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep which records are copies; runs before the projections that look them up."""
+    rows = []
+    for entry, draft in entries:
+        if (copied := draft.body.get(COPIED)) is not None:
+            place = entry.seq, draft.origin, draft.origin_seq, copied["known_at"]
+            rows.append((*place, entry.known_at, bytes.fromhex(copied["chain"])))
+    insert_rows(connection, COPIES, rows)
 
 
 @dataclass(frozen=True, slots=True)

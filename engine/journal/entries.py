@@ -1,6 +1,6 @@
 """Journal records before and after they are appended, and what the journal asks of others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, cast, get_args
 
@@ -103,12 +103,11 @@ class Clock(Protocol):
         ...
 
 
-class Projection(Protocol):
-    """Tables derived from the journal, written in the same transaction as its records."""
+Projection = Callable[[Connection, Sequence[tuple[Entry, Draft]]], None]
+"""Writes what records change in tables, in the transaction of the records.
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write the changes of these records; an exception undoes the records too."""
-        ...
+An exception undoes the records too.
+"""
 
 
 @dataclass(frozen=True, slots=True)

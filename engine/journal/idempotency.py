@@ -139,19 +139,16 @@ def refuse_taken_name(kind: str, name: str) -> ConflictError:
     return ConflictError(kind, name, MESSAGE_IDENTIFIER_TAKEN, at)
 
 
-class AnswerProjection:
-    """Keeps the claimed names; a record that takes a name twice fails."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Take the names of these records."""
-        rows = [
-            (name, entry.post, entry.kind, bytes.fromhex(claim["fingerprint"]), entry.seq)
-            for entry, draft in entries
-            if COPIED not in draft.body and (claim := draft.body.get("claim")) is not None
-            for name in claim["names"]
-        ]
-        insert_rows(connection, ANSWERS, rows)
-        insert_rows(connection, ANSWERS, _list_free(connection, entries))
+def project_answers(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep the claimed names of these records; a record that takes a name twice fails."""
+    rows = [
+        (name, entry.post, entry.kind, bytes.fromhex(claim["fingerprint"]), entry.seq)
+        for entry, draft in entries
+        if COPIED not in draft.body and (claim := draft.body.get("claim")) is not None
+        for name in claim["names"]
+    ]
+    insert_rows(connection, ANSWERS, rows)
+    insert_rows(connection, ANSWERS, _list_free(connection, entries))
 
 
 def _list_free(

@@ -399,7 +399,7 @@ class Journal:
         pairs = [(entry, seal.draft) for entry, seal in both]
         for part in split_parts(pairs):
             for projection in self._projections:
-                projection.apply(connection, part)
+                projection(connection, part)
 
     def _settle(self, last: Entry, unknown: CommitUnknownError) -> None:
         """Find out whether a batch whose commit was not confirmed was stored; raises where not.

@@ -281,9 +281,9 @@ AREA: Final = Area(
         ),
     },
     projections=(
-        "engine.links.ledger:LinkProjection",
-        "engine.links.movements:MovementProjection",
-        "engine.links.requests:RequestProjection",
+        "engine.links.ledger:project_envelopes",
+        "engine.links.movements:project_movements",
+        "engine.links.requests:project_requests",
     ),
     key_carrier="engine.links.posts.post_accounts:NodeKeys",
     check="engine.links.witness:check_links",

@@ -69,14 +69,11 @@ class EnvelopeRow:
     answered_at: int
 
 
-class LinkProjection:
-    """Keeps the table of envelopes."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write what these records say of envelopes, in their order."""
-        for entry, draft in entries:
-            if (write := _WRITERS.get(entry.kind)) is not None:
-                write(connection, entry, draft)
+def project_envelopes(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Write what these records say of envelopes, in their order."""
+    for entry, draft in entries:
+        if (write := _WRITERS.get(entry.kind)) is not None:
+            write(connection, entry, draft)
 
 
 def _write_sent(connection: Connection, entry: Entry, draft: Draft) -> None:

@@ -88,28 +88,23 @@ class MovementRow:
     known_at: int
 
 
-class MovementProjection:
-    """Keeps the tables of movements."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write what these records say of movements."""
-        rows = [
-            _sent_row(entry, body)
-            for entry, body in list_bodies(entries, LINK_SENT)
-            if "about" in body
-        ]
-        keys: list[tuple[object, ...]] = []
-        for entry, body in list_bodies(entries, CROSSING):
-            if (origin := body.get("message")) is not None:
-                about = entry.seq, origin["link"], "received", origin["message"]
-                at = passed_at(body["arrival"])
-                named = (origin["movement"], entry.subject, entry.post)
-                rows.append((*about, *named, 0, at, entry.known_at))
-                if origin["message"] == "manifest":
-                    found = fold_arrival_keys(body["arrival"]).items()
-                    keys += [(entry.seq, kind, entry.post, value, at) for kind, value in found]
-        insert_rows(connection, MOVEMENTS, rows)
-        insert_rows(connection, KEYS, keys)
+def project_movements(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep the tables of movements."""
+    rows = [
+        _sent_row(entry, body) for entry, body in list_bodies(entries, LINK_SENT) if "about" in body
+    ]
+    keys: list[tuple[object, ...]] = []
+    for entry, body in list_bodies(entries, CROSSING):
+        if (origin := body.get("message")) is not None:
+            about = entry.seq, origin["link"], "received", origin["message"]
+            at = passed_at(body["arrival"])
+            named = (origin["movement"], entry.subject, entry.post)
+            rows.append((*about, *named, 0, at, entry.known_at))
+            if origin["message"] == "manifest":
+                found = fold_arrival_keys(body["arrival"]).items()
+                keys += [(entry.seq, kind, entry.post, value, at) for kind, value in found]
+    insert_rows(connection, MOVEMENTS, rows)
+    insert_rows(connection, KEYS, keys)
 
 
 def _sent_row(entry: Entry, body: LinkSentBody) -> tuple[object, ...]:

@@ -234,21 +234,18 @@ _SIDES: Mapping[str, RequestSide] = {
 _AT_ONCE = 400
 
 
-class RequestProjection:
-    """Keeps the table of steps; runs after that of the envelopes."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write the steps among these records."""
-        rows = []
-        for entry, sent in list_bodies(entries, LINK_SENT):
-            if sent["message"] in _NAMES:
-                at = read_envelope(sent["envelope"].encode()).head.sent_at
-                rows.append(_row(entry, "sent", sent["message"], sent["body"], at=at))
-        for entry, received in list_bodies(entries, LINK_RECEIVED):
-            if received["message"] in _NAMES:
-                about = entry, "received", received["message"], received["body"]
-                rows.append(_row(*about, at=received["sent_at"]))
-        insert_rows(connection, STEPS, rows)
+def project_requests(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep the table of steps; runs after that of the envelopes."""
+    rows = []
+    for entry, sent in list_bodies(entries, LINK_SENT):
+        if sent["message"] in _NAMES:
+            at = read_envelope(sent["envelope"].encode()).head.sent_at
+            rows.append(_row(entry, "sent", sent["message"], sent["body"], at=at))
+    for entry, received in list_bodies(entries, LINK_RECEIVED):
+        if received["message"] in _NAMES:
+            about = entry, "received", received["message"], received["body"]
+            rows.append(_row(*about, at=received["sent_at"]))
+    insert_rows(connection, STEPS, rows)
 
 
 def _row(entry: Entry, direction: str, kind: str, body: Mapping[str, Any], *, at: int) -> Any:

@@ -66,17 +66,14 @@ _C = CORRECTIONS.c
 Json = dict[str, Any]
 
 
-class CorrectionProjection:
-    """Keeps which record corrects which."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Add what these records correct."""
-        found = [
-            (entry.seq, find_local_number(connection, draft, draft.body["of"]))
-            for entry, draft in entries
-            if entry.kind in CORRECTED_KINDS
-        ]
-        insert_rows(connection, CORRECTIONS, [row for row in found if row[1]])
+def project_corrections(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep which record corrects which."""
+    found = [
+        (entry.seq, find_local_number(connection, draft, draft.body["of"]))
+        for entry, draft in entries
+        if entry.kind in CORRECTED_KINDS
+    ]
+    insert_rows(connection, CORRECTIONS, [row for row in found if row[1]])
 
 
 class Corrections:

@@ -118,18 +118,15 @@ class FoundDecision:
     """Which of its identifiers the text is, or is a part of."""
 
 
-class IdentifierProjection:
-    """Keeps the identifiers of every decision."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Add those of new decisions."""
-        rows = [
-            (*text, entry.seq)
-            for entry, body in list_bodies(entries, DECISION)
-            for text in list_texts(body)
-        ]
-        # A row that an edit put there must not keep decisions from being recorded.
-        insert_rows(connection, IDENTIFIERS, sorted(rows), skips_known=True)
+def project_identifiers(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep the identifiers of every decision."""
+    rows = [
+        (*text, entry.seq)
+        for entry, body in list_bodies(entries, DECISION)
+        for text in list_texts(body)
+    ]
+    # A row that an edit put there must not keep decisions from being recorded.
+    insert_rows(connection, IDENTIFIERS, sorted(rows), skips_known=True)
 
 
 def list_texts(body: Mapping[str, Any]) -> list[tuple[bytes, int]]:

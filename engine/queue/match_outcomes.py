@@ -128,30 +128,27 @@ class OutcomeFilter:
     """Whether it sees acts of an agency; None where an act names none."""
 
 
-class OutcomeProjection:
-    """Keeps what profiles and entries matched, and what acts found."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write the matches of decisions, then what acts found, then the counts of shadows."""
-        matched = [
-            (entry.seq, code, body["crossing_id"], is_selected, False, False, 0.0)
-            for entry, body in list_bodies(entries, DECISION)
-            for code, is_selected in _matches_of(body).items()
-        ]
-        insert_rows(connection, MATCHES, matched)
-        acts = [(entry.seq, body, _act(body)) for entry, body in list_bodies(entries, INSPECTION)]
-        insert_rows(connection, ACTS, [_act_row(seq, act) for seq, _, act in acts])
-        execute_rows(connection, _ACT, [_act_values(act) for _, _, act in acts])
-        for entry, draft in entries:
-            if entry.kind == INSPECTION_CORRECTED:
-                of = find_local_number(connection, draft, draft.body["of"])
-                _restate(connection, draft.body, of=of)
-        counted = [
-            (entry.seq, code, number["arrivals"], number["matches"])
-            for entry, body in list_bodies(entries, PROFILE_COUNTED)
-            for code, number in body["counts"].items()
-        ]
-        insert_rows(connection, COUNTS, counted)
+def project_outcomes(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep what profiles and entries matched, what acts found, and the counts of shadows."""
+    matched = [
+        (entry.seq, code, body["crossing_id"], is_selected, False, False, 0.0)
+        for entry, body in list_bodies(entries, DECISION)
+        for code, is_selected in _matches_of(body).items()
+    ]
+    insert_rows(connection, MATCHES, matched)
+    acts = [(entry.seq, body, _act(body)) for entry, body in list_bodies(entries, INSPECTION)]
+    insert_rows(connection, ACTS, [_act_row(seq, act) for seq, _, act in acts])
+    execute_rows(connection, _ACT, [_act_values(act) for _, _, act in acts])
+    for entry, draft in entries:
+        if entry.kind == INSPECTION_CORRECTED:
+            of = find_local_number(connection, draft, draft.body["of"])
+            _restate(connection, draft.body, of=of)
+    counted = [
+        (entry.seq, code, number["arrivals"], number["matches"])
+        for entry, body in list_bodies(entries, PROFILE_COUNTED)
+        for code, number in body["counts"].items()
+    ]
+    insert_rows(connection, COUNTS, counted)
 
 
 def _matches_of(body: DecisionBody) -> dict[str, bool]:

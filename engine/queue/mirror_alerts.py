@@ -120,7 +120,7 @@ class MirrorProjection:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    def __call__(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Hold recorded crossings against decisions of the paired post made before."""
         rows = [
             (entry.post, kind, value, entry.known_at, entry.subject)

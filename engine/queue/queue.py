@@ -420,34 +420,31 @@ _LAST_SCORED = (
 )
 
 
-class QueueProjection:
-    """Keeps what was decided and what waits.
+def project_queue(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Let decisions join the queue, then acts, releases and the passing of a day end it.
 
     A record acts on decisions of its own post alone, whatever it names: it may be a copy.
     """
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Let decisions join the queue, then acts, releases and the passing of a day end it."""
-        decided = [(entry, body["queue"]) for entry, body in list_bodies(entries, DECISION)]
-        insert_rows(connection, DECISIONS, [_row(entry, where) for entry, where in decided])
-        again = [
-            {"crossing": where["crossing_id"], "at_post": entry.post, "newest": entry.seq}
-            for entry, where in decided
-            if where.get("amends") is not None
-        ]
-        execute_rows(connection, _REPLACED, again)
-        acts = [_read_act(connection, *one) for one in entries if one[0].kind in _ACTS]
-        execute_rows(connection, _ACT, acts)
-        left = [
-            {"crossing": body["crossing_id"], "at_post": entry.post}
-            for entry, body in list_bodies(entries, RELEASE)
-        ]
-        execute_rows(connection, _RELEASE, left)
-        over = [
-            {"which": entry.subject, "at_post": entry.post}
-            for entry, _ in list_bodies(entries, QUEUE_EXPIRED)
-        ]
-        execute_rows(connection, _OVER, over)
+    decided = [(entry, body["queue"]) for entry, body in list_bodies(entries, DECISION)]
+    insert_rows(connection, DECISIONS, [_row(entry, where) for entry, where in decided])
+    again = [
+        {"crossing": where["crossing_id"], "at_post": entry.post, "newest": entry.seq}
+        for entry, where in decided
+        if where.get("amends") is not None
+    ]
+    execute_rows(connection, _REPLACED, again)
+    acts = [_read_act(connection, *one) for one in entries if one[0].kind in _ACTS]
+    execute_rows(connection, _ACT, acts)
+    left = [
+        {"crossing": body["crossing_id"], "at_post": entry.post}
+        for entry, body in list_bodies(entries, RELEASE)
+    ]
+    execute_rows(connection, _RELEASE, left)
+    over = [
+        {"which": entry.subject, "at_post": entry.post}
+        for entry, _ in list_bodies(entries, QUEUE_EXPIRED)
+    ]
+    execute_rows(connection, _OVER, over)
 
 
 _ACTS = frozenset({INSPECTION, INSPECTION_CORRECTED})

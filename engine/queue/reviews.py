@@ -125,21 +125,18 @@ def review_draft(
     return REVIEW.draft(decision.decision_id, body, post=decision.post)
 
 
-class ReviewProjection:
-    """Keeps reviews, and lets the queue follow them."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write what these records say about decisions."""
-        for entry, body in list_bodies(entries, REVIEW):
-            value = body["review"]
-            channel = Channel.of(value["channel"]) if _is_moving(body) else None
-            post, place = entry.post, body.get("place")
-            now = redirect(connection, entry.subject, channel, post=post, place=place)
-            if now is None:  # a copy that names another post's decision
-                continue
-            about = (entry.seq, entry.subject, entry.post, entry.known_at, body["person"])
-            row = (*about, value["verdict"], int(now), value["reason_code"])
-            insert_rows(connection, REVIEWS, [row])
+def project_reviews(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep reviews, and let the queue follow them."""
+    for entry, body in list_bodies(entries, REVIEW):
+        value = body["review"]
+        channel = Channel.of(value["channel"]) if _is_moving(body) else None
+        post, place = entry.post, body.get("place")
+        now = redirect(connection, entry.subject, channel, post=post, place=place)
+        if now is None:  # a copy that names another post's decision
+            continue
+        about = (entry.seq, entry.subject, entry.post, entry.known_at, body["person"])
+        row = (*about, value["verdict"], int(now), value["reason_code"])
+        insert_rows(connection, REVIEWS, [row])
 
 
 def order_of_review(connection: Connection, decision: QueuedDecision) -> list[dict[str, Any]]:

@@ -91,19 +91,16 @@ class VehicleHolder:
         return by.person == self.person
 
 
-class TakingProjection:
-    """Keeps who took which vehicle."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Add what these records say."""
-        rows: list[tuple[Any, ...]] = []
-        for entry, body in list_bodies(entries, VEHICLE_TAKEN):
-            about = (entry.seq, body["crossing_id"], entry.post)
-            rows.append((*about, body["by"], body["team"], entry.known_at, body["until"]))
-        for entry, left in list_bodies(entries, VEHICLE_GIVEN_BACK):
-            about = (entry.seq, left["crossing_id"], entry.post)
-            rows.append((*about, None, None, entry.known_at, entry.known_at))
-        insert_rows(connection, TAKINGS, rows)
+def project_takings(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep who took which vehicle."""
+    rows: list[tuple[Any, ...]] = []
+    for entry, body in list_bodies(entries, VEHICLE_TAKEN):
+        about = (entry.seq, body["crossing_id"], entry.post)
+        rows.append((*about, body["by"], body["team"], entry.known_at, body["until"]))
+    for entry, left in list_bodies(entries, VEHICLE_GIVEN_BACK):
+        about = (entry.seq, left["crossing_id"], entry.post)
+        rows.append((*about, None, None, entry.known_at, entry.known_at))
+    insert_rows(connection, TAKINGS, rows)
 
 
 def _select_holders(as_of: int) -> Select[Any]:

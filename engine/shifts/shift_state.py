@@ -510,27 +510,24 @@ def _drop_foreign(
     connection.execute(delete(table).where(is_about, ~backed.exists(), *more))
 
 
-class ShiftProjection:
-    """Keeps seeds and tables; the second record of a shift, or of its table, is refused."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write what these records say about shifts."""
-        for entry, draft in entries:
-            if entry.kind == SHIFT_OPENED:
-                _drop_foreign(connection, SHIFTS, entry)
-                connection.execute(insert(SHIFTS), [_shift(entry, draft)])
-            elif entry.kind == SHIFT_CLOSED:
-                closed = update(SHIFTS).where(SHIFTS.c.shift_id == entry.subject)
-                connection.execute(closed.values(closed_seq=entry.seq))
-            elif entry.kind == PERCENTILES:
-                same = TABLES.c.model_version == draft.body["model_version"]
-                _drop_foreign(connection, TABLES, entry, same)
-                row = {
-                    "seq": entry.seq,
-                    "shift_id": entry.subject,
-                    "model_version": draft.body["model_version"],
-                }
-                connection.execute(insert(TABLES), [row])
+def project_shifts(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep seeds and tables; the second record of a shift, or of its table, is refused."""
+    for entry, draft in entries:
+        if entry.kind == SHIFT_OPENED:
+            _drop_foreign(connection, SHIFTS, entry)
+            connection.execute(insert(SHIFTS), [_shift(entry, draft)])
+        elif entry.kind == SHIFT_CLOSED:
+            closed = update(SHIFTS).where(SHIFTS.c.shift_id == entry.subject)
+            connection.execute(closed.values(closed_seq=entry.seq))
+        elif entry.kind == PERCENTILES:
+            same = TABLES.c.model_version == draft.body["model_version"]
+            _drop_foreign(connection, TABLES, entry, same)
+            row = {
+                "seq": entry.seq,
+                "shift_id": entry.subject,
+                "model_version": draft.body["model_version"],
+            }
+            connection.execute(insert(TABLES), [row])
 
 
 def _shift(entry: Entry, draft: Draft) -> dict[str, object]:

@@ -134,21 +134,18 @@ def has_scanner(connection: Connection, post: str, network: Network) -> bool:
     return is_working("xray", read_roster(connection, post, network).equipment)
 
 
-class RosterProjection:
-    """Keeps rosters, and what acts teach about minutes."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write what these records say about minutes."""
-        for entry, body in list_bodies(entries, ROSTER):
-            connection.execute(delete(ROSTERS).where(_R.post == entry.post))
-            teams, equipment = json.dumps(body["teams"]), json.dumps(body["equipment"])
-            rows = [
-                (entry.post, method, time, entry.seq, teams, equipment)
-                for method, time in body["minutes"].items()
-            ]
-            insert_rows(connection, ROSTERS, rows)
-        for entry, draft in entries:
-            teach(connection, lessons_of(entry.kind, draft.body))
+def project_rosters(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep rosters, and what acts teach about minutes."""
+    for entry, body in list_bodies(entries, ROSTER):
+        connection.execute(delete(ROSTERS).where(_R.post == entry.post))
+        teams, equipment = json.dumps(body["teams"]), json.dumps(body["equipment"])
+        rows = [
+            (entry.post, method, time, entry.seq, teams, equipment)
+            for method, time in body["minutes"].items()
+        ]
+        insert_rows(connection, ROSTERS, rows)
+    for entry, draft in entries:
+        teach(connection, lessons_of(entry.kind, draft.body))
 
 
 MOST_CAUGHT_UP = 10_000

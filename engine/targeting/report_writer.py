@@ -135,27 +135,24 @@ class PendingFind:
         return code
 
 
-class FindProjection:
-    """Keeps which finds wait, and which were confirmed."""
-
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Write what these records say about finds."""
-        waiting = [
-            (entry.seq, body["pending_post"], body["pending_crossing_id"], entry.known_at, None)
-            for entry, body in list_bodies(entries, SEIZURE)
-            if "pending_crossing_id" in body
-        ]
-        insert_rows(connection, PENDING_FINDS, waiting)
-        confirmed = [
-            {
-                "which": find_local_number(connection, draft, draft.body["of"]),
-                "at_post": entry.post,
-                "by": entry.seq,
-            }
-            for entry, draft in entries
-            if entry.kind == FIND_CONFIRMED
-        ]
-        execute_rows(connection, _CONFIRMED, confirmed)
+def project_finds(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep which finds wait, and which were confirmed."""
+    waiting = [
+        (entry.seq, body["pending_post"], body["pending_crossing_id"], entry.known_at, None)
+        for entry, body in list_bodies(entries, SEIZURE)
+        if "pending_crossing_id" in body
+    ]
+    insert_rows(connection, PENDING_FINDS, waiting)
+    confirmed = [
+        {
+            "which": find_local_number(connection, draft, draft.body["of"]),
+            "at_post": entry.post,
+            "by": entry.seq,
+        }
+        for entry, draft in entries
+        if entry.kind == FIND_CONFIRMED
+    ]
+    execute_rows(connection, _CONFIRMED, confirmed)
 
 
 _CONFIRMED = (

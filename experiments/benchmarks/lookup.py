@@ -99,7 +99,7 @@ def _sqlite(store: Store, log: EncodedHistory, plan: Plan) -> list[Row]:
         def ours() -> None:
             for at, looked_up, event in islice(waiting, DECISIONS):
                 _, (stood,) = reader.read_with_states(connection, [looked_up], [at])
-                projection.apply(connection, [_record_of(event, at, stood)])
+                projection(connection, [_record_of(event, at, stood)])
 
         def gets() -> None:
             raw = connection.connection.cursor()

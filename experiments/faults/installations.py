@@ -22,8 +22,8 @@ from sqlalchemy.pool import NullPool
 from engine.domain.records import Arrival, Crossing
 from engine.domain.time_units import SystemClock
 from engine.journal.areas import list_declared_tables
-from engine.journal.clock import ClockProjection
-from engine.journal.copies import CopyProjection
+from engine.journal.clock import project_anchors
+from engine.journal.copies import project_copies
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import IDENTITY, Journal, JournalReader
 from engine.journal.kinds import COPIED, CROSSING, dump_arrival
@@ -39,7 +39,7 @@ from engine.links.area import (
 )
 from engine.links.exchange import LinkExchange
 from engine.links.identity import LinkIdentity, LinkKeys
-from engine.links.ledger import ENVELOPES, Direction, LinkProjection, read_position
+from engine.links.ledger import ENVELOPES, Direction, project_envelopes, read_position
 from engine.links.messages import BundlePart
 from engine.links.outbox import OutgoingMessage
 from engine.links.posts.record_intake import RecordIntake
@@ -200,7 +200,7 @@ class Installation:
         """Start as a process does; the one before has ended."""
         self.close()
         self._store = Store(self.disk.url)
-        kept = CopyProjection(), ClockProjection(), LinkProjection()
+        kept = project_copies, project_anchors, project_envelopes
         journal = Journal(self._store, kept)
         journal._clock = self.clock  # held against the time since boot, as the machine's is
         handlers = {RECORD: RecordIntake(lambda *_: None)}
@@ -312,14 +312,13 @@ class Installation:
         """Make the table of envelopes again from the journal, as ``darvoza rebuild`` does."""
         if not self.is_incomplete:
             return
-        projection = LinkProjection()
         with self.store.write() as connection:
             connection.execute(delete(ENVELOPES))
             for record in list(JournalReader(connection).records(*_LEDGER_KINDS)):
                 about = record.seq, record.known_at, record.kind, record.subject, record.post
                 entry = Entry("", *about, leaf=b"", chain=b"")
                 draft = Draft(record.kind, record.subject, record.post, record.body)
-                projection.apply(connection, [(entry, draft)])
+                project_envelopes(connection, [(entry, draft)])
         self.is_incomplete = False
 
 

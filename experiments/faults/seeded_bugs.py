@@ -40,7 +40,7 @@ class EarlyAnswer:
         self._asked = asked
         self._seconds = seconds
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    def __call__(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Answer, then take a while to commit."""
         for one, (entry, draft) in zip(self._asked, entries, strict=True):
             one.answer.set_result(StoredRecord(entry, draft.body))

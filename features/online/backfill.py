@@ -18,7 +18,8 @@ last: a load or a network file without a record is a fault of its own and moves 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from itertools import chain, repeat
 from typing import Any, get_args
 
@@ -335,18 +336,6 @@ def open_epoch(
     log = derive(log, plan, before=before, scratch=scratch)
     release_memory()
     report("filling the counters")
-    start = _EpochStart(
-        log,
-        plan,
-        OnlineFeatures(plan, network),
-        epoch=digest,
-        upto=upto,
-        before=before,
-        reads_from=reads_from,
-        taught=taught,
-        searches=searches,
-        names=names,
-    )
     body: HistoryBody = {
         "load": about,
         "epoch": digest,
@@ -354,6 +343,17 @@ def open_epoch(
         "upto": upto,
         "reads_from": reads_from,
     }
+    start = partial(
+        _start_epoch,
+        log=log,
+        plan=plan,
+        features=OnlineFeatures(plan, network),
+        body=body,
+        before=before,
+        taught=taught,
+        searches=searches,
+        names=names,
+    )
     drafts = [*after, HISTORY_LOADED.draft(digest, body)]
     return Journal(store, [*projections, start]).append(drafts)[-1]
 
@@ -376,47 +376,39 @@ def list_act_names(tables: Tables) -> list[str]:
     return list(dict.fromkeys([*acts, *finds]))
 
 
-@dataclass(frozen=True, slots=True)
-class _EpochStart:
-    """Replaces the counters in the transaction that records the load."""
+def _start_epoch(
+    connection: Connection,
+    entries: Sequence[tuple[Entry, Draft]],
+    *,
+    log: EncodedHistory,
+    plan: Plan,
+    features: OnlineFeatures,
+    body: HistoryBody,
+    before: int,
+    taught: Sequence[Taught],
+    searches: Sequence[SearchRow],
+    names: Sequence[str],
+) -> None:
+    """Fill the counters from the log, then count what was recorded after it was read."""
+    reads_from = body["reads_from"]
+    backfill(connection, log, plan, searches=searches, before=before, reads_from=reads_from)
+    relearn(connection, taught)
+    keep_loaded_names(connection, names)
+    late = list(read_records(connection, after=body["upto"]))
+    counters = CounterProjection(plan)
+    counters(connection, [_as_draft(features, record) for record in late])
+    counters.make_due(connection, entries[-1][0].known_at)
+    for record in late:
+        teach(connection, lessons_of(record.kind, record.body))
+    connection.execute(delete(EPOCH))
+    row = {"one": 1, "epoch": body["epoch"], "definitions": plan.digest}
+    connection.execute(insert(EPOCH), row)
 
-    log: EncodedHistory
-    plan: Plan
-    features: OnlineFeatures
-    epoch: str
-    upto: int
-    before: int
-    reads_from: int
-    taught: Sequence[Taught]
-    searches: Sequence[SearchRow]
-    names: Sequence[str]
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-        """Fill the counters from the log, then count what was recorded after it was read."""
-        backfill(
-            connection,
-            self.log,
-            self.plan,
-            searches=self.searches,
-            before=self.before,
-            reads_from=self.reads_from,
-        )
-        relearn(connection, self.taught)
-        keep_loaded_names(connection, self.names)
-        late = list(read_records(connection, after=self.upto))
-        counters = CounterProjection(self.plan)
-        counters.apply(connection, [self._as_draft(record) for record in late])
-        counters.make_due(connection, entries[-1][0].known_at)
-        for record in late:
-            teach(connection, lessons_of(record.kind, record.body))
-        connection.execute(delete(EPOCH))
-        row = {"one": 1, "epoch": self.epoch, "definitions": self.plan.digest}
-        connection.execute(insert(EPOCH), row)
-
-    def _as_draft(self, record: JournalRecord[Any]) -> tuple[Entry, Draft]:
-        entry = Entry("", record.seq, record.known_at, record.kind, "", "", b"", b"")
-        event = read_event(self.features, record.kind, record.body)
-        return entry, Draft(record.kind, "", "", {}, extra=event)
+def _as_draft(features: OnlineFeatures, record: JournalRecord[Any]) -> tuple[Entry, Draft]:
+    entry = Entry("", record.seq, record.known_at, record.kind, "", "", b"", b"")
+    event = read_event(features, record.kind, record.body)
+    return entry, Draft(record.kind, "", "", {}, extra=event)
 
 
 _REACHED = (
@@ -442,7 +434,7 @@ class Recount:
         self._is_erased = max(erased, default=0) > self._last[0]
         self._declared = read_declared_networks(self.live)
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    def __call__(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Replace what the last load replaced; earlier ones leave nothing behind."""
         for entry, draft in entries:
             if entry.kind == HISTORY_LOADED and entry.seq == self._last[0]:

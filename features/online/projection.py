@@ -120,7 +120,7 @@ _HIT = measures(INSPECTIONS).index("hit")
 
 
 class CounterProjection:
-    """Keeps passages, counters, links and places; implements ``engine.ports.Projection``."""
+    """Keeps passages, counters, links and places."""
 
     def __init__(self, plan: Plan) -> None:
         found = list_layouts(plan)
@@ -139,7 +139,7 @@ class CounterProjection:
         self._searched = PlaceCounter(plan)
         self._spread = SpreadSnapshots(plan)
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    def __call__(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Count what these records say; a crossing counts once, with its first record."""
         events = [(entry.known_at, draft.extra) for entry, draft in entries]
         after = entries[0][0].after if entries else None

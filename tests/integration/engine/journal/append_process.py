@@ -36,7 +36,7 @@ class Hasty:
     def __init__(self, pipe: int) -> None:
         self.pipe = pipe
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    def __call__(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         acknowledge(self.pipe, [entry for entry, _ in entries])
         time.sleep(STALLED_SECONDS)  # a commit that takes its time: the kill comes first
 

@@ -113,12 +113,12 @@ class Installation:
         """Record a manifest of each movement as an envelope."""
         from api.links.exchanges import open_exchange
         from engine.journal.journal import Journal
-        from engine.links.ledger import LinkProjection
+        from engine.links.ledger import project_envelopes
         from engine.links.messages import Manifest
         from engine.links.outbox import OutgoingMessage
 
         with self.open_store() as store:
-            journal = Journal(store, [LinkProjection()])
+            journal = Journal(store, [project_envelopes])
             bodies = [manifest_body(movement=one, post=self.post) for one in movements]
             messages = [OutgoingMessage("manifest", Manifest.model_validate(b)) for b in bodies]
             open_exchange(self.home, store, journal).send(NAME, messages)

@@ -43,7 +43,7 @@ from engine.journal.kinds import (
 )
 from engine.journal.power_records import PowerRecord
 from engine.links.area import POST_RECORD
-from engine.links.ledger import LinkProjection
+from engine.links.ledger import project_envelopes
 from engine.links.posts import record_intake, record_outbox
 from engine.links.posts.linked_posts import open_posts
 from engine.ports import SilenceLimits
@@ -181,7 +181,7 @@ def test_a_centre_without_the_unique_constraint_is_found_out(
         agree(node, bad)
         with bad.store.write() as connection:
             connection.execute(text("DROP INDEX journal_origin_ix"))
-        journal = Journal(bad.store, [LinkProjection()])
+        journal = Journal(bad.store, [project_envelopes])
         bad.exchange = replace(bad.exchange, journal=journal)
         monkeypatch.setattr(record_intake, "find_copies", lambda *_, **__: {})
         sync(node, bad)

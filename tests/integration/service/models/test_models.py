@@ -18,7 +18,7 @@ from engine.domain.rights import Right, Role
 from engine.domain.time_units import DAY
 from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft
-from engine.journal.idempotency import AnswerProjection, claim
+from engine.journal.idempotency import claim, project_answers
 from engine.journal.journal import Journal
 from engine.storage.files import file_digest
 from features.catalogue.catalogue import CATALOGUE
@@ -177,7 +177,7 @@ def test_the_same_request_twice_at_once_is_one_step(bundle_world: tuple[World, s
     def beaten(*, raised: Exception, is_done: bool = True) -> ModelStates:
         if is_done:
             draft = Draft("roster", "x", "", {"claim": asked.as_dict()})
-            Journal(store, [AnswerProjection()]).append([draft])
+            Journal(store, [project_answers]).append([draft])
         raise raised
 
     refused, taken = make_refusal("m", "none_on_trial"), IntegrityError("", None, Exception())

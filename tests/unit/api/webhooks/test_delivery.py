@@ -31,7 +31,7 @@ from engine.events.webhooks import (
     EVENTS,
     FAILING,
     EndpointHistory,
-    EventProjection,
+    project_events,
     read_figures,
 )
 from engine.journal.entries import Draft, Entry
@@ -66,7 +66,7 @@ class Outbox:
         self.network = Network({})
         self.store = store
         self.clock = TestClock()
-        self.journal = Journal(store, [EventProjection()], self.clock)
+        self.journal = Journal(store, [project_events], self.clock)
         self.answers = SignedAnswers(open_signer(self.home))
         self.metrics = Metrics()
         self.receiver = Receiver()
@@ -179,25 +179,22 @@ def test_a_receiver_that_answers_too_late_gets_the_event_again(outbox: Outbox) -
     assert outbox.find_faults(entries) == []
 
 
-class FailingProjection:
+def fail_to_project(*_: Any) -> None:
     """A projection that undoes the records it gets."""
-
-    def apply(self, *_: Any) -> None:
-        raise ValueError("a fault of a draft")
+    raise ValueError("a fault of a draft")
 
 
 @pytest.mark.parametrize("is_bug", [False, True])
 def test_what_was_not_recorded_is_not_sent(outbox: Outbox, is_bug: bool) -> None:
     """With a seeded bug: events leave before the commit."""
 
-    class EarlySender(EventProjection):
-        def apply(self, connection: Any, entries: Any) -> None:
-            super().apply(connection, entries)
-            early = delivery.Message(outbox.receiver.url, {"webhook-id": "evt_early"}, b"{}")
-            outbox.worker._sender.send([early])
+    def project_and_send(connection: Any, entries: Any) -> None:
+        project_events(connection, entries)
+        early = delivery.Message(outbox.receiver.url, {"webhook-id": "evt_early"}, b"{}")
+        outbox.worker._sender.send([early])
 
-    projection = EarlySender() if is_bug else EventProjection()
-    broken = Journal(outbox.store, [projection, FailingProjection()], outbox.clock)
+    projection = project_and_send if is_bug else project_events
+    broken = Journal(outbox.store, [projection, fail_to_project], outbox.clock)
     with outbox.receiver.listen():
         with pytest.raises(ValueError, match="a fault of a draft"):
             broken.append([Draft(MODEL_SHADOWED, "m1", "", {"by": "ann"})])
@@ -207,7 +204,7 @@ def test_what_was_not_recorded_is_not_sent(outbox: Outbox, is_bug: bool) -> None
 
 def test_nothing_is_written_while_no_webhook_exists(store: Store) -> None:
     """An event of before a webhook, and one after its end, is none."""
-    journal = Journal(store, [EventProjection()])
+    journal = Journal(store, [project_events])
     shadowed = Draft(MODEL_SHADOWED, "m1", "", {"by": "ann"})
     body = {"by": "ann", "url": "https://e.org", "events": ["approval.waiting"]}
     body |= {"role": "analyst", "secret": "s0"}

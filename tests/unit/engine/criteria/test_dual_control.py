@@ -38,8 +38,8 @@ from engine.journal.kinds import DECISION, INSPECTION
 from engine.ports import FeatureRows
 from engine.queue.match_outcomes import (
     OutcomeFilter,
-    OutcomeProjection,
     count_in_shadow,
+    project_outcomes,
     read_outcomes,
     total,
 )
@@ -191,7 +191,7 @@ NAMES = ("night",)
 
 
 def journal_of(store: Store) -> Journal:
-    return Journal(store, [OutcomeProjection()])
+    return Journal(store, [project_outcomes])
 
 
 def note(notice: Notice, subject: str, *, by: str, now: int) -> Draft:

@@ -104,4 +104,4 @@ def test_every_journal_that_records_proposals_keeps_their_events() -> None:
         for path in (ROOT / "api").rglob("*.py")
     }
     assert {path: lists for path, lists in found.items() if lists} == {}
-    assert list(partial_journals("draft_approval(x)\nJournal(store, [AccountProjection()])"))
+    assert list(partial_journals("draft_approval(x)\nJournal(store, [project_accounts])"))

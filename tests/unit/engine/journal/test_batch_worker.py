@@ -116,7 +116,7 @@ def draft(subject: str) -> Draft:
 class Picky:
     """A projection that cannot stand some subjects."""
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    def __call__(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         if any(entry.subject.startswith("bad") for entry, _ in entries):
             raise KeyError("bad")
 

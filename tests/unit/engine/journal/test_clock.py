@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 import engine.journal.clock
 from engine.audit.verification import verify
 from engine.domain.time_units import DAY, HOUR, MINUTE, SECOND
-from engine.journal.clock import ALLOWED, ANCHORS, LONGEST_OFF, ClockProjection, draft_acceptance
+from engine.journal.clock import ALLOWED, ANCHORS, LONGEST_OFF, draft_acceptance, project_anchors
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import CLOCK_ACCEPTED
@@ -100,7 +100,7 @@ def test_what_a_person_accepts_is_followed_by_processes_that_run(store: Store) -
     before, running = append_note(store), Journal(store)
     running.append([Draft("roster", "", "", {})])
     with move_clock(wall=2 * DAY):
-        journal = Journal(store, [ClockProjection()])
+        journal = Journal(store, [project_anchors])
         with store.read() as connection:
             reading = journal.reading(connection)
         (accepted,) = journal.append([draft_acceptance(reading, by="ann", why="set right")])
@@ -113,6 +113,6 @@ def test_a_replay_of_an_acceptance_moves_no_anchor(store: Store) -> None:
     """A rebuild in the middle of a jump would let go of what holds the clock."""
     before = append_note(store)
     replayed = Draft(CLOCK_ACCEPTED, "", "", {"by": "ann"})
-    Journal(store, [ClockProjection()]).append([replayed])
+    Journal(store, [project_anchors]).append([replayed])
     with move_clock(wall=2 * DAY):
         assert append_note(store) - before < MINUTE

@@ -42,7 +42,7 @@ class RecordingProjection:
 
     pairs: list[tuple[Entry, Draft]] = field(default_factory=list)
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    def __call__(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         self.pairs.extend(entries)
 
 
@@ -56,7 +56,7 @@ class DraftNumber(ProjectionInput):
 class Spoilt:
     """A projection that breaks after it wrote something."""
 
-    def apply(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    def __call__(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         connection.execute(JOURNAL.update().values(post="spoilt"))
         raise KeyError("spoilt")
 

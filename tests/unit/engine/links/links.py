@@ -9,11 +9,11 @@ from engine.links.agreement import Agreement, Party, parse_agreement
 from engine.links.envelope import Envelope, EnvelopeHead, LinkReceipt, Position, seal_envelope
 from engine.links.exchange import LinkExchange
 from engine.links.identity import LinkIdentity, LinkKeys, open_link_keys
-from engine.links.ledger import LinkProjection, list_waiting
+from engine.links.ledger import list_waiting, project_envelopes
 from engine.links.messages import Manifest, list_fields
 from engine.links.outbox import OutgoingMessage
 from engine.links.parcel import Parcel
-from engine.links.requests import RequestProjection
+from engine.links.requests import project_requests
 from engine.storage.database import Store
 from engine.storage.home import Home
 
@@ -182,7 +182,7 @@ def attention_body(now: int) -> dict[str, Any]:
 
 def link_partner(home: Home, store: Store) -> str:
     """Agree with a partner, once for a home, exchange with it, and return the link's name."""
-    journal = Journal(store, [LinkProjection(), RequestProjection()])
+    journal = Journal(store, [project_envelopes, project_requests])
     if home.link_keys.exists():
         exchange = LinkExchange(store, journal, open_link_keys(home))
         return exchange.find_link("oybek_fotehobod").name

@@ -8,16 +8,16 @@ from typing import Any
 from sqlalchemy import select
 
 from engine.journal.entries import Clock, Kind
-from engine.journal.idempotency import AnswerProjection
+from engine.journal.idempotency import project_answers
 from engine.journal.journal import JOURNAL, Journal, JournalReader
 from engine.links.agreement import parse_agreement
 from engine.links.exchange import LinkExchange, TakenParcel
 from engine.links.identity import LinkKeys
-from engine.links.ledger import EnvelopeRow, LinkProjection, list_envelopes
+from engine.links.ledger import EnvelopeRow, list_envelopes, project_envelopes
 from engine.links.matching.list_comparison import follow_matches
 from engine.links.messages import Manifest
 from engine.links.outbox import OutgoingMessage
-from engine.links.requests import RequestProjection
+from engine.links.requests import project_requests
 from engine.links.state import Link
 from engine.storage.database import Store
 from tests.unit.engine.links.links import manifest_body, partner_content
@@ -43,7 +43,7 @@ class Side:
         """Open the store, as a process that starts does; the one before has ended."""
         self.store.dispose()
         self.store = Store(self.url)
-        tables = AnswerProjection(), LinkProjection(), RequestProjection()
+        tables = project_answers, project_envelopes, project_requests
         journal = Journal(self.store, tables, self.clock)
         followers = (follow_matches,)
         self.exchange = LinkExchange(self.store, journal, self.keys, self.handlers, followers)

@@ -12,9 +12,9 @@ from engine.journal.kinds import DECISION
 from engine.queue import identifier_index, release_audits
 from engine.queue.identifier_index import (
     IDENTIFIERS,
-    IdentifierProjection,
     find_decisions,
     list_texts,
+    project_identifiers,
 )
 from engine.queue.queue import DECISIONS
 from engine.queue.release_audits import closure_name, list_open_audits
@@ -110,5 +110,5 @@ def test_a_row_that_is_there_already_keeps_no_decision_out(store: Store) -> None
         connection.execute(DECISIONS.insert(), [row(9)])
         insert_rows(connection, IDENTIFIERS, [(*list_texts(body(9))[0], 9)])
         entry = Entry("", 9, 9, DECISION, "", "", b"", b"")
-        IdentifierProjection().apply(connection, [(entry, Draft(DECISION, "", "", body(9)))])
+        project_identifiers(connection, [(entry, Draft(DECISION, "", "", body(9)))])
     assert find(store, PLATE.format(number=9)) == find(store, f"XTA210990{9:08d}") == [9]

@@ -18,8 +18,8 @@ from engine.domain.time_units import HOUR
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE, REVIEW, TICK
-from engine.queue.queue import QueueProjection
-from engine.queue.reviews import ReviewProjection
+from engine.queue.queue import project_queue
+from engine.queue.reviews import project_reviews
 from engine.selection import Channel, Policy, ShiftPeriod, ramp
 from engine.shifts.workload import (
     MOST_TOGETHER,
@@ -181,7 +181,7 @@ def act(dice: random.Random, number: int, decided: Sequence[int]) -> Draft:
 def night(store: Store, tally: Tally, *, seed: int) -> tuple[Seen, Seen]:
     """Record a night; return what the tally said after each batch, and what a new one said."""
     dice, clock = random.Random(seed), Clock()
-    journal = Journal(store, (QueueProjection(), ReviewProjection()), clock)
+    journal = Journal(store, (project_queue, project_reviews), clock)
     kept: Seen = []
     recounted: Seen = []
     number, decided = 0, list[int]()

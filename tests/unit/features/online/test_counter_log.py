@@ -97,7 +97,7 @@ def count_early(replay: Replay, connection: Connection, batch: Sequence[Step]) -
         seq, known_at = 10**6 + number, head + number
         insert_rows(connection, JOURNAL, [(seq, known_at, "", "", "", "", None, b"", b"")])
         entry = Entry("", seq, known_at, "", "", "", b"", b"")
-        counters.apply(connection, [(entry, Draft("", "", "", {}, extra=event))])
+        counters(connection, [(entry, Draft("", "", "", {}, extra=event))])
         assert counter_log.read_overlay(connection).size >= number
     connection.rollback()
 

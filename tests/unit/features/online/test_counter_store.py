@@ -132,7 +132,7 @@ def serve_rows(connection: Connection, found: History, half: int) -> Rows:
         (Entry("", at, step[0], "", "", "", b"", b""), draft(FEATURES, connection, step, result))
         for at, step in enumerate(early)
     ]
-    CounterProjection(PLAN).apply(connection, entries)
+    CounterProjection(PLAN)(connection, entries)
     arrivals = [Arrival(crossing=c, declaration=d) for c, d in late]
     return FEATURES.read(connection, arrivals, as_of=[half] * len(arrivals)).values
 

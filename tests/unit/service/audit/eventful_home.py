@@ -22,7 +22,7 @@ from api.service.settings import Settings
 from engine.criteria.dual_control import draft_backtest
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock
-from engine.events.webhooks import EventProjection
+from engine.events.webhooks import project_events
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import MODEL_APPROVED, MODEL_REGISTERED, MODEL_SHADOWED
@@ -227,7 +227,7 @@ def _people_come_and_go(world: World) -> None:
 
 
 def _models_are_registered(world: World) -> None:
-    journal = Journal(world.runtime.store, [EventProjection()])
+    journal = Journal(world.runtime.store, [project_events])
     records = [Draft(MODEL_REGISTERED, "m9", "", {"by": "ada", "evaluation": "bb"})]
     records += [Draft(kind, "m9", "", {"by": "ben"}) for kind in (MODEL_SHADOWED, MODEL_APPROVED)]
     journal.append(records)

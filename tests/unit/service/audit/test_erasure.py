@@ -105,7 +105,7 @@ def forget_tables(world: World, one: Any) -> dict[str, set[str]]:
             left = {table: rule for table, rule in list_tables().items() if table != name}
             patched.setattr(erasure, "list_tables", lambda left=left: left)
             with world.runtime.store.write() as connection:
-                ErasedRows(world.runtime.plan, sequences, crossings).apply(connection, [])
+                ErasedRows(world.runtime.plan, sequences, crossings)(connection, [])
                 found[name] = places_of(connection) | list_leading_tables(connection, one)
                 connection.rollback()
     return found

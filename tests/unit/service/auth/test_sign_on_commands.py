@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from api.audit.home_check import check_home, rebuild_home
 from api.auth.accounts import Accounts
 from api.auth.authority import Authority
-from api.auth.tables import AccountProjection
+from api.auth.tables import project_accounts
 from api.cli.main import app as command_line
 from api.service.assembly import open_network, open_store
 from engine.criteria.dual_control import draft_approval, draft_proposal, read_approval_state
@@ -84,7 +84,7 @@ def test_a_home_with_accounts_of_a_provider_verifies_and_is_rebuilt(
     sequence, name = read_state(home)["sequence"], "oidc-0123456789abcdef0123"
     with open_store(home) as store:
         body = {"mapping": sequence, "rules": [0, None, None], "role": "supervisor"}
-        Journal(store, [AccountProjection()]).append([OIDC_GRANTED.draft(name, body)])  # type: ignore[arg-type]
+        Journal(store, [project_accounts]).append([OIDC_GRANTED.draft(name, body)])  # type: ignore[arg-type]
         assert run(home, "link", name, "--owner", "bek").exit_code == 0
         assert run(home, "link", name, "--owner", "bek").exit_code == 1
         assert read_state(home)["accounts"] == [
