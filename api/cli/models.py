@@ -81,11 +81,11 @@ def backtest(
 ) -> None:
     """Score every crossing of a test period with what was known then; reads no home."""
     from engine.domain.time_units import NEVER
+    from experiments.analysis.view_backtest import backtest_view
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from models.config import TrainConfig
     from models.training.backtest import Period
-    from models.training.view_backtest import backtest_view
 
     if not folder.is_dir():
         raise InputError(str(folder), "no such folder")

@@ -12,12 +12,12 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkstemp
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,7 @@ from engine.audit.file_anchors import QUARANTINE_FILE
 from engine.domain.network import BorderPost, Network, SeverityBand, read_home_network, read_network
 from engine.domain.time_units import SystemClock
 from engine.errors import InputError
+from engine.journal.areas import load_part
 from engine.storage.home import Home
 from features.history.tables import (
     MODELS,
@@ -35,13 +36,13 @@ from features.history.tables import (
     derive_known_times,
     read_history,
 )
-from features.intake import kcs_format, message_folder
+from features.intake import kcs_format
 from features.intake.file_reader import Progress, RowFault, is_there
 from features.intake.referential_checks import (
     ExistingIds,
+    FolderRows,
     Parts,
     check,
-    drop_partial_rows,
     without_held,
 )
 from features.intake.row_validation import TableBuilder, read_part
@@ -55,7 +56,6 @@ from features.intake.stored_loads import (
     write_load,
     write_quarantine,
 )
-from features.messages.settings import MessageSettings
 
 NETWORK_FILE = "network.toml"
 _Key = TypeVar("_Key", bound=str)
@@ -161,8 +161,9 @@ def _literal(value: Any) -> str:
     return repr(value)
 
 
-Format = Literal["contract", "kcs"] | message_folder.MessageFormat
-_MESSAGES: tuple[str, ...] = get_args(message_folder.MessageFormat)
+Format = Literal["contract", "kcs", "asycuda", "wco", "ncts", "ecmr", "eaeu"]
+_MESSAGES = "features.messages.folder:read_documents"
+"""What reads a folder of standard messages. A name, and no import: the core stands on no area."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +199,13 @@ def read_folder(
     progress: Progress | None = None,
     held: Tables | None = None,
     network: Network | None = None,
-    settings: MessageSettings = MessageSettings(),  # noqa: B008 - frozen
+    settings: Any = None,
 ) -> Intake:
     """Read and validate a bulk folder: tables as of ``known_at``, the faults of rows not in them.
 
     Contract files are ``.csv`` or ``.parquet`` each; for ``kcs`` every ``*.csv`` is read, for
-    standard messages ``crossings.csv`` and the documents, by ``settings`` (see docs/data.md).
+    standard messages ``crossings.csv`` and the documents, by ``settings`` (see docs/data.md;
+    None: the defaults).
     Columns in ``ignore_columns`` are no part of a record and may be there. Rows with a time at or
     after ``now`` (UTC microseconds; default: the clock) are quarantined. ``progress``
     is called with the stage, the amount done and the total. Rows may refer to the history ``held``
@@ -219,69 +221,50 @@ def read_folder(
         network = Network()
     elif network is None:
         network = join_networks(folder, Network())
-    parts, source = _read_source(
+    source = _read_rows(
         folder, format, settings=settings, ignored=ignore_columns, progress=progress
     )
-    offered = check(parts, network, now=now, held=holding)
+    offered = check(source.parts, network, now=now, held=holding)
     left, known = without_held(offered, holding)
     offered, left = source.complete(offered), source.complete(left)
     name = _name_offered(offered)
-    del parts, offered  # no row stands in memory twice once tables are arranged
+    del offered  # no row stands in memory twice once tables are arranged
     faults = _faults(left)
     accepted = _account_rows(left, source.seen, faults)
     quarantined = {file: rows - accepted[file] for file, rows in source.seen.items()}
     held_rows = _count_rows(known.same, source.seen)
     differing = _count_rows(known.other, source.seen)
     placeholders = _count_gaps(left, faults)
-    if format in _MESSAGES:
-        accepted = message_folder.summarize(accepted, source.bare)
-        quarantined, held_rows, differing = map(
-            message_folder.summarize, (quarantined, held_rows, differing)
-        )
     return Intake(
         tables=_take_tables(left, network, held=held),
         quarantine=faults,
-        accepted=accepted,
-        quarantined=quarantined,
-        held=held_rows,
-        differing=differing,
+        accepted=source.total({**accepted, **source.rowless}),
+        quarantined=source.total(quarantined),
+        held=source.total(held_rows),
+        differing=source.total(differing),
         placeholders=placeholders,
         offered=name,
         differences=source.differences,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """How the rows of a folder are counted."""
-
-    seen: Mapping[str, int]
-    complete: Callable[[Parts], Parts] = dict
-    """Removes what is left of a row that makes several records, of which one has a fault."""
-    bare: int = 0
-    differences: Mapping[str, int] = field(default_factory=dict)
-
-
-def _read_source(
+def _read_rows(
     folder: Path,
     format: Format,  # noqa: A002
     *,
-    settings: MessageSettings,
+    settings: Any,
     ignored: Collection[str],
     progress: Progress | None,
-) -> tuple[Parts, _Source]:
-    """Return the tables of a folder, row by row, and how its rows are counted."""
+) -> FolderRows:
     if format == "contract":
         parts, seen = _read_contract(folder, ignored=ignored, progress=progress)
-        return parts, _Source(seen)
+        return FolderRows(parts=parts, seen=seen)
     if format == "kcs":
         parts, seen = kcs_format.read(folder, ignored=ignored, progress=progress)
-        return parts, _Source(seen, kcs_format.whole)
-    found = message_folder.read(
-        folder, format, settings=settings, ignored=ignored, progress=progress
-    )
-    source = _Source(found.seen, drop_partial_rows, found.bare, found.differences)
-    return found.parts, source
+        return FolderRows(parts=parts, seen=seen, complete=kcs_format.whole)
+    read = load_part(_MESSAGES)
+    found: FolderRows = read(folder, format, settings=settings, ignored=ignored, progress=progress)
+    return found
 
 
 def check_folder(
@@ -291,7 +274,7 @@ def check_folder(
     format: Format = "contract",  # noqa: A002 - the option's name on the command line
     ignore_columns: Collection[str] = (),
     progress: Progress | None = None,
-    settings: MessageSettings = MessageSettings(),  # noqa: B008 - frozen
+    settings: Any = None,
 ) -> LoadResult:
     """Read a bulk folder as a load into an empty home would, and write its faults to a file.
 
@@ -322,7 +305,7 @@ def load(
     now: int | None = None,
     progress: Progress | None = None,
     announce: Announce | None = None,
-    settings: MessageSettings = MessageSettings(),  # noqa: B008 - frozen
+    settings: Any = None,
 ) -> LoadResult:
     """Load a bulk folder into a home; loading the same again changes nothing.
 

@@ -5,8 +5,8 @@ quarantined declaration is an orphan. Only its own faults remove a crossing: whe
 is missing it stays, with a data gap.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,23 @@ REFERENCES = (
     ("seizures", "crossing_id", "crossings"),
 )
 """(table, column, the table whose row it must name), in the order in which they are checked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderRows:
+    """What a folder holds, row by row, and how its rows are counted."""
+
+    parts: Parts
+    seen: Mapping[str, int]
+    """Rows by file, or by what else one row stands for."""
+    complete: Callable[[Parts], Parts] = dict
+    """Removes what is left of a row that makes several records, of which one has a fault."""
+    total: Callable[[Mapping[str, int]], Mapping[str, int]] = dict
+    """Returns counts as a load states them, from those by the names in ``seen``."""
+    rowless: Mapping[str, int] = field(default_factory=dict)
+    """What was taken without a row, as a load states it."""
+    differences: Mapping[str, int] = field(default_factory=dict)
+    """Crossings by the field in which their document differs; ``document``: it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +164,10 @@ def _at_posts(part: ValidatedTable, network: Network) -> Iterator[RowRule]:
 
 
 def _are_known(part: ValidatedTable, now: int) -> Iterator[RowRule]:
-    for field, info in MODELS[part.name].model_fields.items():
-        if bare(info.annotation) is datetime and field not in _FORECASTS:
-            early = _mask(pc.fill_null(pc.less(part.rows[field], now), True))
-            yield RowRule(early, field, "not_yet_known", "at or after the time of loading")
+    for name, info in MODELS[part.name].model_fields.items():
+        if bare(info.annotation) is datetime and name not in _FORECASTS:
+            early = _mask(pc.fill_null(pc.less(part.rows[name], now), True))
+            yield RowRule(early, name, "not_yet_known", "at or after the time of loading")
 
 
 def _unique(part: ValidatedTable) -> ValidatedTable:

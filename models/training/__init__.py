@@ -10,5 +10,4 @@ mlflow_pages     MLflow's pages behind a key, so that other accounts of the mach
                       them
 mlflow_tracking  Record of trainings, backtests and measurements of drift in MLflow
 trainer          Training run: judge a model held back, choose its weights, fit the one that serves
-view_backtest    Backtest of administrations alone, linked by messages, or in one database
 """

@@ -7,15 +7,15 @@ whatever becomes of its document.
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from engine.domain.records import Record
 from engine.errors import InputError
 from features.history.tables import MODELS
 from features.intake.file_reader import FileRows, Progress, RowFault, is_there, layout
-from features.intake.referential_checks import Parts
+from features.intake.referential_checks import FolderRows, Parts, drop_partial_rows
 from features.intake.row_validation import TableBuilder
 from features.messages.documents import find_documents, read_document
 from features.messages.settings import MessageSettings
@@ -26,7 +26,6 @@ from features.messages.translation import (
     translate_document,
 )
 
-MessageFormat = Literal["asycuda", "wco", "ncts", "ecmr", "eaeu"]
 CROSSINGS, DOCUMENTS = "crossings.csv", "documents"
 """Names by which the rows of the crossings and the documents are counted."""
 _CROSSING = layout(MODELS["crossings"])
@@ -40,27 +39,14 @@ _Row = tuple[int, str | None, dict[str, Any]]
 """Line, document and cells of a crossing."""
 
 
-@dataclass(frozen=True, slots=True)
-class MessageFolder:
-    """What a folder of messages holds."""
-
-    parts: Parts
-    seen: Mapping[str, int]
-    """Rows of the crossings, and one for each document that gives or owes a declaration."""
-    bare: int
-    """Documents that were taken for the crossing alone: they have no declaration."""
-    differences: Mapping[str, int]
-    """Crossings by the field in which their document differs; ``document``: it is not there."""
-
-
-def read(
+def read_documents(
     folder: Path,
     wanted: str,
     *,
-    settings: MessageSettings,
+    settings: MessageSettings | None = None,
     ignored: Collection[str] = (),
     progress: Progress | None = None,
-) -> MessageFolder:
+) -> FolderRows:
     """Read ``crossings.csv`` and every document of a folder and the folders in it.
 
     The column ``document`` names a document by its path below the folder, or is empty. Every
@@ -70,6 +56,7 @@ def read(
     path = folder / CROSSINGS
     if not is_there(path):
         raise InputError(str(folder), f"a folder of messages needs {CROSSINGS}")
+    settings = settings or MessageSettings()
     key = read_pseudonym_key(settings)
     file = FileRows(path, _LAYOUT, ignored=ignored, progress=progress)
     rows: list[_Row] = [
@@ -88,18 +75,21 @@ def read(
     parts = {name: TableBuilder(name).part() for name in MODELS} | documents.parts()
     crossings, differences = _join(rows, documents)
     parts["crossings"] = replace(crossings, faults=(*file.faults, *crossings.faults))
-    return MessageFolder(
-        parts,
-        {CROSSINGS: file.seen, **dict.fromkeys(documents.declaring, 1)},
-        len(documents.known) + len(documents.faults) - len(documents.declaring),
-        differences,
+    declaring = documents.declaring
+    return FolderRows(
+        parts=parts,
+        seen={CROSSINGS: file.seen, **dict.fromkeys(declaring, 1)},
+        complete=drop_partial_rows,
+        total=_count_documents_together,
+        # Documents that were taken for the crossing alone have no declaration.
+        rowless={DOCUMENTS: len(documents.known) + len(documents.faults) - len(declaring)},
+        differences=differences,
     )
 
 
-def summarize(counted: Mapping[str, int], bare: int = 0) -> dict[str, int]:
-    """Return the counts of the crossings, and of all documents together."""
+def _count_documents_together(counted: Mapping[str, int]) -> dict[str, int]:
     crossings = counted.get(CROSSINGS, 0)
-    return {CROSSINGS: crossings, DOCUMENTS: sum(counted.values()) - crossings + bare}
+    return {CROSSINGS: crossings, DOCUMENTS: sum(counted.values()) - crossings}
 
 
 class _Documents:

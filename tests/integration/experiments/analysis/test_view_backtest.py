@@ -9,12 +9,15 @@ import pytest
 from engine.domain.network import Network
 from engine.domain.time_units import DAY
 from engine.errors import InputError, NotEnoughDataError
+from experiments.analysis.view_backtest import (
+    View,
+    backtest_view,
+)
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.tables import Tables
 from models.config import TrainConfig, Trees
 from models.training.backtest import Backtest, Period
-from models.training.view_backtest import View, backtest_view
 from tests.unit.api.links.facing_posts import EAST, WEST, facing_history
 from tests.unit.features.random_histories import START
 

@@ -12,8 +12,8 @@ from engine.domain.time_units import micros
 from engine.errors import InputError
 from engine.storage.home import Home
 from features.history.tables import read_history
-from features.intake import message_folder
-from features.intake.load import load
+from features.intake.load import Format, load
+from features.messages import folder as messages_folder
 from features.messages.settings import choose_settings, read_settings
 from features.messages.translation import translate_document
 
@@ -58,7 +58,7 @@ def write(folder: Path, rows: list[dict[str, str]], *samples: str) -> Path:
 )
 def test_a_load_takes_what_a_translation_says(
     tmp_path: Path,
-    format: message_folder.MessageFormat,  # noqa: A002
+    format: Format,  # noqa: A002
     name: str,
 ) -> None:
     home = Home(tmp_path / "home").prepare()
@@ -139,7 +139,7 @@ def test_negative_control_a_document_that_is_lost_is_not_loaded_in_silence(
     """Seeded bug: declarations are dropped on their way to the tables."""
     home = Home(tmp_path / "home").prepare()
     folder = write(tmp_path / "in", [row(1, "wco.xml")], "wco.xml")
-    monkeypatch.setattr(message_folder._Documents, "_keep", lambda *_: None)
+    monkeypatch.setattr(messages_folder._Documents, "_keep", lambda *_: None)
     with pytest.raises(InputError, match="nothing was loaded"):
         load(home, folder, format="wco", settings=SETTINGS, now=NOW)
 
