@@ -12,10 +12,10 @@ All of it is synthetic.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -47,7 +47,7 @@ from features.catalogue.plan import Group, Lookup, Plan, Rows
 from features.catalogue.spec import EVER, FAN_OUT, Read, Tie
 from features.history.tables import SCHEMAS, Tables, absent_column, arrange_table
 from features.offline.encoded_history import EncodedHistory, read_log
-from features.offline.kernel import compile_kernel, group_reads
+from features.offline.kernel import group_reads
 
 SLACK_DAYS = 40
 """Days after the end by which every record of the world has become known."""
@@ -70,6 +70,14 @@ class Index:
     def rows(self, code: int) -> Ints:
         """Return the rows of one entity, shape (k,)."""
         return self.order[self.start[code] : self.start[code + 1]]
+
+    def find_rows(self, keys: Ints) -> Ints:
+        """Return the rows of all these entities, ascending."""
+        codes = self.codes(np.unique(keys))
+        codes = codes[codes >= 0]
+        begin, sizes = self.start[codes], self.start[codes + 1] - self.start[codes]
+        before = np.cumsum(sizes) - sizes
+        return np.sort(self.order[np.repeat(begin - before, sizes) + np.arange(sizes.sum())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,9 +299,10 @@ class WorldRecords:
         self._there[rows] = True
         for name in self._given.plan.derived:
             seen = CROSSINGS.derived[name]
-            codes = self._given.codes[seen.by, seen.by][rows]
-            had = self._own_counts(seen.by, codes, rows, windows=np.array([_reach(seen.window)]))
-            self._measures[name][rows] = ((had > 0) == seen.wanted) & (codes >= 0)
+            count = Read(CROSSINGS.name, seen.by, seen.by, "n", seen.window)
+            group, cut = Group(CROSSINGS.name, seen.by), self._given.log.known_at[rows]
+            (had,) = self._read(group, seen.by, [count], rows, cut).T
+            self._measures[name][rows] = ((had > 0) == seen.wanted) & ~np.isnan(had)
         return entries
 
     def act(self, trips: Ints, outcomes: Ints, *, at: int) -> None:
@@ -337,10 +346,10 @@ class WorldRecords:
 
     def features(self, rows: Ints) -> Rows:
         """Return the features of some rows, float32 of shape (rows, features)."""
-        plan = self._given.plan
+        plan, log = self._given.plan, self._given.log
         slots = np.full((len(rows), len(plan.slot)), np.nan)
-        slots[:, : len(FACTS)] = self._given.log.facts[:, rows].T
-        slots[:, len(FACTS)] = self._given.log.as_of[rows]
+        slots[:, : len(FACTS)] = log.facts[:, rows].T
+        slots[:, len(FACTS)] = log.as_of[rows]
         asked: dict[tuple[Group, tuple[str, ...]], list[Read]] = defaultdict(list)
         for read in plan.reads:
             asked[Group(read.stream, read.by), read.of].append(read)
@@ -351,144 +360,78 @@ class WorldRecords:
                     group.by[0], [read.measure for read in reads], rows, self._there, self._events
                 )
                 continue
-            of_crossings = group.stream == CROSSINGS.name
-            found = self._own(group, of, reads, rows) if of_crossings else None
-            slots[:, places] = (
-                found if found is not None else self._act_reads(group, of, reads, rows)
-            )
+            slots[:, places] = self._read(group, of, reads, rows, log.as_of[rows])
         return plan.finish(slots)
 
-    def _own(self, group: Group, of: tuple[str, ...], reads: list[Read], rows: Ints) -> Floats:
-        """Return reads of the stream of crossings."""
-        log, codes = self._given.log, self._given.codes[of, group.by][rows]
-        sums = [read for read in reads if not read.is_last]
-        names = sorted({read.measure for read in sums if read.measure != "n"})
-        windows = sorted({_reach(read.window) for read in sums})
-        amounts = np.array([self._measures[name] for name in names], np.int64)
-        amounts = amounts.reshape(len(names), len(log))
-        totals, last = _walk(
-            self._given.index[group.by].start,
-            self._given.index[group.by].order,
-            self._there,
-            log.known_at,
-            amounts,
-            codes,
-            log.as_of[rows],
-            np.array(windows or [EVER], np.int64),
-        )
-        out = np.full((len(rows), len(reads)), np.nan)
-        for place, read in enumerate(reads):
-            if read.is_last:
-                carried = self._last_facts(read, last)
-                out[:, place] = np.where(last < 0, np.nan, carried)
-            else:
-                which = 0 if read.measure == "n" else 1 + names.index(read.measure)
-                out[:, place] = totals[which, windows.index(_reach(read.window))]
-        out[codes == -1] = np.nan
-        unknown = self._given.keys[of, group.by][rows] == 0
-        strangers = (codes == -1) & ~unknown  # no event was ever counted under that key
-        out[np.ix_(strangers, [p for p, read in enumerate(reads) if not read.is_last])] = 0.0
-        return out
-
-    def _last_facts(self, read: Read, last: Ints) -> Floats:
-        if read.measure == "known_at":
-            return self._given.log.known_at[last].astype(np.float64)
-        fact: Floats = self._given.log.facts[FACTS.index(read.measure), last].astype(np.float64)
-        return fact
-
-    def _own_counts(
-        self, by: tuple[str, ...], codes: Ints, rows: Ints, *, windows: Ints
-    ) -> NDArray[np.int64]:
-        """Count the crossings of each row's entity within one window before it."""
-        index, log = self._given.index[by], self._given.log
-        none = np.zeros((0, len(log)), np.int64)
-        totals, _ = _walk(
-            index.start,
-            index.order,
-            self._there,
-            log.known_at,
-            none,
-            codes,
-            log.known_at[rows],
-            windows,
-        )
-        found: NDArray[np.int64] = totals[0, 0]
-        return found
-
-    def _act_reads(
-        self, group: Group, of: tuple[str, ...], reads: list[Read], rows: Ints
+    def _read(
+        self, group: Group, of: tuple[str, ...], reads: Sequence[Read], rows: Ints, cut: Ints
     ) -> Floats:
-        """Return reads of the streams of acts and finds, by the kernel of the product."""
-        keyed = group.stream == PASSED.name
-        events = self._passed[group.by] if keyed else self._events[group.stream]
-        at = np.array([event[0] for event in events], np.int64)
-        who = np.array([event[1] for event in events], np.int64)
-        names = _AMOUNTS[group.stream]
-        amounts = np.array([event[2] for event in events], np.int64).reshape(-1, len(names)).T
-        key = who if keyed else self._given.keys[group.by, group.by][who]
-        query, as_of = self._given.keys[of, group.by][rows], self._given.log.as_of[rows]
-        windows = sorted({read.window for read in reads if not read.is_last}) or [EVER]
+        """Return reads of counters, float64 of shape (rows, reads), by the bulk kernel.
+
+        ``cut`` says of each row before when an event counts: UTC microseconds, shape (rows,).
+        """
+        query = self._given.keys[of, group.by][rows]
         sums = [read for read in reads if not read.is_last]
-        order = np.argsort(as_of, kind="stable")
-        if group.stream == INSPECTIONS.name:
-            amounts = np.vstack([amounts, np.ones(len(at), np.int64)])
+        events = self._list_events(group, query, {read.measure for read in sums})
+        windows = sorted({read.window for read in sums}) or [EVER]
+        order = np.argsort(cut, kind="stable")
         found = group_reads(
-            key,
-            at,
-            np.ascontiguousarray(amounts),
+            events.keys,
+            events.known_at,
+            events.amounts,
             query[order],
-            as_of[order],
+            cut[order],
             np.array([0 if window >= EVER else window for window in windows]),
-            np.array([names.index(read.measure) for read in sums], np.int64),
+            np.array([events.names.index(read.measure) for read in sums], np.int64),
             np.array([windows.index(read.window) for read in sums], np.int64),
         )
         out = np.full((len(rows), len(reads)), np.nan)
         for place, read in enumerate(reads):
-            last = found[-1]
             if not read.is_last:
                 out[order, place] = found[sums.index(read)]
-            elif len(at):
-                out[order, place] = np.where(last < 0, np.nan, at[last])
+            elif len(events.keys):
+                last = found[-1]
+                out[order, place] = np.where(last < 0, np.nan, self._last(read, events)[last])
         out[query == 0] = np.nan
         return out
 
+    def _last(self, read: Read, events: "_GroupEvents") -> NDArray[Any]:
+        if read.measure == "known_at":
+            return events.known_at
+        facts: NDArray[Any] = self._given.log.facts[FACTS.index(read.measure), events.rows]
+        return facts
 
-def _reach(window: int) -> int:
-    return min(EVER, window)
+    def _list_events(self, group: Group, query: Ints, measures: Collection[str]) -> "_GroupEvents":
+        """Return what is known so far of the entities that are asked for, in the order of time."""
+        given = self._given
+        if group.stream == CROSSINGS.name:
+            rows = given.index[group.by].find_rows(query)
+            rows = rows[self._there[rows]]
+            names = tuple(sorted(measures))
+            ones = np.ones(len(rows), np.int64)
+            known_at = given.log.known_at[rows]
+            columns = [ones if name == "n" else self._measures[name][rows] for name in names]
+            amounts = np.array(columns, np.int64).reshape(len(names), len(rows))
+        else:
+            names = _AMOUNTS[group.stream]
+            is_passed = group.stream == PASSED.name
+            listed = self._passed[group.by] if is_passed else self._events[group.stream]
+            known_at = np.array([event[0] for event in listed], np.int64)
+            rows = np.array([event[1] for event in listed], np.int64)
+            made = [event[2] for event in listed]
+            amounts = np.ascontiguousarray(np.array(made, np.int64).reshape(-1, len(names)).T)
+            if is_passed:  # to an entity, by its key
+                return _GroupEvents(rows, known_at, names, amounts, rows)
+        keys = given.keys[group.by, group.by][rows]
+        return _GroupEvents(keys, known_at, names, amounts, rows)
 
 
-@compile_kernel
-def _walk(  # noqa: C901 - compiled: calls inside would cost more than they explain
-    start: Ints,
-    order: Ints,
-    there: Bools,
-    known_at: Ints,
-    amounts: Ints,
-    codes: Ints,
-    as_of: Ints,
-    windows: Ints,
-) -> tuple[NDArray[np.int64], Ints]:
-    """Sum what each query's entity had before its cut: counts first, then each amount."""
-    totals = np.zeros((len(amounts) + 1, len(windows), len(codes)), np.int64)
-    last = np.full(len(codes), -1, np.int64)
-    widest = windows.max()
-    for q in range(len(codes)):
-        if codes[q] < 0:
-            continue
-        first, at = start[codes[q]], start[codes[q] + 1]
-        while at > first:
-            at -= 1
-            row = order[at]
-            age = as_of[q] - known_at[row]
-            if age <= 0 or not there[row]:
-                continue
-            if last[q] < 0:
-                last[q] = row
-            if age > widest:
-                break
-            for w in range(len(windows)):
-                if age <= windows[w]:
-                    totals[0, w, q] += 1
-                    for a in range(len(amounts)):
-                        totals[a + 1, w, q] += amounts[a, row]
-    return totals, last
+class _GroupEvents(NamedTuple):
+    """Events of a group of counters, by the time at which they became known."""
+
+    keys: Ints
+    known_at: Ints
+    names: tuple[str, ...]
+    amounts: Ints
+    """What each event adds, shape (names, events)."""
+    rows: Ints
