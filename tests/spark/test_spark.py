@@ -1,9 +1,9 @@
-"""Spark against numpy, on the whole catalogue, with hot entities split; and what must be caught."""
+"""Spark against numpy, on the whole catalogue; and what must be caught."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,8 @@ from features.offline import reference_kernel
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.offline.feature_matrix import matrix, reads
 from features.offline.sql.national_job import finish_history
-from features.offline.sql.spark_engine import Split, answer, session
-from features.offline.sql.window_queries import Question, encode, questions, split
+from features.offline.sql.spark_engine import answer, session
+from features.offline.sql.window_queries import encode, write_query
 from tests.support import sql_bugs
 from tests.support.sizes import PROOF
 from tests.unit.features.random_histories import history, tables
@@ -74,11 +74,11 @@ def by_numpy(log: EncodedHistory, plan: Plan) -> Rows:
 
 
 def by_spark(
-    spark: Any, found: Tables, plan: Plan, folder: Path, *, above: int, text: Split = split
+    spark: Any, found: Tables, plan: Plan, folder: Path, text: sql_bugs.Bug = write_query
 ) -> Rows:
     relations, answers = folder / "relations", folder / "answers"
     encode(found, plan, relations, rows=1 + found.crossings.num_rows // 3)
-    answer(spark, str(relations), plan, str(answers), above=above, text=text)
+    answer(spark, str(relations), plan, str(answers), text=text)
     made = list(finish_history(relations, answers, plan, rows=2_500))
     assert [name for part in made for name in part.crossing_id] == (
         found.crossings["crossing_id"].to_pylist()
@@ -87,22 +87,14 @@ def by_spark(
 
 
 def test_spark_equals_numpy_on_20_000_events(spark: Any, tmp_path: Path) -> None:
-    """Every bit of every feature, with some entities of nearly every group hot and some not."""
+    """Every bit of every feature."""
     plan, found = (
         Plan(catalogue.CATALOGUE),
         tables(history(1, CROSSINGS_OF_20_000_EVENTS, step=HOUR)),
     )
     log = read_log(found, plan)
     assert sum(len(events.row) for events in log.streams.values()) >= 20_000
-    split_up: list[tuple[str, int]] = []
-
-    def split_query(question: Question, entities: Sequence[int]) -> str:
-        split_up.append((question.name, len(entities)))
-        return split(question, entities)
-
-    served = by_spark(spark, found, plan, tmp_path, above=4_000, text=split_query)
-    assert sum(hot > 0 for _, hot in split_up) > len(questions(plan)) // 3
-    assert sum(hot == 0 for _, hot in split_up) > len(questions(plan)) // 5
+    served = by_spark(spark, found, plan, tmp_path)
     assert int((served.view(np.int32) != by_numpy(log, plan).view(np.int32)).sum()) == 0
 
 
@@ -117,7 +109,7 @@ if PROOF:  # Spark takes minutes for it
         assert sum(len(events.row) for events in log.streams.values()) >= 100_000
         expected = by_numpy(log, LATEST)
         assert np.nanmax(expected, axis=0).min() > 0
-        served = by_spark(spark, found, LATEST, tmp_path, above=CROSSINGS_OF_LATEST // 4)
+        served = by_spark(spark, found, LATEST, tmp_path)
         assert int((served.view(np.int32) != expected.view(np.int32)).sum()) == 0
 
 
@@ -132,23 +124,23 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Plan:
     return Plan(catalogue.CATALOGUE)
 
 
-def count_differing_values(spark: Any, plan: Plan, folder: Path, text: Split) -> int:
+def count_differing_values(spark: Any, plan: Plan, folder: Path, text: sql_bugs.Bug) -> int:
     found = tables(history(2, 1_500, step=12 * HOUR))
-    served = by_spark(spark, found, plan, folder, above=100, text=text)
+    served = by_spark(spark, found, plan, folder, text=text)
     expected = by_numpy(read_log(found, plan), plan)
     assert (np.nanmax(expected, axis=0) > np.nanmin(expected, axis=0)).all()
     return int((served.view(np.int32) != expected.view(np.int32)).sum())
 
 
 def test_one_line_makes_a_feature_for_spark(spark: Any, tmp_path: Path, small: Plan) -> None:
-    assert count_differing_values(spark, small, tmp_path, split) == 0
+    assert count_differing_values(spark, small, tmp_path, write_query) == 0
 
 
-@pytest.mark.parametrize("bug", [sql_bugs.leaky, sql_bugs.counted_twice, sql_bugs.overlap_buckets])
+@pytest.mark.parametrize("bug", [sql_bugs.leaky, sql_bugs.counted_twice, sql_bugs.forgetful])
 def test_a_seeded_bug_of_the_text_is_caught(
     spark: Any, tmp_path: Path, small: Plan, bug: sql_bugs.Bug
 ) -> None:
-    assert count_differing_values(spark, small, tmp_path, lambda question, hot: bug(question)) > 0
+    assert count_differing_values(spark, small, tmp_path, bug) > 0
 
 
 def test_answers_to_something_else_are_refused(spark: Any, tmp_path: Path, small: Plan) -> None:
@@ -178,7 +170,7 @@ def test_the_three_steps_write_what_the_command_line_writes(tmp_path: Path) -> N
         [*darvoza, "load", bulk, "--home", home],
         [*darvoza, "features", home, "--out", whole],
         [*national, "encode", home, relations, "--rows", "700"],
-        [*national, "answer", relations, answers, "--hot", "400"],
+        [*national, "answer", relations, answers],
         [*national, "finish", relations, answers, parted],
     ):
         subprocess.run([*map(str, command)], check=True, cwd=ROOT, env=ONE_MACHINE)

@@ -4,38 +4,34 @@ import re
 from collections.abc import Callable
 
 from engine.domain.time_units import DAY
-from features.offline.sql.window_queries import Question, frames, write_carried
+from features.offline.sql.window_queries import Question, write_query
 
-OVERLAP = 40 * DAY
 Bug = Callable[[Question], str]
 
 
 def leaky(question: Question) -> str:
     """``<=`` for ``<``: a crossing sees what became known with it."""
-    return frames(question).replace("AND 1 PRECEDING", "AND CURRENT ROW")
+    frame = r"(RANGE BETWEEN \S+ PRECEDING) AND 1 PRECEDING"
+    return re.sub(frame, r"\1 AND CURRENT ROW", write_query(question))
 
 
 def by_the_day(question: Question) -> str:
     """Windows are whole days."""
 
     def whole(found: re.Match[str]) -> str:
-        return f"BETWEEN {-(-int(found[1]) // DAY) * DAY} PRECEDING"
+        return f"as_of - {-(-int(found[1]) // DAY) * DAY}"
 
-    return re.sub(r"BETWEEN (\d+) PRECEDING", whole, frames(question))
+    return re.sub(r"as_of - (\d+)", whole, write_query(question))
 
 
 def counted_twice(question: Question) -> str:
     """A bucket carries forward what it counts itself."""
     earlier = "ROWS BETWEEN UNBOUNDED PRECEDING AND "
-    return write_carried(question).replace(f"{earlier}1 PRECEDING", f"{earlier}CURRENT ROW")
+    return write_query(question).replace(f"{earlier}1 PRECEDING", f"{earlier}CURRENT ROW")
 
 
-def overlap_buckets(question: Question, *, width: int = OVERLAP) -> str:
-    """Hot entities split by overlap: each bucket also gets the events of the one before it."""
-    bucket = f"moment - moment % {width}"
-    doubled = (
-        f"(SELECT line.*, {bucket} AS bucket FROM line UNION ALL "  # noqa: S608
-        f"SELECT line.*, {bucket} + {width} FROM line WHERE asks IS NULL) AS line"
+def forgetful(question: Question) -> str:
+    """A bucket carries forward the one before it alone, as windows split by overlap would."""
+    return write_query(question, bucket=10 * DAY).replace(
+        "ROWS BETWEEN UNBOUNDED PRECEDING", "ROWS BETWEEN 1 PRECEDING"
     )
-    text = frames(question).replace("FROM line WHERE", f"FROM {doubled} WHERE")
-    return text.replace("PARTITION BY entity", "PARTITION BY entity, bucket")

@@ -12,15 +12,18 @@ import numpy as np
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Floats, Read
 from features.offline.encoded_history import EncodedHistory
-from features.offline.sql.window_queries import Question, frames, questions, read_column, relations
+from features.offline.sql.window_queries import (
+    Question,
+    questions,
+    read_column,
+    relations,
+    write_query,
+)
 
-Text = Callable[[Question], str]
-"""Writes a question as SQL: ``frames`` or ``carried`` of
-:mod:`features.offline.sql.window_queries`.
-"""
 
-
-def reads(log: EncodedHistory, plan: Plan, text: Text = frames) -> dict[Read, Floats]:
+def reads(
+    log: EncodedHistory, plan: Plan, text: Callable[[Question], str] = write_query
+) -> dict[Read, Floats]:
     """Compute every read of the plan for the n crossings of a log.
 
     As :func:`features.offline.feature_matrix.reads` does, by read a float64 array of shape (n,):

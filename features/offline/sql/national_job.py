@@ -84,7 +84,7 @@ def main(arguments: Sequence[str]) -> None:
     if given.step == "encode":
         done = {"crossings": _encode(given.home, given.relations, plan, rows=given.rows)}
     elif given.step == "answer":
-        done = {"hot": _answer(given.relations, given.answers, plan, above=given.hot)}
+        done = {"questions": _answer(given.relations, given.answers, plan)}
     else:
         done = {"crossings": _run_finish(given.relations, given.answers, plan, out=given.out)}
     sys.stdout.write(json.dumps(done | {"definitions": plan.digest}) + "\n")
@@ -100,9 +100,6 @@ def _parser() -> argparse.ArgumentParser:
     step = steps.add_parser("answer", help="every read of the catalogue, on Spark")
     step.add_argument("relations", help="where Spark finds what was encoded")
     step.add_argument("answers", help="where Spark puts its answers")
-    step.add_argument(
-        "--hot", type=int, default=5_000, help="events and cuts that make an entity hot"
-    )
     step = steps.add_parser("finish", help="the feature matrix")
     step.add_argument("relations", type=Path)
     step.add_argument("answers", type=Path)
@@ -117,12 +114,12 @@ def _encode(home: Path, relations: Path, plan: Plan, *, rows: int) -> int:
     return encode(tables, plan, relations, rows=rows)
 
 
-def _answer(relations: str, answers: str, plan: Plan, *, above: int) -> int:
+def _answer(relations: str, answers: str, plan: Plan) -> int:
     from features.offline.sql.spark_engine import answer, session  # the other steps need no Spark
 
     spark = session("darvoza: a national history")
     try:
-        return answer(spark, relations, plan, answers, above=above, progress=_report_progress)
+        return answer(spark, relations, plan, answers, progress=_report_progress)
     finally:
         spark.stop()
 

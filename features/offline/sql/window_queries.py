@@ -7,15 +7,12 @@ an event, under the keys of its crossing. Nothing else is needed to read feature
 Assumes that all acts and seizures of a crossing are in the same part as the crossing. A history can
 then be encoded part by part, in the memory of one part.
 
-For each group of counters, events and cuts are laid on one line of time, entity by entity, and a
-read is a sum over a frame that stops one microsecond before the cut. Two texts give one answer:
-
-frames   ``RANGE BETWEEN window PRECEDING AND 1 PRECEDING``: each read as it is defined. Some
-         engines add up each frame again, which costs the square of what one entity has.
-carried  for hot entities, whose events no one worker should have to walk through. Time is cut into
-         buckets, what was counted in earlier buckets is carried forward, and a read is what had
-         been counted at its cut less what had been counted when its window began. Every event is
-         in exactly one bucket: nothing overlaps, so no window is ever wider than an overlap.
+For each group of counters, events and cuts are laid on one line of time, entity by entity. Time is
+cut into buckets, what was counted in earlier buckets is carried forward, and a read is what had
+been counted at its cut less what had been counted when its window began. Every event is in exactly
+one bucket: nothing overlaps, so no window is ever wider than an overlap. A frame for each window
+(``RANGE BETWEEN window PRECEDING AND 1 PRECEDING``) says the same in fewer words, but one worker
+has to walk through all events of an entity, and Spark adds up each frame again.
 
 Derived measures and passed-on hits are not taken from the encoder: every SQL engine computes them
 from crossings and inspections. So a checker checks them too, and a national history, encoded part
@@ -232,41 +229,18 @@ def questions(plan: Plan) -> list[Question]:
     return out
 
 
-def frames(question: Question, *, only: str = "TRUE") -> str:
-    """Write a question with one frame a window, for the entities of a condition on ``entity``.
+def write_query(question: Question, *, bucket: int = DAY) -> str:
+    """Write a question, with counters carried along buckets of microseconds.
 
     The query has the columns ``crossing`` and those of the question; no row for a crossing whose
     entity is not known, NULL where there is no last event.
     """
-    windows = [
-        f"{_window(window)} AS (PARTITION BY entity ORDER BY moment "
-        f"RANGE BETWEEN {_reach(window)} PRECEDING AND 1 PRECEDING)"
-        for window in sorted({read.window for read in question.sums} | {EVER})
-    ]
-    columns = ["asks AS crossing"]
-    for read in question.sums:
-        amount = f"SUM(add_{read.measure}) OVER {_window(read.window)}"
-        columns.append(f"CAST(COALESCE({amount}, 0) AS BIGINT) AS {read_column(read)}")
-    columns += [f"MAX({name}) OVER ever AS {name}" for name in question.last_columns]
-    return f"""WITH line AS (
-{_line(question, [0])}
-), found AS (
-  SELECT {_list(columns)}
-  FROM line WHERE entity <> 0 AND {only}
-  WINDOW {_list(windows)}
-)
-{_answer(question)}"""
-
-
-def write_carried(question: Question, *, only: str = "TRUE", bucket: int = DAY) -> str:
-    """Write the question of :func:`frames` with counters carried along buckets of microseconds."""
     added, value = [f"add_{name}" for name in question.measures], question.last_columns
     running = [f"COALESCE(SUM({name}) OVER w, 0) AS {name}" for name in added]
     standing = [f"before.{name} + inside.{name} AS {name}" for name in added]
     found = [f"{_difference(read)} AS {read_column(read)}" for read in question.sums]
-    return _CARRIED.format(
+    return _QUERY.format(
         line=_line(question, [0, *question.spans]),
-        only=only,
         bucket=bucket,
         totals=_list([f"SUM({c}) AS {c}" for c in added] + [f"MAX({c}) AS {c}" for c in value]),
         running=_list(running + [f"MAX({name}) OVER w AS {name}" for name in value]),
@@ -276,10 +250,10 @@ def write_carried(question: Question, *, only: str = "TRUE", bucket: int = DAY) 
     )
 
 
-_CARRIED = """WITH line AS (
+_QUERY = """WITH line AS (
 {line}
 ), bucketed AS (
-  SELECT line.*, moment - moment % {bucket} AS bucket FROM line WHERE entity <> 0 AND {only}
+  SELECT line.*, moment - moment % {bucket} AS bucket FROM line WHERE entity <> 0
 ), totals AS (
   SELECT entity, bucket,
     {totals}
@@ -310,24 +284,6 @@ _CARRIED = """WITH line AS (
   FROM standing GROUP BY asks
 )
 {answer}"""
-
-
-def split(question: Question, hot_entities: Sequence[int], *, bucket: int = DAY) -> str:
-    """Write a question with carried counters for hot entities and with frames for all others."""
-    if not hot_entities:
-        return frames(question)
-    listed = ", ".join(map(str, hot_entities))
-    cold = frames(question, only=f"entity NOT IN ({listed})")
-    warm = write_carried(question, only=f"entity IN ({listed})", bucket=bucket)
-    return f"SELECT * FROM (\n{cold}\n) AS cold\nUNION ALL\nSELECT * FROM (\n{warm}\n) AS hot"
-
-
-def hot(question: Question, *, above: int) -> str:
-    """Write which entities have more than so many events and cuts together: ``entity``."""
-    return f"""WITH line AS (
-{_line(question, [0])}
-)
-SELECT entity FROM line WHERE entity <> 0 GROUP BY entity HAVING COUNT(*) > {above}"""
 
 
 def _line(question: Question, looks: Sequence[int]) -> str:
@@ -373,14 +329,6 @@ def _answer(question: Question) -> str:
         f"SELECT {_list(['found.crossing', *columns])}\nFROM found"
         f"{join if question.facts else ''}\nWHERE found.crossing IS NOT NULL"
     )
-
-
-def _window(window: int) -> str:
-    return "ever" if window >= EVER else f"within_{window_name(window)}"
-
-
-def _reach(window: int) -> str:
-    return "UNBOUNDED" if window >= EVER else str(window)
 
 
 def _list(columns: Sequence[str]) -> str:

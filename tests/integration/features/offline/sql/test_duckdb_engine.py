@@ -27,9 +27,9 @@ from features.offline import encoded_history, reference_kernel
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.offline.feature_matrix import matrix, reads
 from features.offline.sql import duckdb_engine
-from features.offline.sql.window_queries import Question, encode, questions, split, write_carried
+from features.offline.sql.window_queries import Question, encode, write_query
 from tests.support.sizes import PROOF
-from tests.support.sql_bugs import by_the_day, counted_twice, leaky, overlap_buckets
+from tests.support.sql_bugs import by_the_day, counted_twice, forgetful, leaky
 from tests.unit.features.offline.naive_reads import by_hand
 from tests.unit.features.random_histories import history, tables
 
@@ -37,8 +37,6 @@ PLAN = Plan(catalogue.CATALOGUE)
 FEW = Plan(dict(list(catalogue.CATALOGUE.items())[:: 6 if PROOF else 12]))
 """Enough to show a bug, which is one text's for all."""
 EXAMPLES, ROWS = (40, 60) if PROOF else (2, 24)
-MANY = PLAN if PROOF else Plan(dict(list(catalogue.CATALOGUE.items())[::3]))
-"""What the texts are asked that are not the usual one."""
 SOME = PLAN if PROOF else Plan(dict(list(catalogue.CATALOGUE.items())[::6]))
 """What all engines are asked."""
 LATEST = Plan(
@@ -90,11 +88,11 @@ def test_four_ways_to_read_agree_to_the_bit(seed: int, size: int, step: int) -> 
 @given(
     st.integers(0, 10**6), st.integers(1, 3 * ROWS), steps, st.sampled_from((HOUR, DAY, 40 * DAY))
 )
-def test_carried_counters_answer_as_frames_do(seed: int, size: int, step: int, width: int) -> None:
+def test_the_width_of_buckets_changes_nothing(seed: int, size: int, step: int, width: int) -> None:
     log = log_of(seed, size, step, FEW)
     assert (
         count_differing_bits(
-            reads(log, FEW), duckdb_engine.reads(log, FEW, partial(write_carried, bucket=width))
+            reads(log, FEW), duckdb_engine.reads(log, FEW, partial(write_query, bucket=width))
         )
         == 0
     )
@@ -115,20 +113,6 @@ def test_spread_finds_and_recent_rates_agree_at_size() -> None:
     assert count_differing_bits(right, duckdb_engine.reads(log, LATEST, leaky)) > 0
 
 
-def some_hot(log: EncodedHistory, question: Question) -> list[int]:
-    """Half of the entities, picked by their keys."""
-    column = log.keys[MANY.column[question.group.by, question.group.by]]
-    return [int(entity) for entity in np.unique(column[column > 0])[::2]]
-
-
-def test_hot_entities_and_cold_ones_are_each_answered_once() -> None:
-    log = log_of(7, 400 if PROOF else 200, 6 * HOUR, MANY)
-    are_hot = [len(some_hot(log, question)) > 0 for question in questions(MANY)]
-    assert sum(are_hot) > len(are_hot) / 2 > 15
-    both = duckdb_engine.reads(log, MANY, lambda question: split(question, some_hot(log, question)))
-    assert count_differing_bits(reads(log, MANY), both) == 0
-
-
 @cache
 def compare_engines(step: int) -> tuple[EncodedHistory, Reads]:
     """Return a history and what all engines, as they are, answer about it."""
@@ -143,7 +127,7 @@ def compare_engines(step: int) -> tuple[EncodedHistory, Reads]:
     [
         (leaky, 12 * HOUR),
         (counted_twice, 12 * HOUR),
-        (overlap_buckets, 12 * HOUR),
+        (forgetful, 12 * HOUR),
         (by_the_day, 10 * MINUTE),
     ],
 )
