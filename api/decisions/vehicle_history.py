@@ -8,7 +8,7 @@ post is shown neither other posts' crossings nor names that others' records brou
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast, runtime_checkable
+from typing import Literal, cast
 
 from sqlalchemy import Connection, select
 
@@ -124,15 +124,6 @@ class PastView(Answer):
     ties: list[TiedEntities]
     similar: Sequence[SimilarSeizure] | None
     """None where no model can say."""
-
-
-@runtime_checkable
-class RemembersSeizures(Protocol):
-    """A model that remembers seizures."""
-
-    def similar(self, row: Rows, *, as_of: int) -> Sequence[SimilarSeizure]:
-        """Return those known before a time whose reasons were most like this row's, shape (f,)."""
-        ...
 
 
 def read_past(
@@ -255,6 +246,8 @@ def _find_similar(
         scorer = service.recompute.scorer(filing)
     except (NoModelError, TamperedBundleError):
         return None
-    if not isinstance(scorer, RemembersSeizures):
+    find_similar = getattr(scorer, "similar", None)  # a model need not remember seizures
+    if find_similar is None:
         return None
-    return scorer.similar(row, as_of=filing.inputs.as_of)
+    found: Sequence[SimilarSeizure] = find_similar(row, as_of=filing.inputs.as_of)
+    return found

@@ -5,5 +5,6 @@ certificates     Certificates of a course, and a signed digest to check the pape
 desk             Training homes, opened: blind picks, the end of an exercise, debriefings
 maker            Training homes made from a synthetic network
 pages            Pages of a training home: exercises, picks, debriefings, figures
+runtime          The running training service
 service          Service of one training home, and its application
 """

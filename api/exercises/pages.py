@@ -7,7 +7,7 @@ sees those of all. What a vehicle hides is read only once its exercise is closed
 import csv
 import io
 from dataclasses import replace
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -20,8 +20,9 @@ from api.exercises.certificates import (
     make_certificate,
     sign_certificate,
 )
-from api.exercises.desk import Attempt, ExerciseDesk
-from api.http.dependencies import SignInService, running_service
+from api.exercises.desk import Attempt
+from api.exercises.runtime import ExerciseRuntime
+from api.http.dependencies import running_service
 from api.web.forms import FormError, FormReader, corrections
 from api.web.i18n import N_
 from api.web.menu import MenuLink
@@ -32,7 +33,6 @@ from engine.domain.records import Identifier
 from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAllowedError, NotFoundError
 from engine.journal.receipts import open_signer
-from engine.storage.home import Home
 from experiments.exercises import STOP_MINUTES, Case, Exercise, Pick, Sentence, find
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -46,14 +46,7 @@ LABELS = {
 PDF = "application/pdf"
 
 
-class ExerciseService(SignInService, Protocol):
-    """The running training service, as its pages use it."""
-
-    desk: ExerciseDesk
-    home: Home
-
-
-TheService = Annotated[ExerciseService, Depends(running_service)]
+TheService = Annotated[ExerciseRuntime, Depends(running_service)]
 
 
 async def trainee_of(request: Request, service: TheService) -> Visit:
@@ -252,7 +245,7 @@ def certificate_of(
 
 
 def _certificate_file(
-    visit: Visit, service: ExerciseService, person: str, language: str | None
+    visit: Visit, service: ExerciseRuntime, person: str, language: str | None
 ) -> Response:
     from api.exercises.certificate_pdf import write_certificate
 
@@ -265,7 +258,7 @@ def _certificate_file(
 
 def _vehicle_page(
     visit: Visit,
-    service: ExerciseService,
+    service: ExerciseRuntime,
     name: str,
     crossing_id: str,
     *,

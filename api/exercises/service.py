@@ -6,7 +6,6 @@ store is opened as a training home's, which refuses any other. Every page says t
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -14,54 +13,23 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from api import account as account_page
-from api.auth.accounts import Accounts
-from api.auth.callers import Callers
-from api.auth.sessions import Sessions
 from api.auth.tables import project_accounts
 from api.exercises import pages
 from api.exercises.desk import ExerciseDesk, default_truth, open_exercise_home
+from api.exercises.runtime import ExerciseRuntime
 from api.http import problems
 from api.http.middleware import Guard
 from api.http.responses import add_routes
 from api.service.assembly import open_network
-from api.service.executors import Executors
 from api.service.metrics import Metrics
 from api.service.settings import Settings
-from api.service.sign_in import SignOnPort, open_sign_in
+from api.service.sign_in import open_sign_in
 from api.web import sign_in_page
 from api.web.page_route import answer_unknown
 from api.web.templates_env import STATIC
-from engine.domain.network import Network
 from engine.journal.batch_worker import Writer
 from engine.journal.clock import project_anchors
 from engine.journal.journal import Journal
-from engine.storage.database import Store
-from engine.storage.home import Home
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExerciseRuntime:
-    """Every part of a running training service."""
-
-    home: Home
-    settings: Settings
-    network: Network
-    store: Store
-    writer: Writer
-    accounts: Accounts
-    callers: Callers
-    sessions: Sessions
-    sign_on: SignOnPort
-    desk: ExerciseDesk
-    opened: ExitStack
-    metrics: Metrics = field(default_factory=Metrics)
-    executors: Executors = field(default_factory=Executors)
-
-    def close(self) -> None:
-        """Finish what runs, then let go of the store."""
-        self.executors.close()
-        self.writer.close()
-        self.opened.close()
 
 
 def open_exercise_runtime(root: Path, truth: Path | None = None) -> ExerciseRuntime:

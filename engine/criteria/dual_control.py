@@ -10,7 +10,7 @@ person who trained them, have their table in :mod:`models.lifecycle.states`.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, Protocol, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from sqlalchemy import Connection
 
@@ -115,14 +115,8 @@ class Refusal:
     needs_other_person: bool = False
 
 
-class Rule(Protocol):
-    """Returns why a step does not count in a state, None where it counts."""
-
-    def __call__(
-        self, now: ApprovalState, event: ApprovalEvent, /, *, needs_evidence: bool
-    ) -> Refusal | None:
-        """``needs_evidence`` is True where a backtest must come before the approval."""
-        ...
+Rule = Callable[[ApprovalState, ApprovalEvent], Refusal | None]
+"""Returns why a step does not count in a state, None where it counts."""
 
 
 APPROVED_ALREADY = Refusal("the same person approved it already", needs_other_person=True)
@@ -142,32 +136,24 @@ def check_person(person: str, *, author: str, approvals: Collection[str] = ()) -
     return APPROVED_ALREADY if person in approvals else None
 
 
-def _accept(_now: ApprovalState, _event: ApprovalEvent, *, needs_evidence: bool) -> Refusal | None:
+def _accept(_now: ApprovalState, _event: ApprovalEvent) -> Refusal | None:
     return None
 
 
-def _check_approval(
-    now: ApprovalState, event: ApprovalEvent, *, needs_evidence: bool
-) -> Refusal | None:
+def _check_approval(now: ApprovalState, event: ApprovalEvent) -> Refusal | None:
     """Permit the approval of a pending entry by a person other than the author."""
     if not _addresses_pending(now, event) or now.leaving is not None:
         return NOTHING_PENDING
-    if refusal := check_person(event.person, author=now.author):
-        return refusal
-    return NO_BACKTEST if needs_evidence and now.evidence is None else None
+    return check_person(event.person, author=now.author)
 
 
-def _check_retirement_request(
-    now: ApprovalState, event: ApprovalEvent, *, needs_evidence: bool
-) -> Refusal | None:
+def _check_retirement_request(now: ApprovalState, event: ApprovalEvent) -> Refusal | None:
     """Permit the first request, or one that names the request that it replaces."""
     is_free = now.leaving is None or now.names_pending(event, "instead_of")
     return None if is_free else RETIRES_ALREADY
 
 
-def _check_retirement(
-    now: ApprovalState, event: ApprovalEvent, *, needs_evidence: bool
-) -> Refusal | None:
+def _check_retirement(now: ApprovalState, event: ApprovalEvent) -> Refusal | None:
     """Permit a retirement by a person who is neither the author nor its requester."""
     if now.leaving is None or not _addresses_pending(now, event):
         return NOTHING_PENDING
@@ -176,9 +162,7 @@ def _check_retirement(
     return OWN_REQUEST if check_person(event.person, author=now.leaving.by) else None
 
 
-def _check_withdrawal(
-    now: ApprovalState, event: ApprovalEvent, *, needs_evidence: bool
-) -> Refusal | None:
+def _check_withdrawal(now: ApprovalState, event: ApprovalEvent) -> Refusal | None:
     """Permit the end of a notice that no second person confirmed: it stood on that word alone."""
     return None if now.is_notice and _addresses_pending(now, event) else NOTHING_PENDING
 
@@ -219,6 +203,20 @@ TRANSITIONS: dict[tuple[State, Move], Transition[Rule, State]] = {
 approval in ``in_force`` confirms a notice, which is in force before it."""
 
 
+def _find_refusal(
+    transition: Transition[Rule, State],
+    now: ApprovalState,
+    event: ApprovalEvent,
+    *,
+    needs_evidence: bool,
+) -> Refusal | None:
+    """Return why a step does not count; with ``needs_evidence`` an approval needs a backtest."""
+    if refusal := transition.rule(now, event):
+        return refusal
+    lacks_evidence = needs_evidence and now.evidence is None
+    return NO_BACKTEST if lacks_evidence and transition.rule is _check_approval else None
+
+
 def apply_event(
     now: ApprovalState | None, event: ApprovalEvent, *, needs_evidence: bool
 ) -> ApprovalState | None:
@@ -226,7 +224,7 @@ def apply_event(
     if now is None:
         return _enter_state(event)
     transition = TRANSITIONS.get((now.state, _move_of(event)))
-    if transition is None or transition.rule(now, event, needs_evidence=needs_evidence):
+    if transition is None or _find_refusal(transition, now, event, needs_evidence=needs_evidence):
         return now
     return _EFFECTS[event.step](replace(now, state=transition.target), event)
 
@@ -338,7 +336,7 @@ def _check_draft(matter: Matter, now: ApprovalState, draft: Draft[ApprovalBody])
     refusal = (
         fallback
         if transition is None
-        else transition.rule(now, event, needs_evidence=matter == "profile")
+        else _find_refusal(transition, now, event, needs_evidence=matter == "profile")
     )
     if refusal is None:
         return draft

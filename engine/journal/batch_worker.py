@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
 
@@ -44,16 +44,7 @@ REST_SECONDS = 0.02
 What = TypeVar("What")
 
 
-class Pending(Protocol):
-    """An item of a batch, with the future of its answer."""
-
-    @property
-    def answer(self) -> "Future[Any]":
-        """What was promised to the sender."""
-        ...
-
-
-Item = TypeVar("Item", bound=Pending)
+Item = TypeVar("Item", bound="PendingRequest[Any] | PendingDraft")
 
 
 class BatchThread(Generic[Item]):

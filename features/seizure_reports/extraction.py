@@ -15,11 +15,17 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from engine.domain.records import SubstanceClass
 from engine.errors import RecordError
-from features.seizure_reports.dates import HEADING_ENDS, choose_seizure_date, find_dates, find_items
+from features.seizure_reports.dates import (
+    HEADING_ENDS,
+    ReportDate,
+    choose_seizure_date,
+    find_dates,
+    find_items,
+)
 from features.seizure_reports.folded_text import (
     FoldedText,
     Language,
@@ -139,16 +145,6 @@ _FEWEST_EVENTS, _LISTED_PLACES = 2, 3
 _BEFORE_PLATE, _TWO = 40, 2
 _HEAVIEST = 1e6
 """Grams from which a mass is likelier one of goods, unless precursors are seized by the tonne."""
-
-
-class _TextPlace(Protocol):
-    """What has a place in the text."""
-
-    @property
-    def start(self) -> int: ...
-
-    @property
-    def end(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -512,7 +508,7 @@ class _Reader:
         every = self.lexicon.substances.find(self.text.folded)
         return add_parts(self.text, found, self.quantities, every)
 
-    def _cite(self, value: _Value, stated: _TextPlace) -> CitedValue[_Value]:
+    def _cite(self, value: _Value, stated: Term | Quantity | ReportDate) -> CitedValue[_Value]:
         return CitedValue(value, self.text.passage(stated.start, stated.end))
 
     def _choose(self, terms: Terms, near: Sequence[Term] | None) -> CitedValue[str] | None:

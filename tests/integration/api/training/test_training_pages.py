@@ -29,7 +29,8 @@ from api.exercises.certificates import (
     verify_signed,
 )
 from api.exercises.desk import default_truth
-from api.exercises.service import ExerciseRuntime, create_exercise_app, open_exercise_runtime
+from api.exercises.runtime import ExerciseRuntime
+from api.exercises.service import create_exercise_app, open_exercise_runtime
 from api.service.assembly import open_network
 from api.web.i18n import LANGUAGES, ReaderLocale
 from engine.audit.verification import verify
