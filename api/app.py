@@ -5,13 +5,13 @@ What is imported from here must stay lean: no training library, no pickle loader
 
 A start loads what decisions need, and health. All other routes and the pages (:mod:`api.site`) are
 loaded half a second later, or by the first request for one of them, which waits no longer than if
-the start had loaded them.
+the start had loaded them. The workers of areas, which stand on pages, begin then too.
 """
 
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from operator import attrgetter
 from threading import Lock, Thread
 from typing import Any
@@ -97,15 +97,17 @@ def create_app(open_service: Callable[[], Runtime] | None = None) -> FastAPI:
             end_with_parent()
         runtime = (open_service or default_service)()
         app.state.runtime = runtime
-        workers = [load_part(name)(runtime) for one in list_doors() for name in one.workers]
-        for worker in workers:
-            worker.start()
+        workers: list[Any] = []
         settling = None
         if open_service is None:
-            settling = asyncio.create_task(_settle(app, runtime))
+            settling = asyncio.create_task(_settle(app, runtime, workers))
+        else:
+            _start_workers(runtime, workers)
         yield
         if settling is not None:
             settling.cancel()
+            with suppress(asyncio.CancelledError):
+                await settling  # what a thread of it began to start is closed below
         for worker in workers:
             worker.close()
         runtime.close()
@@ -152,7 +154,14 @@ _FIRST_SECONDS = 0.1
 """How long the first answers have the processor for themselves, if none needs more by itself."""
 
 
-async def _settle(app: FastAPI, runtime: Runtime) -> None:
+def _start_workers(runtime: Runtime, workers: list[Any]) -> None:
+    """Start the workers of areas, and add them to a list."""
+    for name in (name for one in list_doors() for name in one.workers):
+        workers.append(load_part(name)(runtime))
+        workers[-1].start()
+
+
+async def _settle(app: FastAPI, runtime: Runtime, workers: list[Any]) -> None:
     """Load what the start left for later, while requests are answered."""
     await runtime.executors.sign_in.run(stand_in)
     try:
@@ -160,6 +169,7 @@ async def _settle(app: FastAPI, runtime: Runtime) -> None:
         await run_in_threadpool(runtime.prepare)
         await asyncio.sleep(SETTLED_SECONDS)  # the first decisions need not share the processor
         await run_in_threadpool(load_late_routes, app)
+        await run_in_threadpool(_start_workers, runtime, workers)
     except Exception as error:
         fault(error, route="start")  # and so will each request that needs it; others go on
     settle()

@@ -19,9 +19,9 @@ def by_the_day(question: Question) -> str:
     """Windows are whole days."""
 
     def whole(found: re.Match[str]) -> str:
-        return f"as_of - {-(-int(found[1]) // DAY) * DAY}"
+        return f"{found[1]} {-(-int(found[2]) // DAY) * DAY}"
 
-    return re.sub(r"as_of - (\d+)", whole, write_query(question))
+    return re.sub(r"(as_of -|BETWEEN) (\d+)", whole, write_query(question))
 
 
 def counted_twice(question: Question) -> str:
