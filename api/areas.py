@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from api.area_names import AREAS, VARIABLE, parse_areas
+from engine.area_names import AREAS, VARIABLE, parse_areas
 from engine.domain.rights import Matter, Right, Role
 from engine.errors import ServiceStartError
 from engine.journal.areas import load_part
@@ -106,5 +106,5 @@ def require_areas(home: Home, connection: Connection) -> None:
 
 
 def _load_doors(name: str) -> Doors:
-    doors: Doors = load_part(AREAS[name])
+    doors: Doors = load_part(f"api.doors:{name.upper()}")
     return doors

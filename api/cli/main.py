@@ -15,14 +15,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import importlib.metadata
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import NoReturn
 
 import typer
 from rich.markup import escape
 
-from api.area_names import AREA_COMMANDS, VARIABLE, parse_areas
 from api.cli import (
     agencies,
     data,
@@ -36,6 +35,7 @@ from api.cli import (
     service,
 )
 from api.cli.common import ERR
+from engine.area_names import VARIABLE, parse_areas
 from engine.errors import RiskError
 
 app = typer.Typer(
@@ -76,6 +76,14 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     experiments.faults,
     sbom.sbom,
 )
+AREA_COMMANDS: Mapping[str, str] = {
+    "seizure_reports": "api.cli.data:extract",
+    "links": "api.cli.links:links",
+    "messages": "api.cli.data:translate",
+    "sign_on": "api.cli.oidc:oidc",
+    "exercises": "api.cli.exercises:exercises",
+}
+"""A command by area, or a group of commands with its name; loaded if the area is open."""
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(profiles.profiles, name="profiles")
@@ -84,12 +92,12 @@ app.add_typer(service.keys, name="keys")
 app.add_typer(service.users, name="users")
 app.add_typer(agencies.agencies, name="agencies")
 for area in sorted(parse_areas(os.environ.get(VARIABLE)) & AREA_COMMANDS.keys()):
-    for module, _, name in (one.partition(":") for one in AREA_COMMANDS[area]):
-        part = getattr(import_module(module), name)
-        if isinstance(part, typer.Typer):
-            app.add_typer(part)
-        else:
-            app.command()(part)
+    module, _, name = AREA_COMMANDS[area].partition(":")
+    part = getattr(import_module(module), name)
+    if isinstance(part, typer.Typer):
+        app.add_typer(part)
+    else:
+        app.command()(part)
 gc.freeze()  # else the first look would be at all of it
 gc.enable()
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Protocol, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, MetaData
 
+from engine.area_names import AREAS
 from engine.domain.rights import Matter, Scope
 from engine.errors import RecordError
 from engine.journal.entries import Draft, JournalFault, JournalRecord, Kind, Projection
@@ -268,20 +269,11 @@ def group_alone(one: JournalRecord[Any]) -> Group:
     return "record", str(one.seq)
 
 
-AREAS: Final = (
-    "engine.core_area",
-    "engine.cases.area",
-    "engine.links.area",
-    "engine.events.area",
-    "engine.exercises",
-)
-"""Modules whose ``AREA`` is one. A name, and no import: the core stands on no area."""
-
-
 @cache
 def load_areas() -> tuple[Area, ...]:
     """Return every area, the core first."""
-    return tuple(import_module(name).AREA for name in AREAS)
+    modules = ("engine.core_area", *filter(None, AREAS.values()))
+    return tuple(import_module(name).AREA for name in modules)
 
 
 def check_body(kind: str, body: Mapping[str, Any]) -> None:

@@ -12,13 +12,16 @@ from typing import Any
 
 import httpx2
 import pytest
+import typer
 
 from api import areas
-from api.area_names import AREAS, VARIABLE
 from api.areas import require_areas
+from api.cli.main import AREA_COMMANDS
 from api.service.assembly import open_store
+from engine.area_names import AREAS, VARIABLE
 from engine.domain.rights import Role
 from engine.errors import ServiceStartError
+from engine.journal.areas import load_part
 from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.integration.service.links.post_and_centre import Installation, agree
 from tests.support.running_service import arrival, make_home, make_keys
@@ -26,18 +29,20 @@ from tests.unit.service.audit.eventful_home import copy_eventful
 
 ADDRESS = re.compile(r"on (http://127\.0\.0\.1:\d+)")
 PATHS = {
-    "cases": "/v1/cases",
-    "links": "/v1/links",
-    "webhooks": "/v1/webhooks",
+    doors.name: paths[0]
+    for doors in areas.list_doors()
+    if (paths := re.findall(r"GET ([^\s{]+)$", "".join(doors.rules.values()), re.MULTILINE))
 }
 """A path of each area that has any."""
-COMMANDS = {
-    "seizure_reports": "extract",
-    "links": "link",
-    "messages": "translate",
-    "sign_on": "oidc",
-    "exercises": "training",
-}
+
+
+def name_command(place: str) -> str:
+    """Return the name of a command, or of a group of commands."""
+    part = load_part(place)
+    return str(part.info.name if isinstance(part, typer.Typer) else part.__name__)
+
+
+COMMANDS = {area: name_command(place) for area, place in AREA_COMMANDS.items()}
 """A command of each area that has any."""
 
 
