@@ -14,6 +14,7 @@ from engine.journal.areas import (
     Body,
     Event,
     Group,
+    NamedField,
     Owner,
     RecordRule,
     TableRule,
@@ -113,10 +114,29 @@ def _rule_movement(matter: Matter, **more: Any) -> RecordRule:
     return RecordRule(matter=matter, group=_group_by_movement, is_of_post=True, **more)
 
 
+_SUBJECT = "subject"
+_VEHICLE = (NamedField("crossing", "crossing_id"),)
+_WAITS = {"names": (NamedField("crossing", _SUBJECT), *_VEHICLE)}
+_LEFT = {"names": (NamedField("decision", _SUBJECT), *_VEHICLE)}
+_DECIDED = {"names": (*_LEFT["names"], NamedField("decision", "decision_id"))}
+_ARRIVED = (
+    NamedField("post", "arrival.crossing.post"),
+    NamedField("crossing", "arrival.crossing.crossing_id", is_made=True),
+)
+_SEIZED = (
+    NamedField("crossing", "seizure.crossing_id?"),
+    NamedField("crossing", "linked_crossing_id?"),
+    NamedField("inspection", "seizure.inspection_id?"),
+)
 _SUMMED = frozenset({Scope.NONE, Scope.OWN})
 """A handover sums the acts of all agencies."""
 _HANDOVER = RecordRule(
-    matter=Matter.ACTS, hidden=_SUMMED, group=group_alone, is_of_post=True, claimed=()
+    matter=Matter.ACTS,
+    hidden=_SUMMED,
+    group=group_alone,
+    is_of_post=True,
+    claimed=(),
+    names=(NamedField("shift", _SUBJECT),),
 )
 _JOURNAL = RecordRule()
 _ACCOUNT = RecordRule(matter=Matter.PEOPLE, hidden=_SUMMED, journals="both")
@@ -126,6 +146,7 @@ _LATER = RecordRule(matter=Matter.PEOPLE, hidden=_SUMMED)
 _CLOCK = RecordRule(journals="both")
 _PROFILE = RecordRule(matter=Matter.PROFILES)
 _MODEL = RecordRule(matter=Matter.MODELS)
+_GOVERNING_MODEL = replace(_MODEL, names=(NamedField("model", _SUBJECT, is_made=True),))
 _PEOPLE = RecordRule(matter=Matter.PEOPLE)
 _LODGED = RecordRule(matter=Matter.DECISIONS, group=_group_by_declaration)
 _BY_RECORD = TableRule(erased_by=("seq",))
@@ -162,10 +183,24 @@ AREA: Final = Area(
             owners=_own_matches,
             events=_list_decision_events,
             claimed=("crossing_id",),
+            names=(
+                *_ARRIVED,
+                NamedField("decision", _SUBJECT, is_made=True),
+                NamedField("decision", "decision.decision_id", is_made=True),
+                NamedField("decision", "queue.decision_id", is_made=True),
+                NamedField("decision", "queue.amends?"),
+                NamedField("crossing", "crossing_id", is_made=True),
+                NamedField("crossing", "queue.crossing_id", is_made=True),
+            ),
             is_read_back=True,
             is_frequent=True,
         ),
-        record.CROSSING: _rule_movement(Matter.DECISIONS, claimed=(), is_frequent=True),
+        record.CROSSING: _rule_movement(
+            Matter.DECISIONS,
+            claimed=(),
+            names=(*_ARRIVED, NamedField("crossing", _SUBJECT, is_made=True)),
+            is_frequent=True,
+        ),
         record.DECLARATION_LODGED: RecordRule(
             matter=Matter.DECISIONS,
             group=_group_by_declaration,
@@ -174,27 +209,82 @@ AREA: Final = Area(
         ),
         record.DECLARATION_CANCELLED: _LODGED,
         record.INSPECTION: _rule_movement(
-            Matter.ACTS, owners=_own_act, claimed=(), is_frequent=True
+            Matter.ACTS,
+            owners=_own_act,
+            claimed=(),
+            names=(
+                NamedField("inspection", _SUBJECT, is_made=True),
+                NamedField("inspection", "inspection.inspection_id", is_made=True),
+                NamedField("crossing", "inspection.crossing_id"),
+                *_VEHICLE,
+            ),
+            is_frequent=True,
         ),
-        record.INSPECTION_CORRECTED: _rule_movement(Matter.ACTS, owners=_own_act),
+        record.INSPECTION_CORRECTED: _rule_movement(
+            Matter.ACTS,
+            owners=_own_act,
+            names=(
+                NamedField("inspection", _SUBJECT),
+                NamedField("inspection", "inspection.inspection_id"),
+                NamedField("inspection", "was.inspection_id"),
+                NamedField("crossing", "inspection.crossing_id"),
+                NamedField("crossing", "was.crossing_id"),
+                *_VEHICLE,
+            ),
+        ),
         record.SEIZURE: _rule_movement(
-            Matter.SEIZURES, owners=_own_seizure, events=_list_seizure_events, claimed=()
+            Matter.SEIZURES,
+            owners=_own_seizure,
+            events=_list_seizure_events,
+            claimed=(),
+            names=(
+                NamedField("seizure", _SUBJECT, is_made=True),
+                NamedField("seizure", "seizure.seizure_id", is_made=True),
+                *_SEIZED,
+                NamedField("crossing", "pending_crossing_id?"),
+                NamedField("post", "pending_post?"),
+            ),
         ),
-        record.SEIZURE_CORRECTED: _rule_movement(Matter.SEIZURES, owners=_own_corrected_find),
-        record.FIND_CONFIRMED: _rule_movement(Matter.SEIZURES, owners=_own_seizure),
+        record.SEIZURE_CORRECTED: _rule_movement(
+            Matter.SEIZURES,
+            owners=_own_corrected_find,
+            names=(
+                NamedField("seizure", _SUBJECT),
+                NamedField("seizure", "seizure?.seizure_id"),
+                NamedField("seizure", "was?.seizure_id"),
+                NamedField("crossing", "seizure?.crossing_id?"),
+                NamedField("crossing", "was?.crossing_id?"),
+                NamedField("crossing", "crossing_id?"),
+            ),
+        ),
+        record.FIND_CONFIRMED: _rule_movement(
+            Matter.SEIZURES,
+            owners=_own_seizure,
+            names=(
+                NamedField("seizure", _SUBJECT),
+                NamedField("seizure", "seizure.seizure_id"),
+                *_SEIZED,
+            ),
+        ),
         record.RELEASE: _rule_movement(
-            Matter.DECISIONS, events=_list_departure_events, claimed=(), is_frequent=True
+            Matter.DECISIONS,
+            events=_list_departure_events,
+            claimed=(),
+            is_frequent=True,
+            **_WAITS,
         ),
         record.QUEUE_EXPIRED: _rule_movement(
-            Matter.DECISIONS, events=_list_departure_events, is_frequent=True
+            Matter.DECISIONS, events=_list_departure_events, is_frequent=True, **_LEFT
         ),
-        record.VEHICLE_TAKEN: _rule_movement(Matter.DECISIONS, is_frequent=True),
-        record.VEHICLE_GIVEN_BACK: _rule_movement(Matter.DECISIONS),
-        record.AUDIT_CLOSED: _rule_movement(Matter.DECISIONS, claimed=()),
+        record.VEHICLE_TAKEN: _rule_movement(Matter.DECISIONS, is_frequent=True, **_WAITS),
+        record.VEHICLE_GIVEN_BACK: _rule_movement(Matter.DECISIONS, **_WAITS),
+        record.AUDIT_CLOSED: _rule_movement(Matter.DECISIONS, claimed=(), **_DECIDED),
         record.REVIEW: _rule_movement(
-            Matter.REVIEWS, owners=_own_review, events=_list_review_events
+            Matter.REVIEWS, owners=_own_review, events=_list_review_events, **_DECIDED
         ),
-        record.ROSTER: RecordRule(matter=Matter.REPORTS, is_of_post=True),
+        record.ROSTER: RecordRule(
+            matter=Matter.REPORTS, is_of_post=True, names=(NamedField("post", _SUBJECT),)
+        ),
         record.HANDOVER: _HANDOVER,
         record.HANDOVER_TAKEN: _HANDOVER,
         record.SEEDS_COMMITTED: _JOURNAL,
@@ -212,6 +302,7 @@ AREA: Final = Area(
                 "left": record.PROFILE_LEFT,
             },
             matter=Matter.PROFILES,
+            names=(NamedField("profile", _SUBJECT, is_made=True),),
         ),
         record.PROFILE_COUNTED: _PROFILE,
         record.PROFILE_FAILED: RecordRule(
@@ -229,14 +320,15 @@ AREA: Final = Area(
             },
             waiting=("proposed", "noticed", "leaving"),
             matter=Matter.WATCHLIST,
+            names=(NamedField("watchlist", _SUBJECT, is_made=True),),
             is_of_subject=True,
             group=_group_by_entry,
         ),
-        record.MODEL_REGISTERED: _MODEL,
+        record.MODEL_REGISTERED: _GOVERNING_MODEL,
         record.MODEL_SHADOWED: RecordRule(matter=Matter.MODELS, events=await_approval("model")),
-        record.MODEL_APPROVED: _MODEL,
-        record.MODEL_IN_FORCE: _MODEL,
-        record.MODEL_RETIRED: _MODEL,
+        record.MODEL_APPROVED: _GOVERNING_MODEL,
+        record.MODEL_IN_FORCE: _GOVERNING_MODEL,
+        record.MODEL_RETIRED: _GOVERNING_MODEL,
         record.MODEL_CHALLENGED: _MODEL,
         record.SHADOW_SCORES: _MODEL,
         record.DRIFT_MEASURED: RecordRule(matter=Matter.MODELS, events=_list_drift_events),

@@ -24,8 +24,6 @@ from sqlalchemy.types import NULLTYPE
 
 from engine.domain.records import Record
 from engine.errors import RecordError
-from engine.journal import kinds as of
-from engine.journal.areas import NamedField as Field
 from engine.journal.areas import Sort, check_body, kinds_of, list_rules
 from engine.journal.copies import COPIES, find_copies, name_origin
 from engine.journal.entries import Draft, JournalFault, ProjectionInput
@@ -61,79 +59,8 @@ class Name(NamedTuple):
         return f"{self.sort} {self.value}"
 
 
-_SUBJECT = "subject"
-_VEHICLE = (Field("crossing", "crossing_id"),)
-_RELEASED = (Field("crossing", _SUBJECT), *_VEHICLE)
-_DECIDED = (Field("decision", _SUBJECT), *_VEHICLE)
-_ARRIVED = (
-    Field("post", "arrival.crossing.post"),
-    Field("crossing", "arrival.crossing.crossing_id", is_made=True),
-)
-_SEIZED = (
-    Field("crossing", "seizure.crossing_id?"),
-    Field("crossing", "linked_crossing_id?"),
-    Field("inspection", "seizure.inspection_id?"),
-)
-NAMED: Mapping[str, tuple[Field, ...]] = {
-    of.DECISION: (
-        *_ARRIVED,
-        Field("decision", _SUBJECT, is_made=True),
-        Field("decision", "decision.decision_id", is_made=True),
-        Field("decision", "queue.decision_id", is_made=True),
-        Field("decision", "queue.amends?"),
-        Field("crossing", "crossing_id", is_made=True),
-        Field("crossing", "queue.crossing_id", is_made=True),
-    ),
-    of.CROSSING: (*_ARRIVED, Field("crossing", _SUBJECT, is_made=True)),
-    of.INSPECTION: (
-        Field("inspection", _SUBJECT, is_made=True),
-        Field("inspection", "inspection.inspection_id", is_made=True),
-        Field("crossing", "inspection.crossing_id"),
-        *_VEHICLE,
-    ),
-    of.SEIZURE: (
-        Field("seizure", _SUBJECT, is_made=True),
-        Field("seizure", "seizure.seizure_id", is_made=True),
-        *_SEIZED,
-        Field("crossing", "pending_crossing_id?"),
-        Field("post", "pending_post?"),
-    ),
-    of.INSPECTION_CORRECTED: (
-        Field("inspection", _SUBJECT),
-        Field("inspection", "inspection.inspection_id"),
-        Field("inspection", "was.inspection_id"),
-        Field("crossing", "inspection.crossing_id"),
-        Field("crossing", "was.crossing_id"),
-        *_VEHICLE,
-    ),
-    of.SEIZURE_CORRECTED: (
-        Field("seizure", _SUBJECT),
-        Field("seizure", "seizure?.seizure_id"),
-        Field("seizure", "was?.seizure_id"),
-        Field("crossing", "seizure?.crossing_id?"),
-        Field("crossing", "was?.crossing_id?"),
-        Field("crossing", "crossing_id?"),
-    ),
-    of.FIND_CONFIRMED: (
-        Field("seizure", _SUBJECT),
-        Field("seizure", "seizure.seizure_id"),
-        *_SEIZED,
-    ),
-    of.RELEASE: _RELEASED,
-    of.VEHICLE_TAKEN: _RELEASED,
-    of.VEHICLE_GIVEN_BACK: _RELEASED,
-    of.AUDIT_CLOSED: (*_DECIDED, Field("decision", "decision_id")),
-    of.QUEUE_EXPIRED: _DECIDED,
-    of.REVIEW: (*_DECIDED, Field("decision", "decision_id")),
-    of.ROSTER: (Field("post", _SUBJECT),),
-    of.HANDOVER: (Field("shift", _SUBJECT),),
-    of.HANDOVER_TAKEN: (Field("shift", _SUBJECT),),
-    **{kind: (Field("model", _SUBJECT, is_made=True),) for kind in OF_MODELS},
-    **{kind: (Field("profile", _SUBJECT, is_made=True),) for kind in kinds_of("profile")},
-    **{kind: (Field("watchlist", _SUBJECT, is_made=True),) for kind in kinds_of("watchlist")},
-    **{kind: rule.names for kind, rule in list_rules().items() if rule.names},
-}
-"""What each kind names that may have an effect as a copy; a copy of another kind has none."""
+NAMED = frozenset(kind for kind, rule in list_rules().items() if rule.names)
+"""Kinds whose copies may have an effect: a copy of another kind has none."""
 _ONCE = frozenset({"case", "decision"})
 """What one record alone makes; a second one would be another row of the same key."""
 _KINDS_OF: Mapping[Sort, Sequence[str]] = {
@@ -161,15 +88,14 @@ the installation that recorded it first."""
 
 
 def list_names(kind: str, subject: str, body: Mapping[str, Any]) -> Iterator[Name]:
-    """Yield everything that a record of a kind in ``NAMED`` names; raises ``RecordError``."""
-    known = {**body, _SUBJECT: subject}
-    for field in NAMED[kind]:
+    """Yield everything that a record names; raises ``RecordError``."""
+    rule, known = list_rules()[kind], {**body, "subject": subject}
+    for field in rule.names:
         value = _find_value(known, field.path, kind)
         if value is not None:
             yield Name(field.sort, value, field.is_made)
-    linked = list_rules()[kind].linked
-    if linked and _find_value(known, "event.kind", kind) == "link":
-        sort = linked.get(_find_value(known, "event.of", kind) or "")
+    if rule.linked and _find_value(known, "event.kind", kind) == "link":
+        sort = rule.linked.get(_find_value(known, "event.of", kind) or "")
         if sort is not None:
             yield Name(sort, _find_value(known, "event.id", kind) or "", sort == "request")
     if "message" in body:  # what follows from a partner's message is recorded where that arrived

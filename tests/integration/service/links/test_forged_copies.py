@@ -507,7 +507,7 @@ def forge_for_node(
     ] + [
         thief.prove(kind, next(thief.numbers), subject=own[sort], post="", body=body)
         for kind in kinds
-        for sort in [NAMED[kind][0].sort]
+        for sort in [list_rules()[kind].names[0].sort]
     ]
 
 
