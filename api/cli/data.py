@@ -435,8 +435,9 @@ def _show_cell(cell: Any) -> str:
     return ";".join(map(str, plain)) if isinstance(plain, list) else str(plain)
 
 
-LoadFormat = Literal["contract", "kcs", "asycuda", "wco", "ncts", "ecmr", "eaeu"]
-LoadFormatOption = Annotated[LoadFormat, typer.Option(help="What the files look like.")]
+LoadFormatOption = Annotated[
+    str, typer.Option(help="What the files look like: contract, kcs, or a format of messages.")
+]
 
 
 def load(
@@ -512,7 +513,7 @@ def _show_withdrawal(done: Mapping[str, Any]) -> None:
 
 
 def _check(
-    folder: Path, ignored: Sequence[str], settings: Path | None, *, kind: LoadFormat, out: Path
+    folder: Path, ignored: Sequence[str], settings: Path | None, *, kind: str, out: Path
 ) -> "LoadResult":
     """Read a folder, and write its faults."""
     from features.intake.load import check_folder
@@ -536,7 +537,7 @@ def _load(
     ignored: Sequence[str],
     settings: Path | None,
     *,
-    kind: LoadFormat,
+    kind: str,
 ) -> "LoadResult":
     """Load a folder, and let counters and links follow."""
     from api.audit.load_withdrawal import finish_withdrawals

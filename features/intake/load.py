@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkstemp
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -161,7 +161,6 @@ def _literal(value: Any) -> str:
     return repr(value)
 
 
-Format = Literal["contract", "kcs", "asycuda", "wco", "ncts", "ecmr", "eaeu"]
 _MESSAGES = "features.messages.folder:read_documents"
 """What reads a folder of standard messages. A name, and no import: the core stands on no area."""
 
@@ -193,7 +192,7 @@ class Intake:
 def read_folder(
     folder: Path,
     *,
-    format: Format = "contract",  # noqa: A002 - the option's name on the command line
+    format: str = "contract",  # noqa: A002 - the option's name on the command line
     ignore_columns: Collection[str] = (),
     now: int | None = None,
     progress: Progress | None = None,
@@ -250,7 +249,7 @@ def read_folder(
 
 def _read_rows(
     folder: Path,
-    format: Format,  # noqa: A002
+    format: str,  # noqa: A002
     *,
     settings: Any,
     ignored: Collection[str],
@@ -271,7 +270,7 @@ def check_folder(
     folder: Path,
     quarantine: Path,
     *,
-    format: Format = "contract",  # noqa: A002 - the option's name on the command line
+    format: str = "contract",  # noqa: A002 - the option's name on the command line
     ignore_columns: Collection[str] = (),
     progress: Progress | None = None,
     settings: Any = None,
@@ -300,7 +299,7 @@ def load(
     home: Home,
     folder: Path,
     *,
-    format: Format = "contract",  # noqa: A002 - the option's name on the command line
+    format: str = "contract",  # noqa: A002 - the option's name on the command line
     ignore_columns: Collection[str] = (),
     now: int | None = None,
     progress: Progress | None = None,
@@ -462,7 +461,7 @@ def _name_offered(parts: Parts) -> str:
     return content_digest({**rows, "quarantine": faults})
 
 
-def _summarize(intake: Intake, history: Path, *, format: Format) -> LoadResult:  # noqa: A002
+def _summarize(intake: Intake, history: Path, *, format: str) -> LoadResult:  # noqa: A002
     tables = intake.tables
     digest = load_digest(intake.offered, tables.digest)
     known_at: Any = tables.crossings["known_at"]

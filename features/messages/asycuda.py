@@ -364,6 +364,7 @@ def _dollar_rate(root: Node, context: TranslationContext) -> float | None:
 
 FORMAT = MessageFormat(
     name="asycuda",
+    roots=ROOTS,
     table=TABLE,
     propose_id=propose_id,
     price=_price,

@@ -98,7 +98,7 @@ ECMR_TABLE = PathTable(
 )
 
 
-ECMR = MessageFormat(name="ecmr", table=ECMR_TABLE, uncoded_lines=_GOODS)
+ECMR = MessageFormat(name="ecmr", roots=ECMR_ROOTS, table=ECMR_TABLE, uncoded_lines=_GOODS)
 
 _CARRIER = "carrierInformation"
 OPEN_LOGISTICS_TABLE = PathTable(
@@ -128,7 +128,9 @@ OPEN_LOGISTICS_TABLE = PathTable(
 )
 
 
-OPEN_LOGISTICS = MessageFormat(name="ecmr", table=OPEN_LOGISTICS_TABLE, uncoded_lines="itemList")
+OPEN_LOGISTICS = MessageFormat(
+    name="ecmr", roots=OPEN_LOGISTICS_ROOTS, table=OPEN_LOGISTICS_TABLE, uncoded_lines="itemList"
+)
 
 
 EFTI_ROOTS = frozenset(
@@ -179,4 +181,4 @@ EFTI_TABLE = PathTable(
         position_in_a_list=("*/sequenceNumber",),
     ),
 )
-EFTI = MessageFormat(name="efti", table=EFTI_TABLE)
+EFTI = MessageFormat(name="efti", roots=EFTI_ROOTS, table=EFTI_TABLE)

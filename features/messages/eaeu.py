@@ -283,6 +283,7 @@ def _price(_root: Node, context: TranslationContext) -> Pricing:
 
 FORMAT = MessageFormat(
     name="eaeu",
+    roots=ROOTS,
     table=TABLE,
     propose_id=propose_id,
     item_number="GoodsNumeric",

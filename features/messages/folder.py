@@ -20,6 +20,7 @@ from features.intake.row_validation import TableBuilder
 from features.messages.documents import find_documents, read_document
 from features.messages.settings import MessageSettings
 from features.messages.translation import (
+    FORMATS,
     Translation,
     join_crossing,
     read_pseudonym_key,
@@ -51,8 +52,12 @@ def read_documents(
 
     The column ``document`` names a document by its path below the folder, or is empty. Every
     document must have the format that is wanted. Raises InputError where ``crossings.csv`` is
-    missing or its header is wrong, and where the key file of the settings cannot be used.
+    missing or its header is wrong, where no format has the name that is wanted, and where the key
+    file of the settings cannot be used.
     """
+    if wanted not in (names := {known.name for known in FORMATS.values()}):
+        known = ", ".join(("contract", "kcs", *sorted(names)))
+        raise InputError(wanted, f"no such format; there are {known}")
     path = folder / CROSSINGS
     if not is_there(path):
         raise InputError(str(folder), f"a folder of messages needs {CROSSINGS}")

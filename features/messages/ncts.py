@@ -232,6 +232,7 @@ def propose_id(root: Node, context: TranslationContext) -> str | None:
 
 FORMAT = MessageFormat(
     name="ncts",
+    roots=ROOTS,
     table=TABLE,
     propose_id=propose_id,
     item_number="declarationGoodsItemNumber",

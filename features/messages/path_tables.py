@@ -540,6 +540,8 @@ class MessageFormat:
     """One format: how its documents are known, and how they are read."""
 
     name: str
+    roots: frozenset[tuple[str, str]]
+    """Namespace and local name of the roots of its documents; the namespace of JSON is ``json``."""
     table: PathTable
     propose_id: Callable[[Node, TranslationContext], str | None] = _name_nothing
     item_number: str | None = None

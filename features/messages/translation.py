@@ -10,6 +10,7 @@ because two papers that disagree are a signal.
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args
 
@@ -72,17 +73,33 @@ def _key(value: Any) -> object:
 
 MAX_ITEMS = 999
 SHORTEST_KEY = 32
-FORMATS: Mapping[tuple[str, str], MessageFormat] = {
-    **dict.fromkeys(asycuda.ROOTS, asycuda.FORMAT),
-    **dict.fromkeys(wco_declaration.ROOTS, wco_declaration.FORMAT),
-    **dict.fromkeys(ncts.ROOTS, ncts.FORMAT),
-    **dict.fromkeys(consignment_notes.ECMR_ROOTS, consignment_notes.ECMR),
-    **dict.fromkeys(consignment_notes.OPEN_LOGISTICS_ROOTS, consignment_notes.OPEN_LOGISTICS),
-    **dict.fromkeys(consignment_notes.EFTI_ROOTS, consignment_notes.EFTI),
-    **dict.fromkeys(eaeu.ROOTS, eaeu.FORMAT),
-}
-"""The format of each known root, by namespace and local name."""
-_MAPPED = {id(each): each.table.list_mapped() for each in FORMATS.values()}
+GROUP = "darvoza.formats"
+OWN = (
+    asycuda.FORMAT,
+    wco_declaration.FORMAT,
+    ncts.FORMAT,
+    consignment_notes.ECMR,
+    consignment_notes.OPEN_LOGISTICS,
+    consignment_notes.EFTI,
+    eaeu.FORMAT,
+)
+
+
+def list_formats() -> dict[tuple[str, str], MessageFormat]:
+    """Return the format of each known root, by namespace and local name.
+
+    An installed package adds a format as an entry point of the group ``darvoza.formats`` that names
+    a :class:`MessageFormat`. Raises ``ValueError`` where two formats have one root.
+    """
+    found: dict[tuple[str, str], MessageFormat] = {}
+    for known in (*OWN, *(point.load() for point in entry_points(group=GROUP))):
+        if taken := found.keys() & known.roots:
+            raise ValueError(f"two formats have the root {min(taken)}: {known.name} is one")
+        found |= dict.fromkeys(known.roots, known)
+    return found
+
+
+FORMATS: Mapping[tuple[str, str], MessageFormat] = list_formats()
 _JSON_STARTS = b"{["
 
 
@@ -231,7 +248,7 @@ def _translate(
         crossing=crossing,
         declaration=declaration,
         gaps=tuple(context.gaps),
-        unread=count_unread(document.leaves, _MAPPED[id(known)], table.dropped),
+        unread=count_unread(document.leaves, known.table.list_mapped(), table.dropped),
     )
 
 

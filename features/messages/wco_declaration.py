@@ -332,6 +332,7 @@ def _price(root: Node, context: TranslationContext) -> Pricing:
 
 FORMAT = MessageFormat(
     name="wco",
+    roots=ROOTS,
     table=TABLE,
     propose_id=propose_id,
     item_number="SequenceNumeric",

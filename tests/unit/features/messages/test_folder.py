@@ -12,7 +12,7 @@ from engine.domain.time_units import micros
 from engine.errors import InputError
 from engine.storage.home import Home
 from features.history.tables import read_history
-from features.intake.load import Format, load
+from features.intake.load import load
 from features.messages import folder as messages_folder
 from features.messages.settings import choose_settings, read_settings
 from features.messages.translation import translate_document
@@ -58,7 +58,7 @@ def write(folder: Path, rows: list[dict[str, str]], *samples: str) -> Path:
 )
 def test_a_load_takes_what_a_translation_says(
     tmp_path: Path,
-    format: Format,  # noqa: A002
+    format: str,  # noqa: A002
     name: str,
 ) -> None:
     home = Home(tmp_path / "home").prepare()

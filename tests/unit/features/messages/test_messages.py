@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from lxml import etree
 
 from engine.domain.records import Crossing, Declaration
 from engine.errors import InputError
-from features.messages import documents, path_tables
+from features.messages import documents, path_tables, translation
 from features.messages.documents import Node
 from features.messages.path_tables import TranslationContext
 from features.messages.settings import MessageSettings, read_settings
@@ -425,3 +426,45 @@ def test_every_dropped_path_names_its_rule() -> None:
     reasons = page.split("\n## What is dropped, and why\n")[1].split("\n## ")[0]
     rules = {rule for known in FORMATS.values() for rule in known.table.dropped.values()}
     assert set(re.findall(r"^\| `(\w+)`", reasons, re.MULTILINE)) == rules
+
+
+def install_example(folder: Path, root: str) -> bytes:
+    """Install the page's example of a format as a package of its own, and return its document."""
+    page = (SAMPLES.parents[1] / "messages.md").read_text("utf-8").split("\n## Add a format\n")[1]
+    (document,) = re.findall(r"^```xml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (module,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (folder / "waybill.py").write_text(module.replace('("urn:example:waybill", "Waybill")', root))
+    described = folder / "waybill-1.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Name: waybill\nVersion: 1\n")
+    (described / "entry_points.txt").write_text("[darvoza.formats]\nwaybill = waybill:FORMAT\n")
+    return str(document).encode()
+
+
+@pytest.fixture
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a folder whose packages are installed as long as the test runs."""
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("waybill", None)
+
+
+def test_a_format_of_an_installed_package_is_read(
+    packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = install_example(packages, '("urn:example:waybill", "Waybill")')
+    assert translate_document(document, SETTINGS).rule == "unsupported_message"
+    monkeypatch.setattr(translation, "FORMATS", translation.list_formats())
+    found = translate_document(document, SETTINGS)
+    assert (found.format, found.status, found.unread) == ("waybill", "accepted", {"Line/Colour": 1})
+    assert found.crossing == {"plate": "417 KBA 02"}
+    assert found.declaration is not None
+    assert found.declaration["items"] == [
+        {"item_no": 1, "hs_code": "110100", "net_mass_kg": 20400.0}
+    ]
+
+
+def test_no_format_takes_a_root_of_another(packages: Path) -> None:
+    install_example(packages, '("", "ASYCUDA")')
+    with pytest.raises(ValueError, match=r"two formats have the root .*: waybill is one"):
+        translation.list_formats()
