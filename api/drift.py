@@ -5,7 +5,7 @@ A new measurement runs in a process of its own and is recorded once for each req
 
 import secrets
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import RedirectResponse
@@ -124,6 +124,7 @@ class DriftAsked(Record):
 
     days: Annotated[int, Field(ge=1, le=366)] = RECENT_DAYS
     """How far features and scores look back; searches count since the model came into force."""
+    EXAMPLE: ClassVar = {"days": 28}
 
 
 def read_drift(service: Runtime) -> DriftAnswer:

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
@@ -245,6 +245,8 @@ class PreviewRequest(EntryIdentifiers):
     """Identifiers of an entry that is not proposed yet."""
 
     days: Days = 90
+
+    EXAMPLE: ClassVar = {"plate": "01 A 123 BC", "look_alikes": True, "days": 30}
 
     @model_validator(mode="after")
     def _names(self) -> Self:

@@ -5,7 +5,7 @@ People of the other side decide what comes of it.
 """
 
 import secrets
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from fastapi import Depends
 from pydantic import Field, model_validator
@@ -66,6 +66,18 @@ class AttentionRequest(Record):
     movement: Identifier | None = None
     """The sender's manifest of the vehicle."""
     handling: Handling = ()
+    EXAMPLE: ClassVar = {
+        "link": "oybek_fotehobod",
+        "identifier": "plate",
+        "value": "01A123BC",
+        "action": "search",
+        "answer_by": "2024-03-07T11:00:00Z",
+        "until": "2024-03-08T11:00:00Z",
+        "why": "Seen at night at a warehouse that is watched.",
+        "source": "B",
+        "information": "2",
+        "handling": ["H2"],
+    }
 
 
 class CaseRequest(Record):
@@ -83,6 +95,13 @@ class CaseRequest(Record):
     """An own case, whose files can be named; its name does not travel."""
     files: Annotated[tuple[Hex32, ...], Field(max_length=MOST_FILES)] = ()
     """Files of that case by their SHA-256: their content leaves once the offer is accepted."""
+
+    EXAMPLE: ClassVar = {
+        "link": "oybek_fotehobod",
+        "answer_by": "2024-03-14T11:00:00Z",
+        "summary": "Three finds of one carrier on both sides.",
+        "attentions": ["attention-5f2c0d9b7a1e4c33"],
+    }
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -122,6 +141,8 @@ class RequestAnswer(Record):
     report: OutcomeRequest | None = None
     """Owed with ``reported``."""
 
+    EXAMPLE: ClassVar = {"answer": "declined", "reason": "The vehicle left an hour ago."}
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.answer in ("declined", "returned") and self.reason is None:
@@ -135,6 +156,7 @@ class RequestWithdrawal(Record):
     """The end of a request before its time, by the side that asks."""
 
     reason: Words | None = None
+    EXAMPLE: ClassVar = {"reason": "It was another vehicle."}
 
 
 class RequestWriter:

@@ -13,7 +13,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from functools import cache
 from itertools import chain
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from pydantic import Field, ValidationError
@@ -52,6 +52,17 @@ class ReportedAct(InspectionAct):
     basis: Literal["officer", "counterpart"] | None = None
     propensity: Annotated[None, Field(exclude=True)] = None
     """The engine's to fill: a sender who sends whole records sends null, and has said nothing."""
+    EXAMPLE: ClassVar = {
+        "inspection_id": "OYB-ACT-2026-0031",
+        "crossing_id": "OYB-2026-000417",
+        "started_at": "2026-03-01T09:30:00+05:00",
+        "completed_at": "2026-03-01T10:10:00+05:00",
+        "recorded_at": "2026-03-01T10:12:00+05:00",
+        "methods": ["canine", "physical"],
+        "minutes": 40.0,
+        "places_searched": ["chassis.frame", "trailer.floor"],
+        "outcome": "seizure",
+    }
 
 
 async def reported_arrival(request: Request) -> Arrival:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from fastapi import Depends, Response
 from sqlalchemy.exc import IntegrityError
@@ -40,18 +40,21 @@ class ModelApproval(Record):
     """One person's word for a model; the key or the session says whose."""
 
     note: Text | None = None
+    EXAMPLE: ClassVar = {"note": "Read the report of the random stream."}
 
 
 class RollBack(Record):
     """That the model before the present one shall decide again."""
 
     reason: Text
+    EXAMPLE: ClassVar = {"reason": "It flags every empty truck."}
 
 
 class EndOfTrial(Record):
     """That the model in force shall decide alone again."""
 
     reason: Text
+    EXAMPLE: ClassVar = {"reason": "It finds less than what is in force."}
 
 
 class RulesOnly(Record):
@@ -59,6 +62,7 @@ class RulesOnly(Record):
 
     reason: Text | None = None
     """Expected, but not required: stopping a model must not wait for it."""
+    EXAMPLE: ClassVar = {"reason": "The scale of lane 2 was found to be off."}
 
 
 TheApproval = Annotated[ModelApproval, Depends(body_of(ModelApproval, is_owed=False))]

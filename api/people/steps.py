@@ -7,7 +7,7 @@ secret that two administrators granted is made, and shown once, when its invitat
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -150,12 +150,16 @@ AGENCIES = ProposalMatter(
 class AccountWithdrawal(Record):
     """The end of a proposal, or of an invitation that was not redeemed."""
 
+    EXAMPLE: ClassVar = {}
+
 
 class AccountRemoval(Record):
     """A person to remove, or a key to revoke."""
 
     name: Identifier | None = None
     key_id: Identifier | None = None
+
+    EXAMPLE: ClassVar = {"name": "dilshod"}
 
     @model_validator(mode="after")
     def _check_subject(self) -> Self:

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -39,12 +39,14 @@ class Period(Record):
     """How far a backtest looks back."""
 
     days: Days = 90
+    EXAMPLE: ClassVar = {"days": 30}
 
 
 class CheckAsked(Record):
     """An expression as it stands in the editor; it need not fit."""
 
     expression: Annotated[str, Field(max_length=2 * LONGEST_EXPRESSION)]
+    EXAMPLE: ClassVar = {"expression": "features.night == 1 && features.carrier_crossings_30d == 0"}
 
 
 class BacktestAsked(Record):
@@ -56,6 +58,7 @@ class BacktestAsked(Record):
     post: PostCode | None = None
     tolerance: Tolerance | None = None
     days: Days = 90
+    EXAMPLE: ClassVar = {"expression": "crossing.weighed_mass_kg > 17000.0", "days": 30}
 
 
 def _prepare(step: Step, proposed: ProfileProposal) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ owner takes no step, and nobody completes what such a key, or a person since rem
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection
 
@@ -37,6 +37,7 @@ class Retirement(Record):
     """A request that something leaves; another person has to agree."""
 
     reason: Text
+    EXAMPLE: ClassVar = {"reason": "The route is closed."}
 
 
 @dataclass(frozen=True, slots=True)

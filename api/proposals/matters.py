@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from sqlalchemy import Connection
 
@@ -37,6 +37,7 @@ class Approval(Record):
     shadow: bool = False
     """Let a proposed profile match for a while without selecting."""
     note: Text | None = None
+    EXAMPLE: ClassVar = {"shadow": False, "note": "As discussed at the morning briefing."}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Proposals over HTTP and as a page: one list, one way to propose, one way to approve."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
 
 import orjson
@@ -37,6 +37,7 @@ class ProposalRequest(Record):
     """The profile or entry that shall leave, in place of a content."""
     why: Text | None = None
     """Why it shall leave."""
+    EXAMPLE: ClassVar = {"matter": "watchlist", "leaves": "watch-5d2c0f", "why": "It is over."}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -225,6 +225,13 @@ class WebhookRequest(Record):
     agency: Agency = None
     """The agency whose view it is; the administrator's own where it has one."""
 
+    EXAMPLE: ClassVar = {
+        "url": "https://hub.example.org/darvoza",
+        "events": ["decision.changed", "decision.overridden"],
+        "role": "checkpoint",
+        "post": "OYB",
+    }
+
     @model_validator(mode="after")
     def _check_view(self) -> Self:
         known = set(types_for(self.role))
@@ -242,10 +249,13 @@ class Rotation(Record):
     """A new secret; the one before signs too for some hours."""
 
     overlap_hours: Annotated[int, Field(ge=0, le=LONGEST_OVERLAP_HOURS)] = 24
+    EXAMPLE: ClassVar = {"overlap_hours": 24}
 
 
 class WebhookRetry(Record):
     """Send again all that waits or was set aside."""
+
+    EXAMPLE: ClassVar = {}
 
 
 class WebhookEnd(Record):

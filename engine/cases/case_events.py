@@ -11,7 +11,7 @@ firm or a street may look the same.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -234,6 +234,10 @@ class CaseEvent(Record):
     remark: Words | None = None
     handling: Handling = ()
     """Limits of this event's use, besides those of the case."""
+    EXAMPLE: ClassVar = {
+        "event": {"kind": "stop", "place": "lane 2, after the scales"},
+        "happened_at": "2024-03-07T09:40:00Z",
+    }
 
 
 class CaseFile(Record):
@@ -276,6 +280,17 @@ class CaseOpening(Record):
     quantity_g: Grams | None = None
     place: PlaceCode | None = None
     concealment: Identifier | None = None
+
+    EXAMPLE: ClassVar = {
+        "post": "OYB",
+        "summary": "Heroin in the fuel tank of a truck, found by a dog.",
+        "substance_class": "narcotic",
+        "substance": "heroin",
+        "quantity_g": 2300.0,
+        "place": "fuel.tank",
+        "concealment": "built_in",
+        "handling": ["H1"],
+    }
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:

@@ -14,7 +14,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -93,6 +93,13 @@ class Notice(NoticeIdentifiers):
     agency: Agency = None
     """The agency whose entry it is."""
 
+    EXAMPLE: ClassVar = {
+        "trailer": "01 4567 AA",
+        "source_post": "FOT",
+        "reason": "magnets under the frame, 1 March",
+        "expiry": "2026-03-20T00:00:00+05:00",
+    }
+
     @model_validator(mode="after")
     def _names(self) -> Self:
         if not list_identifiers(self.model_dump(mode="json")):
@@ -106,6 +113,13 @@ class WatchEntry(EntryIdentifiers, Notice):
     note: Text | None = None
     is_shareable: bool = False
     """Its identifiers may be compared with the lists of partners: docs/links.md."""
+    EXAMPLE: ClassVar = {
+        "plate": "01 A 123 BC",
+        "look_alikes": True,
+        "source_post": "OYB",
+        "reason": "seen with a false tank",
+        "expiry": "2026-04-01T00:00:00+05:00",
+    }
 
 
 def list_identifiers(content: Mapping[str, Any]) -> dict[str, str]:

@@ -8,12 +8,13 @@ is recorded with how it was made, and a difference is a signal.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from engine.domain.records import (
+    Arrival,
     Country,
     Declaration,
     Direction,
@@ -68,6 +69,15 @@ class AdvanceDeclaration(Record):
     travels_with: Identifiers = ()
     """Other declarations for goods in the same vehicle."""
 
+    EXAMPLE: ClassVar = {
+        "declaration": Arrival.EXAMPLE["declaration"],
+        "post": "OYB",
+        "direction": "entry",
+        "arrives_from": "2026-03-01T06:00:00+05:00",
+        "arrives_until": "2026-03-01T18:00:00+05:00",
+        "vehicles": [{"vehicle_class": "truck", "plate": "01A123BC", "plate_country": "UZ"}],
+    }
+
     @model_validator(mode="after")
     def _check_window(self) -> Self:
         first, last = self.arrives_from, self.arrives_until
@@ -99,6 +109,7 @@ class Cancellation(Record):
     """That a declaration ahead is withdrawn; for good."""
 
     reason: Text | None = None
+    EXAMPLE: ClassVar = {"reason": "The transport was called off."}
 
 
 @dataclass(frozen=True, slots=True)

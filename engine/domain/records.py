@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self, cast, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -304,6 +304,8 @@ class Record(BaseModel):
     """Base of every record: frozen, strict, and closed to undefined fields."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+    EXAMPLE: ClassVar[dict[str, Any]]
+    """What a body of such a record holds, for those that a service takes; times are of one day."""
 
 
 class Crossing(Record):
@@ -484,6 +486,19 @@ class ReportedSeizure(Record):
     agency: Agency = None
     """The agency that took the goods."""
 
+    EXAMPLE: ClassVar = {
+        "seizure_id": "OYB-SZ-2026-0004",
+        "inspection_id": "OYB-ACT-2026-0031",
+        "crossing_id": "OYB-2026-000417",
+        "seized_at": "2026-03-01T10:05:00+05:00",
+        "recorded_at": "2026-03-01T10:15:00+05:00",
+        "substance_class": "narcotic",
+        "substance": "hashish",
+        "quantity_g": 2000.0,
+        "place": "chassis.frame",
+        "concealment": "magnet",
+    }
+
     @model_validator(mode="after")
     def _linked(self) -> Self:
         if self.crossing_id is None and self.plate is None:
@@ -521,3 +536,45 @@ class Arrival(Record):
         BeforeValidator(_absent),
     ] = ()
     """Fields in which a document and the reading differ; the crossing has the reading."""
+    EXAMPLE: ClassVar = {
+        "crossing": {
+            "crossing_id": "OYB-2026-000417",
+            "post": "OYB",
+            "direction": "entry",
+            "arrived_at": "2026-03-01T09:14:00+05:00",
+            "vehicle_class": "truck",
+            "plate": "01 A 123 BC",
+            "plate_country": "TJ",
+            "trailer_plate": "01 4567 AA",
+            "container_numbers": ["MSKU0000008"],
+            "driver_ref": "p-5d2c0f",
+            "carrier_id": "carrier-12",
+            "seal_numbers": ["S-88121"],
+            "weighed_mass_kg": 17350.0,
+            "is_empty": False,
+            "declaration_id": "26UZ-0009981",
+        },
+        "declaration": {
+            "declaration_id": "26UZ-0009981",
+            "lodged_at": "2026-03-01T07:40:00+05:00",
+            "procedure": "import",
+            "declarant_id": "broker-3",
+            "consignor_id": "farm-77",
+            "consignee_id": "market-5",
+            "dispatch_country": "TJ",
+            "destination_country": "UZ",
+            "items": [
+                {
+                    "item_no": 1,
+                    "hs_code": "08062010",
+                    "description": "raisins in boxes",
+                    "origin_country": "TJ",
+                    "packages": 900,
+                    "net_mass_kg": 9000.0,
+                    "gross_mass_kg": 9450.0,
+                    "customs_value_usd": 13500.0,
+                    "duty_rate": 0.05,
+                }
+            ],
+        },
+    }

@@ -11,7 +11,7 @@ other than the person who filed the record: alone, an officer could let a find d
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -146,6 +146,13 @@ class ActCorrection(Record):
     minutes: Minutes | None = None
     reason: Annotated[Text, Field(min_length=1)]
     """In words."""
+    EXAMPLE: ClassVar = {
+        "outcome": "seizure",
+        "methods": ["canine", "physical"],
+        "places_searched": ["chassis.frame"],
+        "minutes": 45.0,
+        "reason": "The floor of the trailer was not searched.",
+    }
 
 
 class SeizureCorrection(Record):
@@ -159,6 +166,14 @@ class SeizureCorrection(Record):
     concealment: Identifier | None = None
     reason: Annotated[Text, Field(min_length=1)]
     """In words."""
+
+    EXAMPLE: ClassVar = {
+        "substance_class": "narcotic",
+        "substance": "hashish",
+        "quantity_g": 2300.0,
+        "place": "chassis.frame",
+        "reason": "Weighed again on the laboratory's scales.",
+    }
 
     @model_validator(mode="after")
     def _require_substance(self) -> Self:

@@ -8,7 +8,7 @@ audited for its last decision.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from sqlalchemy import Connection, Select, exists, literal, select, text
@@ -35,6 +35,7 @@ class AuditClosure(Record):
     reason_code: ClosureCode
     reason: Annotated[Text, Field(min_length=1)]
     """In words."""
+    EXAMPLE: ClassVar = {"reason_code": "not_reachable", "reason": "The goods were sold on."}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from what the engine chose.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, Self, cast
+from typing import Any, ClassVar, Final, Literal, Self, cast
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -76,6 +76,13 @@ class Review(Record):
     reason_code: ReviewCode
     reason: Text | None = None
     """In words; an override owes them."""
+
+    EXAMPLE: ClassVar = {
+        "verdict": "override",
+        "channel": "red",
+        "reason_code": "officer_observation",
+        "reason": "Fresh weld on the frame.",
+    }
 
     @property
     def sends_to_red(self) -> bool:

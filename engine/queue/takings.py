@@ -8,7 +8,7 @@ all the same, and says whose the vehicle was.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from sqlalchemy import Column, Connection, Index, Select, String, exists, func, select
@@ -47,6 +47,7 @@ class TakingRequest(Record):
 
     over: Annotated[int, Field(ge=1, lt=1 << 63)] | None = None
     """The number of the record by which another person holds it, to take it over."""
+    EXAMPLE: ClassVar = {"over": 1042}
 
 
 class TakingStep(Record):

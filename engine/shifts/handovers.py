@@ -6,7 +6,7 @@ the one who takes over signs the same record. A shift is handed over once.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection, exists, select
 
@@ -45,12 +45,14 @@ class HandoverNote(Record):
     at: Time | None = None
     """Any time within the shift; by default the running one."""
     note: Text = ""
+    EXAMPLE: ClassVar = {"note": "The scanner stopped at 02:00; lane 2 is closed."}
 
 
 class TakeoverNote(Record):
     """What a supervisor who takes over says."""
 
     note: Text = ""
+    EXAMPLE: ClassVar = {"note": "Lane 2 was opened again."}
 
 
 @dataclass(frozen=True, slots=True)

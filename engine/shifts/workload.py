@@ -27,7 +27,7 @@ from bisect import bisect_left, insort
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -91,6 +91,7 @@ class Roster(Record):
         default_factory=dict
     )
     """How many of each work in the shift, such as xray or canine; else as the network file says."""
+    EXAMPLE: ClassVar = {"minutes": {"physical": 600.0, "xray": 240.0, "canine": 180.0}}
 
 
 @dataclass(frozen=True, slots=True)

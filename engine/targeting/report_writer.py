@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -219,6 +219,8 @@ class ReleaseReason(Record):
     reason_code: ReleaseCode | None = None
     reason: Annotated[Text, Field(min_length=1)] | None = None
     """In words."""
+
+    EXAMPLE: ClassVar = {"reason_code": "capacity", "reason": "No bay was free until midnight."}
 
     @model_validator(mode="after")
     def _both(self) -> Self:

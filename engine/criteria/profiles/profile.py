@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -113,6 +113,16 @@ class ProfileProposal(Record):
     """The office that answers for it."""
     review_by: Time | None = None
     """When it is to be looked at again."""
+
+    EXAMPLE: ClassVar = {
+        "code": "NEW-CARRIER",
+        "title": "An import by a carrier not seen for a month",
+        "expression": 'declaration.procedure == "import" && features.carrier_crossings_30d == 0',
+        "channel": "yellow",
+        "percentage": 50.0,
+        "post": "OYB",
+        "valid_until": "2026-12-31T00:00:00+05:00",
+    }
 
     @property
     def trial(self) -> BacktestSubject:

@@ -35,7 +35,6 @@ from api.decisions.answers import Decisions, SupervisorView
 from api.decisions.vehicle_history import PastView
 from api.declarations import AcknowledgedDeclaration
 from api.http.answers import Acknowledged, AcknowledgedAct
-from api.http.responses import BODIES
 from api.oidc.mapping import OIDC, MappingProposal
 from api.profiles.answers import AcknowledgedProfile
 from api.proposals.routes import AcknowledgedStep
@@ -45,7 +44,7 @@ from api.service.model_watch import HomeModels
 from api.service.settings import Settings
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
-from api.webhooks.steps import RegisteredWebhook
+from api.webhooks.steps import RegisteredWebhook, WebhookRequest
 from engine.domain.rights import Role
 from engine.errors import ConflictError
 from engine.storage.home import Home
@@ -158,7 +157,7 @@ def credentials(home: Home) -> tuple[list[str], dict[str, str]]:
 
 def register_webhook(port: int, key: str, post: str) -> None:
     """Let events go to an address that nothing listens at: their page shows what waits."""
-    wanted = BODIES["WebhookRequest"] | {"post": post}
+    wanted = WebhookRequest.EXAMPLE | {"post": post}
     with Client(f"http://{HOST}:{port}", key) as admin, suppress(RefusedError):
         admin.post(RegisteredWebhook, "/v1/webhooks", wanted, key="picture")
 

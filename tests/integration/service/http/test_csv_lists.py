@@ -20,9 +20,9 @@ from pydantic import BaseModel
 from api.auth.permissions import MAY
 from api.decisions import answers
 from api.http import csv_lists
-from api.http.responses import BODIES
 from api.service.executors import Backtests
 from api.site import ROUTERS
+from engine.domain.advance_declarations import AdvanceDeclaration
 from engine.domain.rights import Role
 from engine.errors import NotAllowedError
 from engine.storage.files import FORMULA_STARTS
@@ -70,7 +70,7 @@ def addresses(world: World) -> dict[str, tuple[str, list[str]]]:
     named = {"post": POST, "decision_id": known["decision_id"], "webhook_id": webhook}
     named |= {"link": link["link"], "request_id": REQUEST}
     named["case_id"] = world.get("/v1/cases").json()["cases"][0]["case_id"]
-    sent = BODIES["AdvanceDeclaration"]
+    sent = AdvanceDeclaration.EXAMPLE
     assert world.post("/v1/declarations", sent).status_code == 201
     named |= {"declaration_id": sent["declaration"]["declaration_id"]}
     found = {}

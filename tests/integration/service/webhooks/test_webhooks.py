@@ -18,12 +18,12 @@ from api.auth.agencies import Duties
 from api.auth.callers import Caller
 from api.http import access
 from api.http.access import RecordFilter
-from api.http.responses import BODIES
 from api.notifications import event_bodies as bodies
 from api.service.runtime import Runtime
 from api.service.settings import Settings
 from api.webhooks.answers import list_webhooks
 from api.webhooks.delivery import DeliveryWorker
+from api.webhooks.steps import WebhookRequest
 from engine.decision.role_views import BLIND
 from engine.domain.rights import Matter, Right, Role, Scope
 from engine.errors import NotFoundError
@@ -343,7 +343,7 @@ def test_without_the_setting_no_address_of_this_machine_is_open(
 
 
 def test_administrators_alone_reach_webhooks(hub: Hub) -> None:
-    wanted = BODIES["WebhookRequest"]
+    wanted = WebhookRequest.EXAMPLE
     for role in set(Role) - {Role.ADMINISTRATOR}:
         assert hub.world.get("/v1/webhooks", role).status_code == 403
         assert hub.world.post("/v1/webhooks", wanted, role).status_code == 403
@@ -389,7 +389,7 @@ def test_an_agency_s_administrator_reaches_its_own_webhooks_alone(
 
 def test_a_webhook_is_registered_rotated_and_ended_once(hub: Hub) -> None:
     """The same request again gets the same answer; what ended stays in the list."""
-    world, wanted = hub.world, BODIES["WebhookRequest"]
+    world, wanted = hub.world, WebhookRequest.EXAMPLE
     first, again = (
         world.post("/v1/webhooks", wanted, Role.ADMINISTRATOR, key="k-1").json() for _ in range(2)
     )

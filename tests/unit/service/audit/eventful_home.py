@@ -16,9 +16,9 @@ import pytest
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.http.responses import BODIES
 from api.links.exchanges import list_handlers
 from api.service.settings import Settings
+from api.webhooks.steps import WebhookRequest
 from engine.criteria.dual_control import draft_backtest
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock
@@ -60,7 +60,7 @@ WATCHED = ("01A0005BC", "01A0003BC", "01A0009BC")
 
 def live(world: World) -> None:
     """Let decisions, acts, reviews, profiles, the watch list, people and models leave records."""
-    webhook = world.post("/v1/webhooks", BODIES["WebhookRequest"], Role.ADMINISTRATOR)
+    webhook = world.post("/v1/webhooks", WebhookRequest.EXAMPLE, Role.ADMINISTRATOR)
     assert webhook.status_code == 201, webhook.text
     _two_people_approve(world)
     decided = [

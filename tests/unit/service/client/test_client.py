@@ -14,11 +14,10 @@ from api.cli.demo import _result
 from api.client import Client, RefusedError
 from api.decisions.answers import CheckpointView, SupervisorView
 from api.http.answers import Acknowledged, AcknowledgedAct, Problem, Ready, reader
-from api.http.responses import BODIES
 from api.integrity import IntegrityReport
 from api.queue import Queue
 from api.shifts.answers import ShiftRoster
-from api.webhooks.steps import RegisteredWebhook, WebhookStep
+from api.webhooks.steps import RegisteredWebhook, WebhookRequest, WebhookStep
 from engine.domain.records import Arrival
 from engine.domain.rights import Role
 from tests.support.running_service import POST, World, arrival
@@ -90,7 +89,7 @@ def test_a_refusal_is_raised_with_its_problem(world: World) -> None:
 
 def test_a_step_that_deletes(world: World) -> None:
     admin = client(world, Role.ADMINISTRATOR)
-    made = admin.post(RegisteredWebhook, "/v1/webhooks", BODIES["WebhookRequest"], key="hook-1")
+    made = admin.post(RegisteredWebhook, "/v1/webhooks", WebhookRequest.EXAMPLE, key="hook-1")
     ended = admin.call(
         WebhookStep, "DELETE", "/v1/webhooks/{webhook_id}", webhook_id=made.webhook_id
     )

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import api.http.request_bodies
+from api.areas import Route
 from api.auth.permissions import MAY
-from api.http.responses import BODIES
+from api.models.routes import RulesOnly
 from engine.domain.rights import Role
 from tests.support.personal_data import CANARY, leaks
 from tests.support.running_service import World
@@ -23,61 +24,8 @@ from tests.unit.service.runtime.test_personal_data import name_path
 
 MEGABYTE = 1 << 20
 GIANT = 50 * MEGABYTE
-TAKES = {
-    "/v1/attentions": "AttentionRequest",
-    "/v1/attentions/cases": "CaseRequest",
-    "/v1/attentions/{request_id}/answers": "RequestAnswer",
-    "/v1/attentions/{request_id}/withdrawals": "RequestWithdrawal",
-    "/v1/audits/{decision_id}/closures": "AuditClosure",
-    "/v1/cases": "CaseOpening",
-    "/v1/cases/{case_id}/events": "CaseEvent",
-    "/v1/declarations": "AdvanceDeclaration",
-    "/v1/declarations/{declaration_id}/cancellations": "Cancellation",
-    "/v1/decisions": "Arrival",
-    "/v1/decisions/batch": "Arrival",
-    "/v1/decisions/{decision_id}/amendments": "Arrival",
-    "/v1/decisions/{decision_id}/reviews": "Review",
-    "/v1/crossings/{crossing_id}/release": "ReleaseReason",
-    "/v1/crossings/{crossing_id}/takings": "TakingRequest",
-    "/v1/models/rules-only": "RulesOnly",
-    "/v1/models/rollback": "RollBack",
-    "/v1/models/end-trial": "EndOfTrial",
-    "/v1/models/{version}/shadow": "ModelApproval",
-    "/v1/models/{version}/challenges": "ModelApproval",
-    "/v1/models/{version}/approvals": "ModelApproval",
-    "/v1/drift": "DriftAsked",
-    "/v1/crossings": "Arrival",
-    "/v1/posts/{post}/handovers": "HandoverNote",
-    "/v1/posts/{post}/handovers/{sequence}/signatures": "TakeoverNote",
-    "/v1/posts/{post}/roster": "Roster",
-    "/v1/profiles": "ProfileProposal",
-    "/v1/profiles/backtests": "BacktestAsked",
-    "/v1/profiles/checks": "CheckAsked",
-    "/v1/profiles/{code}/backtests": "Period",
-    "/v1/profiles/{code}/approvals": "Approval",
-    "/v1/profiles/{code}/retirements": "Retirement",
-    "/v1/watchlist": "WatchEntry",
-    "/v1/watchlist/previews": "PreviewRequest",
-    "/v1/watchlist/{entry_id}/approvals": "Approval",
-    "/v1/watchlist/{entry_id}/retirements": "Retirement",
-    "/v1/notices": "Notice",
-    "/v1/proposals": "ProposalRequest",
-    "/v1/proposals/{number}/approvals": "Approval",
-    "/v1/inspections": "ReportedAct",
-    "/v1/inspections/{inspection_id}/corrections": "ActCorrection",
-    "/v1/seizures": "ReportedSeizure",
-    "/v1/seizures/{seizure_id}/corrections": "SeizureCorrection",
-    "/v1/people/proposals/{proposal}/withdrawals": "AccountWithdrawal",
-    "/v1/people/removals": "AccountRemoval",
-    "/v1/webhooks": "WebhookRequest",
-    "/v1/webhooks/{webhook_id}/rotations": "Rotation",
-    "/v1/webhooks/{webhook_id}/retries": "WebhookRetry",
-}
-"""Every route that takes a body, and the record it takes."""
-PARCELS = "/v1/links/{link}/parcels"
-"""Takes signed bytes and no record: ``test_parcel_door.py`` attacks it."""
-FILES = "/v1/cases/{case_id}/files"
-"""Takes a file and no record: ``test_case_files.py`` attacks it."""
+OTHERS = {"/v1/links/{link}/parcels", "/v1/cases/{case_id}/files"}
+"""Take signed bytes, or a file: ``test_parcel_door.py`` and ``test_case_files.py`` attack them."""
 KINDS: dict[str, Callable[[str], bytes]] = {
     "NaN": lambda good: with_field(good, "NaN"),
     "infinite": lambda good: with_field(good, "-Infinity"),
@@ -111,51 +59,67 @@ def with_field(good: str, value: str, *, name: str = "zz_hostile") -> bytes:
     return (f'{{"{name}": {value}, ' + good[1:]).encode()
 
 
-def hostile(kind: str, route: tuple[str, str]) -> bytes:
-    made = KINDS[kind](json.dumps(BODIES[TAKES[route[1]]]))
-    return b"[" + made + b"]" if route[1].endswith("batch") else made
+Bodies = dict[Route, Any]
 
 
-def send(world: World, route: tuple[str, str], content: Any) -> Any:
+@pytest.fixture(scope="module")
+def bodies(world: World) -> Bodies:
+    """Return the document's example of the body of every route that takes a record."""
+    paths = world.client.get("/openapi.json").json()["paths"]
+    found = {
+        (verb.upper(), path): one["requestBody"]["content"].get("application/json", {})
+        for path, verbs in paths.items()
+        for verb, one in verbs.items()
+        if "requestBody" in one and path.startswith("/v1")
+    }
+    assert {path for (_, path), body in found.items() if "example" not in body} == OTHERS
+    return {route: body["example"] for route, body in found.items() if "example" in body}
+
+
+def hostile(kind: str, route: Route, example: Any) -> bytes:
+    made = KINDS[kind](json.dumps(example[0] if is_batch(route) else example))
+    return b"[" + made + b"]" if is_batch(route) else made
+
+
+def is_batch(route: Route) -> bool:
+    return route[1].endswith("batch")
+
+
+def send(world: World, route: Route, content: Any) -> Any:
     role = min(MAY[route])
     return world.client.request(
         route[0], name_path(route[1], "OYB"), content=content, headers=world.headers(role)
     )
 
 
-ROUTES = [route for route in MAY if route[1] in TAKES and route[0] in ("POST", "PUT")]
-
-
-def is_refused(route: tuple[str, str], answer: Any) -> bool:
+def is_refused(route: Route, answer: Any) -> bool:
     """Tell whether a body was refused; in a batch, whether its one row was."""
-    if route[1].endswith("batch") and answer.status_code == 200:
+    if is_batch(route) and answer.status_code == 200:
         return [row["status"] for row in answer.json()] == [422] and not leaks(answer.text)
     return is_problem(answer, 422)
 
 
-def test_every_route_that_takes_a_body_is_attacked(world: World) -> None:
-    paths = world.client.get("/openapi.json").json()["paths"]
-    taking = {
-        path for path, verbs in paths.items() for one in verbs.values() if "requestBody" in one
-    }
-    taking -= {PARCELS, FILES}
-    assert {path for path in taking if path.startswith("/v1")} == set(TAKES)
-    assert len(ROUTES) * len(KINDS) >= 300
+def test_every_route_that_takes_a_body_is_attacked(bodies: Bodies) -> None:
+    assert bodies.keys() <= MAY.keys()
+    assert len(bodies) * len(KINDS) >= 300
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_hostile_body_is_refused_and_not_repeated(world: World, kind: str) -> None:
+def test_a_hostile_body_is_refused_and_not_repeated(
+    world: World, bodies: Bodies, kind: str
+) -> None:
     """At small sizes each kind is sent to an eighth of the routes, and each route gets three."""
     place = list(KINDS).index(kind)
-    for route in ROUTES if PROOF else ROUTES[place % 8 :: 8]:
-        assert is_refused(route, send(world, route, hostile(kind, route))), route
+    routes = list(bodies)
+    for route in routes if PROOF else routes[place % 8 :: 8]:
+        assert is_refused(route, send(world, route, hostile(kind, route, bodies[route]))), route
 
 
-def test_memory_stays_flat(world: World) -> None:
+def test_memory_stays_flat(world: World, bodies: Bodies) -> None:
     def attack() -> None:
         for kind in KINDS:
-            for route in ROUTES[:: 1 if PROOF else 40]:
-                send(world, route, hostile(kind, route))
+            for route in list(bodies)[:: 1 if PROOF else 40]:
+                send(world, route, hostile(kind, route, bodies[route]))
 
     attack()  # what is kept once (caches, metrics of each route) is kept now
     tracemalloc.start()
@@ -169,19 +133,16 @@ def test_memory_stays_flat(world: World) -> None:
     assert after - before < MEGABYTE
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=" ".join)
-def test_fifty_megabytes_are_refused_before_they_are_read(
-    world: World, route: tuple[str, str]
-) -> None:
-    role = min(MAY[route])
-    headers = world.headers(role) | {"Content-Length": str(GIANT)}
-    answer = world.client.request(
-        route[0], name_path(route[1], "OYB"), content=b"[]", headers=headers
-    )
-    assert is_problem(answer, 413)
+def test_fifty_megabytes_are_refused_before_they_are_read(world: World, bodies: Bodies) -> None:
+    for route in bodies:
+        headers = world.headers(min(MAY[route])) | {"Content-Length": str(GIANT)}
+        answer = world.client.request(
+            route[0], name_path(route[1], "OYB"), content=b"[]", headers=headers
+        )
+        assert is_problem(answer, 413), route
 
 
-async def stream_giant(world: World, route: tuple[str, str]) -> tuple[int, int]:
+async def stream_giant(world: World, route: Route) -> tuple[int, int]:
     """Send a giant that does not say how long it is; return the status and the bytes taken."""
     taken = status = 0
 
@@ -202,30 +163,30 @@ async def stream_giant(world: World, route: tuple[str, str]) -> tuple[int, int]:
     return status, taken
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=" ".join)
 def test_fifty_megabytes_that_do_not_say_so_are_not_read_either(
-    world: World, route: tuple[str, str]
+    world: World, bodies: Bodies
 ) -> None:
     assert world.client.portal is not None
-    status, taken = world.client.portal.call(stream_giant, world, route)
-    most = 8 * MEGABYTE if route[1].endswith("batch") else MEGABYTE
-    assert (status, taken) == (413, most + (1 << 16))
+    for route in bodies:
+        status, taken = world.client.portal.call(stream_giant, world, route)
+        most = 8 * MEGABYTE if is_batch(route) else MEGABYTE
+        assert (status, taken) == (413, most + (1 << 16)), route
 
 
 @pytest.mark.parametrize("kind", ["doubled key", "NaN", "deep objects"])
 def test_without_the_check_it_would_pass_further(
-    world: World, monkeypatch: pytest.MonkeyPatch, kind: str
+    world: World, bodies: Bodies, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """Negative control.
 
     A service that leaves the reading of JSON to its parser names another fault.
     """
     route = ("POST", "/v1/models/rules-only")
-    good = json.dumps(BODIES["RulesOnly"])
+    good = json.dumps(RulesOnly.EXAMPLE)
     body = {
         "doubled key": with_field(good, f'"{CANARY}"', name="reason"),
         "NaN": with_field(good, "NaN", name="note"),
-        "deep objects": hostile(kind, route),
+        "deep objects": hostile(kind, route, bodies[route]),
     }[kind]
     assert not send(world, route, body).json().get("fields")
     monkeypatch.setattr(api.http.request_bodies, "check", lambda raw: None)
@@ -233,9 +194,9 @@ def test_without_the_check_it_would_pass_further(
     assert answer.status_code == 201 or answer.json()["fields"]
 
 
-def test_the_keys_of_a_stranger_open_no_body(world: World) -> None:
+def test_the_keys_of_a_stranger_open_no_body(world: World, bodies: Bodies) -> None:
     headers = {"Authorization": "Bearer dz_" + "A" * 43}
-    for verb, path in ROUTES:
+    for verb, path in bodies:
         answer = world.client.request(verb, name_path(path, "OYB"), content=b"{", headers=headers)
         assert is_problem(answer, 401)
     assert Role.CHECKPOINT in world.keys

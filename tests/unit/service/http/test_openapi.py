@@ -20,8 +20,13 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks as declared
 
 from api.auth.permissions import MAY
-from api.http.responses import BODIES
 from api.service.executors import Assessments, Backtests, Measurements
+from api.webhooks.steps import WebhookRequest
+from engine.cases.case_events import CaseOpening
+from engine.criteria.profiles.profile import ProfileProposal
+from engine.criteria.watchlist import WatchEntry
+from engine.domain.advance_declarations import AdvanceDeclaration
+from engine.domain.records import Arrival
 from engine.domain.rights import Role
 from engine.errors import NotEnoughDataError
 from tests.support.running_service import POST, World, arrival
@@ -76,18 +81,18 @@ def kept_names(world: World) -> Kept:
 def all_named(world: World) -> Kept:
     """Make one of everything that a path or the document's example of an act can name."""
     decision = world.decide(arrival(1)).json()
-    assert world.decide(BODIES["Arrival"]).status_code == 201
+    assert world.decide(Arrival.EXAMPLE).status_code == 201
     until = (datetime.now(UTC) + timedelta(days=20)).isoformat()
-    profile = BODIES["ProfileProposal"] | {"valid_until": until}
-    entry = BODIES["WatchEntry"] | {"expiry": until}
+    profile = ProfileProposal.EXAMPLE | {"valid_until": until}
+    entry = WatchEntry.EXAMPLE | {"expiry": until}
     assert world.post("/v1/profiles", profile, Role.ANALYST).status_code == 201
     listed = world.post("/v1/watchlist", entry, Role.ANALYST)
-    webhook = world.post("/v1/webhooks", BODIES["WebhookRequest"], Role.ADMINISTRATOR)
-    assert world.post("/v1/declarations", BODIES["AdvanceDeclaration"]).status_code == 201
-    case = world.post("/v1/cases", BODIES["CaseOpening"], Role.SUPERVISOR)
+    webhook = world.post("/v1/webhooks", WebhookRequest.EXAMPLE, Role.ADMINISTRATOR)
+    assert world.post("/v1/declarations", AdvanceDeclaration.EXAMPLE).status_code == 201
+    case = world.post("/v1/cases", CaseOpening.EXAMPLE, Role.SUPERVISOR)
     return {
         "case_id": case.json()["case_id"],
-        "declaration_id": BODIES["AdvanceDeclaration"]["declaration"]["declaration_id"],
+        "declaration_id": AdvanceDeclaration.EXAMPLE["declaration"]["declaration_id"],
         "decision_id": decision["decision_id"],
         "crossing_id": decision["crossing_id"],
         "code": profile["code"],

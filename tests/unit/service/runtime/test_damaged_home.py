@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from api.audit.home_check import check_home
 from api.cli.main import app
-from api.http.responses import BODIES
 from api.service import readiness
 from api.service.assembly import open_runtime
 from api.service.settings import Settings
+from api.webhooks.steps import WebhookRequest
 from engine.domain.records import Arrival
 from engine.domain.rights import Role
 from engine.errors import HomeError
@@ -197,7 +197,7 @@ def write_key(home: Home, name: str, content: bytes) -> None:
 
 
 def test_the_keys_of_links_and_webhooks_are_owed_once_they_are_used(live: World) -> None:
-    added = live.post("/v1/webhooks", BODIES["WebhookRequest"], Role.ADMINISTRATOR)
+    added = live.post("/v1/webhooks", WebhookRequest.EXAMPLE, Role.ADMINISTRATOR)
     assert added.status_code == 201, added.text
     stop(live)
     (live.home.keys / "webhooks").unlink()
