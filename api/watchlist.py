@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from api.auth.callers import Caller
 from api.http.access import fill_agency
-from api.http.answers import Answer, Time
+from api.http.answers import AcknowledgedStep, Answer, Time, describe_step
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router, takes
@@ -40,7 +40,7 @@ from api.profiles.answers import (
 from api.profiles.steps import Days
 from api.proposals.desk import ProposalDesk, Retirement
 from api.proposals.matters import Approval, ProposalMatter, Step, name_at_random
-from api.proposals.routes import AcknowledgedStep, TheApproval, TheDesk, TheRetirement
+from api.proposals.routes import TheApproval, TheDesk, TheRetirement
 from api.service.runtime import Runtime
 from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
 from api.web.page_route import PageRoute, TheVisit, Visit
@@ -104,11 +104,12 @@ NOTICE = ProposalMatter(
     subject=name_at_random("watch"),
     post=_find_post,
     prepare=_prepare,
-    answer=lambda _service, done: {
-        "is_notice": True,
-        "channel": NOTICE_CHANNEL,
-        "expiry": done.body["content"]["expiry"],
-    },
+    answer=lambda service, done: AcknowledgedNotice(
+        **describe_step(service, done),
+        is_notice=True,
+        channel=NOTICE_CHANNEL,
+        expiry=done.body["content"]["expiry"],
+    ),
 )
 """In force at once, because it may be about a vehicle that arrives within the hour."""
 

@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, select, update
 
 from api.audit.proposals import Criteria, ErasureProposal
 from api.auth.callers import Caller
+from api.http.answers import AcknowledgedStep, Answer, describe_step
 from api.proposals.matters import Approval, Step
 from api.service.runtime import Runtime
 from engine.audit.erasures import (
@@ -202,7 +203,7 @@ def read_schedule(home: Home) -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class ErasureResult:
+class ErasureResult(Answer):
     """What one step did, or would do."""
 
     state: str
@@ -219,6 +220,18 @@ class ErasureResult:
     """False where a reader kept the deleted content in the store's log: run the command again."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedErasure(AcknowledgedStep):
+    """A proposed erasure; its fields are those of :class:`ErasureResult`."""
+
+    by: tuple[str, ...]
+    records: int
+    loaded: int
+    waiting: int
+    in_force: int
+    is_overwritten: bool
+
+
 def prepare_erasure(step: Step, proposed: ErasureProposal) -> Mapping[str, Any]:
     """Return an erasure as its proposal records it.
 
@@ -232,12 +245,13 @@ def prepare_erasure(step: Step, proposed: ErasureProposal) -> Mapping[str, Any]:
     return proposed.model_dump(mode="json", exclude_none=True)
 
 
-def describe_proposal(service: Runtime, done: StoredRecord) -> Mapping[str, Any]:
+def describe_proposal(service: Runtime, done: StoredRecord) -> ProposedErasure:
     """Return what a proposed erasure would erase now."""
     criteria = _read_criteria(done.body["content"])
     with lock_loads(service.home), service.store.read() as connection:
         found = _count_erasure(service, connection, criteria, at=done.entry.known_at)
-    return asdict(replace(found, by=(done.body["by"],)))
+    found = replace(found, by=(done.body["by"],))
+    return ProposedErasure(**(describe_step(service, done) | asdict(found)))
 
 
 def _read_criteria(content: Mapping[str, Any]) -> Criteria:
@@ -257,7 +271,7 @@ def _select_loaded(home: Home, criteria: Criteria, proposed_at: int) -> HistoryR
     return select_rows(home, subject=criteria.subject, cuts=criteria.cuts(proposed_at))
 
 
-def erase(step: Step, pending: ApprovalState, _: Approval) -> Mapping[str, Any]:
+def erase(step: Step, pending: ApprovalState, _: Approval) -> ErasureResult:
     """Approve a proposed erasure, and erase: approval, signed erasures and rows at once.
 
     Raises ``ConflictError`` where it was erased meanwhile.
@@ -299,7 +313,7 @@ def erase(step: Step, pending: ApprovalState, _: Approval) -> Mapping[str, Any]:
         with store.read() as connection:
             finish_erasure(home, connection)
         sweep_areas(home, store)
-    return asdict(replace(result[0], is_overwritten=forget_deleted(store)))
+    return replace(result[0], is_overwritten=forget_deleted(store))
 
 
 def _draft_erasures(

@@ -10,12 +10,14 @@ happened.
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import pyarrow.compute as pc
 from sqlalchemy import Connection
 
 from api.audit.proposals import WithdrawalProposal
+from api.http.answers import AcknowledgedStep, Answer, describe_step
 from api.proposals.matters import Approval, Step
 from api.service.runtime import Runtime
 from engine.audit.file_anchors import read_replaced_loads, read_withdrawn_loads
@@ -49,14 +51,35 @@ def prepare_withdrawal(step: Step, proposed: WithdrawalProposal) -> Mapping[str,
     return {"load": digest, "why": proposed.why}
 
 
-def describe_proposal(service: Runtime, done: StoredRecord) -> Mapping[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedWithdrawal(AcknowledgedStep):
+    """A proposed withdrawal, and what it would take away."""
+
+    load: str
+    by: tuple[str, ...]
+    rows: dict[str, int]
+    """By table."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawnLoad(Answer):
+    """A load that left the history, by two people."""
+
+    load: str
+    state: Literal["withdrawn"] = "withdrawn"
+    by: tuple[str, str]
+    rows: dict[str, int]
+    """By table."""
+
+
+def describe_proposal(service: Runtime, done: StoredRecord) -> ProposedWithdrawal:
     """Return what a proposed withdrawal would take away."""
     load = done.body["content"]["load"]
-    rows = _count_rows(service.home, load)
-    return {"load": load, "state": "proposed", "by": (done.body["by"],), "rows": rows}
+    rows, by = _count_rows(service.home, load), (done.body["by"],)
+    return ProposedWithdrawal(**describe_step(service, done), load=load, by=by, rows=rows)
 
 
-def withdraw_load(step: Step, pending: ApprovalState, _: Approval) -> Mapping[str, Any]:
+def withdraw_load(step: Step, pending: ApprovalState, _: Approval) -> WithdrawnLoad:
     """Approve a proposed withdrawal, and count the history without the load.
 
     Raises what :func:`prepare_withdrawal` raises.
@@ -79,7 +102,7 @@ def withdraw_load(step: Step, pending: ApprovalState, _: Approval) -> Mapping[st
         )
     finish_withdrawals(home, store)
     people = pending.author, step.caller.person
-    return {"load": load, "state": "withdrawn", "by": people, "rows": rows}
+    return WithdrawnLoad(load=load, by=people, rows=rows)
 
 
 def finish_withdrawals(home: Home, store: Store) -> None:

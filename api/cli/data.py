@@ -6,6 +6,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -348,8 +349,6 @@ def quality(
     as_json: JsonOption = False,
 ) -> None:
     """Assess the data by post, field and week: missing, late, doubled, unknown, skewed, stuck."""
-    from dataclasses import asdict
-
     from engine.domain.network import read_home_network
     from experiments.analysis.data_quality import assess_quality
     from experiments.analysis.home_history import HomeHistory, check_moment
@@ -495,7 +494,7 @@ def withdraw(
     with open_desk(home, by) as desk:
         digest = find_load(desk.service.home, load)
         proposed = WithdrawalProposal(load=digest, why=why)
-        done = desk.propose_or_approve(LOAD_WITHDRAWAL, proposed, {"load": digest})
+        done = asdict(desk.propose_or_approve(LOAD_WITHDRAWAL, proposed, {"load": digest}))
     emit(done, as_json=as_json, text=partial(_show_withdrawal, done))
 
 

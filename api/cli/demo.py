@@ -80,8 +80,8 @@ def furnish(analyst: "Client", supervisor: "Client") -> None:
     """Propose and approve, as two people do; what cannot be tried now stays proposed."""
     from api.client import RefusedError
     from api.drift import DriftAnswer
+    from api.http.answers import AcknowledgedStep
     from api.profiles.answers import AcknowledgedProfile
-    from api.proposals.routes import AcknowledgedStep
 
     until = (moment(SystemClock().now()) + timedelta(days=VALID_DAYS)).isoformat()
     profiles, watchlist = "/v1/profiles", "/v1/watchlist"

@@ -345,7 +345,7 @@ def erase(
         criteria = Criteria(before=before, subject=subject, schedule=schedule)
         same = {"criteria": criteria.model_dump(mode="json", exclude_none=True)}
         proposed = ErasureProposal(criteria=criteria, why=why)
-        result = desk.propose_or_approve(ERASURE, proposed, same)
+        result = asdict(desk.propose_or_approve(ERASURE, proposed, same))
     emit(result, as_json=as_json, text=lambda: _print_result(result))
 
 

@@ -280,7 +280,7 @@ def promote(
     from api.proposals.matters import Approval
 
     with open_desk(home, by) as desk:
-        done = desk.approve(MODEL, version, Approval())
+        done = asdict(desk.approve(MODEL, version, Approval()))
         _set_aliases(desk.service.home, desk.service.store)
     stage, approvals = done["state"], done["approvals"]
     result = {"version": version, "role": stage, "approvals": approvals}

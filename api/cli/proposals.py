@@ -1,5 +1,6 @@
 """Commands by which two people decide: one proposes, another approves."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -37,8 +38,8 @@ def propose(
             result = desk.retire(found, leaves, Retirement(reason=why))
         else:
             result = desk.propose(found, content)
-    number = result["receipt"].sequence
-    emit(result | {"number": number}, as_json=as_json, text=str(number))
+    number = result.receipt.sequence
+    emit(asdict(result) | {"number": number}, as_json=as_json, text=str(number))
 
 
 def approve(
@@ -56,6 +57,6 @@ def approve(
     from api.proposals.matters import Approval
 
     with open_desk(home, by) as desk:
-        result = desk.approve_number(number, Approval(shadow=shadow, note=note))
+        result = asdict(desk.approve_number(number, Approval(shadow=shadow, note=note)))
     state = str(result["state"]).replace("_", " ")
     emit(result | {"number": number}, as_json=as_json, text=state)

@@ -33,8 +33,7 @@ from api.auth.credentials import open_pepper
 from api.cases.answers import AcknowledgedCase
 from api.client import Client, RefusedError
 from api.decisions.answers import CheckpointView
-from api.http.answers import Acknowledged, AcknowledgedAct, Problem
-from api.proposals.routes import AcknowledgedStep
+from api.http.answers import Acknowledged, AcknowledgedAct, AcknowledgedStep, Problem
 from api.service.assembly import open_network, open_runtime, open_store
 from api.service.model_watch import HomeModels
 from api.service.settings import Settings

@@ -22,10 +22,10 @@ Date = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
 """A day of an answer, as RFC 3339 text."""
 
 
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Base of every answer, which is a frozen dataclass with slots."""
 
-    __slots__ = ()
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
     tables: ClassVar[tuple[str, ...]] = ()
     """Lists in it that a route also answers as CSV, by their paths; the first is the default."""
@@ -67,6 +67,34 @@ def acknowledge(service: Runtime, found: StoredRecord, identifier: str) -> Ackno
     """Return the acknowledgement of a report."""
     kind: Any = found.entry.kind
     return Acknowledged(kind=kind, id=identifier, **service.answers.receipt(found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedStep(Recorded):
+    """A step of two people that stands in the journal."""
+
+    kind: str
+    id: str
+    state: Literal["proposed", "shadow", "in_force", "retired"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedAccount(AcknowledgedStep):
+    """A step about a person's account."""
+
+    code: str | None
+    """The code of the invitation that this administrator hands over; None without one."""
+
+
+def describe_step(service: Runtime, found: StoredRecord) -> dict[str, Any]:
+    """Return the fields of the acknowledgement of a step of two people."""
+    about = {"id": found.entry.subject, "state": found.body.get("state", "proposed")}
+    return {"kind": found.entry.kind} | about | service.answers.receipt(found)
+
+
+def acknowledge_step(service: Runtime, found: StoredRecord) -> AcknowledgedStep:
+    """Return the acknowledgement of a step that nothing else is said of."""
+    return AcknowledgedStep(**describe_step(service, found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

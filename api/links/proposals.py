@@ -1,8 +1,10 @@
 """Links as matters of two people: their agreements, and going on after an alarm."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from api.http.answers import Answer
 from api.links.exchanges import open_exchange
 from api.proposals.desk import ProposalDesk
 from api.proposals.matters import BY_GOVERNORS, Approval, ProposalMatter, Step
@@ -41,10 +43,18 @@ def _prepare(step: Step, agreement: Agreement) -> Mapping[str, Any]:
     return content
 
 
-def _approve(step: Step, state: ApprovalState, _: Approval) -> Mapping[str, Any]:
+@dataclass(frozen=True, slots=True)
+class LinkInForce(Answer):
+    """A link on which two people agreed."""
+
+    link: str
+    state: Literal["in_force"] = "in_force"
+
+
+def _approve(step: Step, state: ApprovalState, _: Approval) -> LinkInForce:
     exchange = _open(step)
     exchange.approve(state.subject, by=step.caller.person)
-    return {"link": state.subject, "state": "in_force"}
+    return LinkInForce(state.subject)
 
 
 LINK = ProposalMatter(
@@ -71,14 +81,14 @@ def _draft_restart(step: Step, proposed: ResumptionProposal) -> Draft[Any]:
     return draft_restart(link, stopped, before, by=by, why=why, is_lapsed=is_lapsed)
 
 
-def _resume(step: Step, state: ApprovalState, _: Approval) -> Mapping[str, Any]:
+def _resume(step: Step, state: ApprovalState, _: Approval) -> LinkInForce:
     exchange, name = _open(step), str(state.content["link"])
     resumption = exchange.find_link(name).resumption
     if resumption is not None and resumption.subject == state.subject:
         exchange.approve(name, by=step.caller.person)
     else:
         ListComparison(exchange).approve_resumption(name, by=step.caller.person)
-    return {"link": name, "state": "in_force"}
+    return LinkInForce(name)
 
 
 LINK_RESUMPTION = ProposalMatter(

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from api.auth.authority import Authority
+from api.http.answers import Answer
 from api.proposals.desk import ProposalDesk
 from api.proposals.matters import Approval, ProposalMatter, Step
 from engine.criteria.dual_control import ApprovalState
@@ -173,11 +174,20 @@ def read_candidates(connection: Connection) -> Mapping[str, ApprovalState]:
     }
 
 
-def _approve(step: Step, state: ApprovalState, approval: Approval) -> Mapping[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovedModel(Answer):
+    """A model that one more person approved."""
+
+    id: str
+    state: str
+    approvals: tuple[str, ...]
+
+
+def _approve(step: Step, state: ApprovalState, approval: Approval) -> ApprovedModel:
     service, caller = step.service, step.caller
     steps = ModelSteps(service.home, service.store, caller.person)
     model = steps.approve(state.subject, approval.note or "").models[state.subject]
-    return {"id": model.version, "state": model.role, "approvals": list(model.approvals)}
+    return ApprovedModel(id=model.version, state=model.role, approvals=model.approvals)
 
 
 MODEL: ProposalMatter[Record] = ProposalMatter(

@@ -6,7 +6,6 @@ because an invited person has no account yet. Wrong codes are slowed as wrong pa
 
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -14,6 +13,7 @@ from fastapi.responses import RedirectResponse
 from api.auth.account_grants import AccountRequest
 from api.auth.accounts import IssuedCredential
 from api.auth.credentials import is_token
+from api.http.answers import AcknowledgedStep
 from api.http.dependencies import TheService
 from api.people.answers import list_people
 from api.people.routes import ProposalId
@@ -93,7 +93,7 @@ def remove(visit: TheVisit, service: TheService, _: TheForm, reader: TheReader) 
     return RedirectResponse("/people?done=removed#done", 303)
 
 
-def _propose(visit: Visit, service: Runtime, reader: FormReader) -> dict[str, Any]:
+def _propose(visit: Visit, service: Runtime, reader: FormReader) -> AcknowledgedStep:
     once = reader.once()
     wanted = reader.finish(reader.record(AccountRequest, reader.texts(*CONTENT)))
     return ProposalDesk(service, visit.caller, once).propose(ACCOUNT, wanted)
@@ -105,7 +105,7 @@ def _page(
     *,
     kept: Form,
     wrong: Sequence[FieldMistake] = (),
-    shown: dict[str, Any] | None = None,
+    shown: AcknowledgedStep | None = None,
 ) -> Response:
     found = list_people(service, visit.caller)
     return visit.page(

@@ -19,6 +19,7 @@ from api.auth.agencies import AgencyTable, check_agency, table_content
 from api.auth.authority import Authority, KeyGrant, PersonGrant
 from api.auth.callers import OTHER_AGENCY, Caller
 from api.auth.credentials import FIELD, open_pepper
+from api.http.answers import AcknowledgedAccount, describe_step
 from api.proposals.matters import BY_GOVERNORS, ProposalMatter, Step, name_at_random
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState
@@ -73,13 +74,12 @@ def _complete(state: ApprovalState, draft: Draft[Any]) -> Draft[Any]:
     return replace(draft, body={**draft.body, "content": dict(state.content)})
 
 
-def _answer(service: Runtime, done: StoredRecord) -> Mapping[str, Any]:
-    """Return the code of the invitation that this administrator hands over, None without one."""
-    found = service.accounts.look().grants.find(done.entry.subject)
-    if found is None or found.content["grant"] == "role":
-        return {"code": None}
-    codes = derive_codes(done.entry.subject, open_pepper(service.home))
-    return {"code": codes[done.entry.kind == ACCOUNT_APPROVED]}
+def _answer(service: Runtime, done: StoredRecord) -> AcknowledgedAccount:
+    found, code = service.accounts.look().grants.find(done.entry.subject), None
+    if found is not None and found.content["grant"] != "role":
+        codes = derive_codes(done.entry.subject, open_pepper(service.home))
+        code = codes[done.entry.kind == ACCOUNT_APPROVED]
+    return AcknowledgedAccount(**describe_step(service, done), code=code)
 
 
 ACCOUNT = ProposalMatter(

@@ -11,8 +11,7 @@ from pydantic import Field
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
-from api.http.answers import Answer, Time, reader
-from api.proposals.routes import AcknowledgedStep
+from api.http.answers import AcknowledgedStep, Answer, Time, reader
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState, read_approval_state
 from engine.criteria.profiles import profile as profiles_profile

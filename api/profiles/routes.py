@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Response
 
+from api.http.answers import AcknowledgedStep
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router, takes
@@ -29,7 +30,7 @@ from api.profiles.steps import (
 )
 from api.proposals.desk import Retirement
 from api.proposals.matters import Approval
-from api.proposals.routes import AcknowledgedStep, TheApproval, TheDesk, TheRetirement
+from api.proposals.routes import TheApproval, TheDesk, TheRetirement
 from engine.criteria.profiles.profile import ProfileProposal
 
 router = json_router("/v1/profiles", "profiles", 404, 409, 413)

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from api.auth.callers import Caller
 from api.http.access import check_post
-from api.profiles.answers import ProfileBacktest, read_figures
+from api.http.answers import AcknowledgedStep, acknowledge_step, describe_step
+from api.profiles.answers import AcknowledgedProfile, ProfileBacktest, read_figures
 from api.proposals.desk import ProposalDesk
 from api.proposals.matters import ProposalMatter, Step
 from api.service.runtime import Runtime
@@ -74,17 +75,18 @@ def _check(step: Step, state: ApprovalState) -> None:
     check_total_steps(step.connection, to_profile(state), names=names, as_of=step.now)
 
 
-def _answer(service: Runtime, done: StoredRecord) -> Mapping[str, Any]:
-    """Return the first backtest of a new profile; None where it cannot be made now."""
+def _answer(service: Runtime, done: StoredRecord) -> AcknowledgedStep:
+    """Return the acknowledgement of a step; of a new profile with its first backtest."""
     if done.entry.kind != PROFILE_PROPOSED:
-        return {}
+        return acknowledge_step(service, done)
     code, period = done.entry.subject, Period()
     asked = claim("profile_backtested", period, post="", name=f"profile:{code}:first-backtest")
     try:
         found = _record_backtest(service, code, asked, days=period.days, by=done.body["by"])
     except (BusyError, NotEnoughDataError):
-        return {"backtest": None}
-    return {"backtest": found.body["figures"]}
+        return AcknowledgedProfile(**describe_step(service, done), backtest=None)
+    figures = read_figures(found.body["figures"])
+    return AcknowledgedProfile(**describe_step(service, done), backtest=figures)
 
 
 PROFILE = ProposalMatter(
@@ -106,7 +108,7 @@ PROFILE = ProposalMatter(
 )
 
 
-def attach_backtest(desk: ProposalDesk, code: str, *, days: int) -> dict[str, Any]:
+def attach_backtest(desk: ProposalDesk, code: str, *, days: int) -> AcknowledgedProfile:
     """Run a backtest of a proposed profile and attach it in place of the last one."""
     service, caller = desk.service, desk.caller
     name, period = f"profile:{code}:backtest:{secrets.token_hex(8)}", Period(days=days)
@@ -115,7 +117,8 @@ def attach_backtest(desk: ProposalDesk, code: str, *, days: int) -> dict[str, An
         found = to_profile(read_approval_state(connection, PROFILE.name, code))
     desk.check_reach(PROFILE, caller, found.proposed.post)
     done = _record_backtest(service, code, asked, days=days, by=caller.person)
-    return service.answers.acknowledge_step(done) | {"backtest": done.body["figures"]}
+    figures = read_figures(done.body["figures"])
+    return AcknowledgedProfile(**describe_step(service, done), backtest=figures)
 
 
 def _record_backtest(

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from api.auth.callers import OTHER_AGENCY, Caller
 from api.http.access import check_post
+from api.http.answers import AcknowledgedStep, Answer
 from api.proposals.matters import Approval, Content, ProposalMatter, Step, list_matters
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import (
@@ -58,7 +59,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class ProposalDesk:
-    """Takes the steps of one caller; each is answered as JSON values, with its receipt."""
+    """Takes the steps of one caller; each is answered with its receipt."""
 
     service: Runtime
     caller: Caller
@@ -69,12 +70,12 @@ class ProposalDesk:
     report: Callable[[str], None] = lambda _: None
     """Told what goes on in a step that takes long."""
 
-    def propose(self, matter: ProposalMatter[Content], content: Content) -> dict[str, Any]:
+    def propose(self, matter: ProposalMatter[Content], content: Content) -> AcknowledgedStep:
         """Propose something, which counts for nothing until another person approves it.
 
         Raises ``NotAllowedError``, ``ConflictError``, and what the matter says of the content.
         """
-        return self._answer(matter, self.record(matter, content))
+        return matter.answer(self.service, self.record(matter, content))
 
     def record(self, matter: ProposalMatter[Content], content: Content) -> StoredRecord:
         """Record a proposal; raises what :meth:`propose` raises."""
@@ -111,7 +112,7 @@ class ProposalDesk:
         approval: Approval,
         *,
         number: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> Answer:
         """Agree to what waits about a subject: that it comes into force, or that it leaves.
 
         ``number`` is the record that must be what waits. Raises ``NotFoundError``,
@@ -140,14 +141,14 @@ class ProposalDesk:
 
         if matter.carry_out is None:
             asked = self._claim(matter, subject, "approval", approval)
-            return self._answer(matter, self._once(asked, draft))
+            return matter.answer(self.service, self._once(asked, draft))
         with self.service.store.read() as connection:
             step, now = find(connection)
         if matter.checks_people:
             self._must_second(matter, caller, now)
-        return dict(matter.carry_out(step, now, approval))
+        return matter.carry_out(step, now, approval)
 
-    def approve_number(self, number: int, approval: Approval) -> dict[str, Any]:
+    def approve_number(self, number: int, approval: Approval) -> Answer:
         """Agree to what waits with a record of this number; raises what :meth:`approve` raises."""
         for one in self.list():
             if one.state.pending == number:
@@ -156,7 +157,7 @@ class ProposalDesk:
 
     def propose_or_approve(
         self, matter: ProposalMatter[Content], content: Content, same: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    ) -> Answer:
         """Approve a waiting proposal whose content holds ``same``, or propose it if none waits.
 
         What a person proposed who has left waits no longer.
@@ -170,7 +171,7 @@ class ProposalDesk:
 
     def retire(
         self, matter: ProposalMatter[Any], subject: str, wanted: Retirement
-    ) -> dict[str, Any]:
+    ) -> AcknowledgedStep:
         """Propose that something leaves; it stays until another person approves that."""
         caller = self.enter(matter, Right.ACT)
 
@@ -184,7 +185,7 @@ class ProposalDesk:
             return draft_retirement(matter.name, now, by=by, why=why, is_lapsed=is_lapsed)
 
         asked = self._claim(matter, subject, "retirement", wanted)
-        return self._answer(matter, self._once(asked, draft))
+        return matter.answer(self.service, self._once(asked, draft))
 
     def list(self) -> list[Proposal]:
         """Return the proposals that the caller may see, by matter, the oldest first."""
@@ -278,7 +279,3 @@ class ProposalDesk:
             return replace(made, post=asked.post, body={"claim": asked.as_dict(), **made.body})
 
         return self.service.recording.once(asked, draft_with_claim)
-
-    def _answer(self, matter: ProposalMatter[Any], done: StoredRecord) -> dict[str, Any]:
-        known = self.service.answers.acknowledge_step(done)
-        return known | dict(matter.answer(self.service, done))

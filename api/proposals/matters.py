@@ -20,6 +20,7 @@ from api.auth.accounts import GOVERNORS
 from api.auth.agencies import read_document
 from api.auth.callers import Caller
 from api.auth.permissions import RouteRule
+from api.http.answers import AcknowledgedStep, Answer, acknowledge_step
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState, read_approval_states
 from engine.domain.records import Record, Text
@@ -105,11 +106,11 @@ class ProposalMatter(Generic[Content]):
     """Raises why a proposal cannot come into force now."""
     complete: Callable[[ApprovalState, Draft[Any]], Draft[Any]] = lambda _state, draft: draft
     """Returns the record of an approval with what this matter adds to it."""
-    carry_out: Callable[[Step, ApprovalState, Approval], Mapping[str, Any]] | None = None
+    carry_out: Callable[[Step, ApprovalState, Approval], Answer] | None = None
     """Records an approval together with what follows from it, outside of the snapshot of the step,
-    and returns what the answer says of it; None where the record of the approval is all."""
-    answer: Callable[[Runtime, StoredRecord], Mapping[str, Any]] = lambda _service, _done: {}
-    """Returns what the answer to a recorded step says besides its receipt."""
+    and returns the answer; None where the record of the approval is all."""
+    answer: Callable[[Runtime, StoredRecord], AcknowledgedStep] = acknowledge_step
+    """Returns the answer to a recorded step."""
     load: Callable[[Path], Content] | None = None
     """Reads a content from a file; None where the file holds the content as TOML."""
     file: str = ""

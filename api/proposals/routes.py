@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
-from api.http.answers import Answer, Recorded, Time
+from api.http.answers import AcknowledgedAccount, AcknowledgedStep, Answer, Time
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of, parse_body
 from api.http.responses import answer, creates, json_router
@@ -74,15 +74,6 @@ class Proposals(Answer):
     proposals: list[ProposalView]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcknowledgedStep(Recorded):
-    """A step of two people that stands in the journal."""
-
-    kind: str
-    id: str
-    state: Literal["proposed", "shadow", "in_force", "retired"]
-
-
 async def desk_of(caller: TheCaller, service: TheService, key: IdempotencyKey) -> ProposalDesk:
     """Return what takes the caller's steps, once for each of their idempotency keys."""
     return ProposalDesk(service, caller, key)
@@ -127,7 +118,7 @@ def _describe(proposal: Proposal) -> ProposalView:
     )
 
 
-@router.post("", **creates(dict[str, Any], body=ProposalRequest))
+@router.post("", **creates(AcknowledgedStep, body=ProposalRequest))
 def propose(
     desk: TheDesk, wanted: Annotated[ProposalRequest, Depends(body_of(ProposalRequest))]
 ) -> Response:
@@ -163,8 +154,8 @@ def send_approval(
     fields = {"shadow": reader.text("shadow") == "1"} | reader.texts("note")
     approval = reader.finish(reader.record(Approval, fields))
     done = ProposalDesk(service, visit.caller).approve(found, subject, approval)
-    if done.get("code"):
-        return _show_page(visit, service, code=done["code"])
+    if isinstance(done, AcknowledgedAccount) and done.code:
+        return _show_page(visit, service, code=done.code)
     return RedirectResponse(_page_of(found, subject, "approved"), 303)
 
 

@@ -59,11 +59,6 @@ class SignedAnswers:
             seen["declared_ahead"] = {name: ahead[name] for name in names}
         return seen if amends is None else seen | {"amends": amends}
 
-    def acknowledge_step(self, found: StoredRecord) -> dict[str, Any]:
-        """Return the acknowledgement of a step of dual control, with the state it led to."""
-        about = {"id": found.entry.subject, "state": found.body.get("state", "proposed")}
-        return {"kind": found.entry.kind} | about | self.receipt(found)
-
     def receipt(self, found: StoredRecord) -> dict[str, Any]:
         """Return the fields ``recorded_at`` and ``receipt`` of the answer about a record."""
         receipt = self.signer.sign(found.entry)

@@ -34,10 +34,9 @@ from api.client import Client, RefusedError
 from api.decisions.answers import Decisions, SupervisorView
 from api.decisions.vehicle_history import PastView
 from api.declarations import AcknowledgedDeclaration
-from api.http.answers import Acknowledged, AcknowledgedAct
+from api.http.answers import Acknowledged, AcknowledgedAct, AcknowledgedStep
 from api.oidc.mapping import OIDC, MappingProposal
 from api.profiles.answers import AcknowledgedProfile
-from api.proposals.routes import AcknowledgedStep
 from api.queue import Queue
 from api.service.assembly import open_network, open_runtime, open_store
 from api.service.model_watch import HomeModels

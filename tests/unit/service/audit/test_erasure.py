@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -128,12 +127,11 @@ def retire(world: World, plate: str) -> None:
         assert answer.status_code == 201, answer.text
 
 
-def erase(world: World, by: str, criteria: Criteria, why: str = "") -> SimpleNamespace:
+def erase(world: World, by: str, criteria: Criteria, why: str = "") -> Any:
     """Let a person propose an erasure, or approve the one that waits."""
     same = {"criteria": criteria.model_dump(mode="json", exclude_none=True)}
     proposed = ErasureProposal(criteria=criteria, why=why)
-    done = desk_of(world.runtime, by).propose_or_approve(ERASURE, proposed, same)
-    return SimpleNamespace(**done)
+    return desk_of(world.runtime, by).propose_or_approve(ERASURE, proposed, same)
 
 
 def values(connection: Connection) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,7 @@ from api.auth.permissions import BOUND, OWNED
 from api.auth.tables import AccountSecret
 from api.cli.main import app
 from api.links import proposals
-from api.links.proposals import LINK, LINK_RESUMPTION
+from api.links.proposals import LINK, LINK_RESUMPTION, LinkInForce
 from api.models import steps as lifecycle
 from api.models.steps import ModelSteps, VerifiedBundle, _inactive
 from api.oidc.mapping import OIDC, MappingProposal
@@ -352,7 +352,7 @@ def walk_link(world: World, *, matching: bool = False) -> bool:
     draft = draft_proposal(matter.name, pair.tag, by=pair.gone, content=content)
     world.runtime.writer.submit(draft).result()
     pair.remove()
-    taken = replace(matter, find_end=lambda *_: "", carry_out=lambda *_: {"state": "in_force"})
+    taken = replace(matter, find_end=lambda *_: "", carry_out=lambda *_: LinkInForce(pair.tag))
     return attempt(lambda: approve(world.runtime, taken, pair.tag, by=pair.stays))
 
 

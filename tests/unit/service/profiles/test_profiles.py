@@ -10,9 +10,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from api.auth.accounts import Accounts
+from api.http.answers import AcknowledgedStep
 from api.profiles.answers import AcknowledgedProfile, Profiles, ProfileView
 from api.proposals import desk
-from api.proposals.routes import AcknowledgedStep
 from api.service.executors import Backtests
 from api.shifts.answers import read_now
 from engine.criteria import dual_control

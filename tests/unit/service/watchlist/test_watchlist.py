@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.proposals.routes import AcknowledgedStep
+from api.http.answers import AcknowledgedStep
 from api.watchlist import AcknowledgedNotice, WatchEntryView, WatchList
 from engine.criteria.watchlist import WatchEntry
 from engine.domain.rights import Role
