@@ -60,7 +60,7 @@ from engine.links.matching.set_intersection import (
 )
 from engine.links.messages import AttentionIdentifier, Match, MatchStep
 from engine.links.outbox import OutgoingMessage, draft_messages
-from engine.links.state import Link, draft_restart, find_link
+from engine.links.state import Link, find_link
 
 SHARED_AS: Mapping[str, AttentionIdentifier] = {
     "plate": "plate",
@@ -232,18 +232,6 @@ class ListComparison:
         with self.exchange.store.read() as connection:
             state = read_match_state(connection, self._find_link(connection, name).name)
             return state.find_hit(token, at=self.exchange.journal.now(connection))
-
-    def propose_resumption(self, name: str, *, by: str, why: str, is_lapsed: bool = False) -> None:
-        """Record a proposal to go on after an alarm; raises ``ConflictError``."""
-
-        def find(connection: Connection, _now: int) -> Sequence[Draft]:
-            link = self._find_link(connection, name)
-            state = read_match_state(connection, link.name)
-            stopped = None if state.alarm is None else state.alarm.sequence
-            before = None if stopped is None else state.resumption
-            return [draft_restart(link, stopped, before, by=by, why=why, is_lapsed=is_lapsed)]
-
-        self.exchange.journal.append_found(find)
 
     def approve_resumption(self, name: str, *, by: str) -> None:
         """Record a second person's approval; raises ``SecondPersonError``, ``ConflictError``."""

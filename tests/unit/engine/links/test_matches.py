@@ -26,6 +26,7 @@ from engine.links.matching.match_state import (
 from engine.links.matching.set_intersection import PrfMode, hash_to_group
 from engine.links.messages import Match
 from engine.links.outbox import OutgoingMessage
+from engine.links.state import draft_restart, find_link
 from tests.support.clocks import travel
 from tests.unit.engine.links.two_sides import NAME, Side
 
@@ -219,7 +220,12 @@ def test_an_enumeration_alarms_before_one_percent_is_answered(lite_sides: Sides)
     assert found.alarm is not None
     assert len(found.enquiries) == PLATES // 50, "every enquiry is recorded"
     assert {one.rule for one in found.enquiries} == {"", "budget_spent", "stopped"}
-    compare(tj).propose_resumption(NAME, by="anna", why="asked by telephone")
+    with tj.store.read() as connection:
+        link = find_link(tj.exchange.read_links(connection), NAME)
+    stopped, why = found.alarm.sequence, "asked by telephone"
+    tj.exchange.journal.append(
+        [draft_restart(link, stopped, None, by="anna", why=why, is_lapsed=False)]
+    )
     with pytest.raises(SecondPersonError):
         compare(tj).approve_resumption(NAME, by="anna")
     compare(tj).approve_resumption(NAME, by="boris")
