@@ -155,8 +155,7 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
                 continue
             decision = bodies[one.seq]["decision"]
             decision["reasons"] = visible_reasons(caller, decision["reasons"])
-            if not decision["search_order"]:
-                decision["search_order"] = order_of_review(snapshot, one)
+            decision |= order_of_review(snapshot, one)
     meters = [_meter(service, running, channel, done) for channel in reversed(INSPECTED)]
     vehicles = _tell_neighbours_apart(
         [
@@ -253,7 +252,7 @@ def _vehicle(
         cargo=read_cargo(body["arrival"]),
         waited=max((moment(as_of) - arrived).total_seconds() / 60.0, 0.0),
         minutes=Minutes(**body["inputs"]["minutes"]).of(channel),
-        place=order[0]["place"] if order else None,
+        place=next((step["place"] for step in order if step["place"] is not None), None),
         is_amended=known.amends is not None,
         why=None if is_blind else _why(body),
         holder=holder,

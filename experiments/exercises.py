@@ -119,8 +119,8 @@ def list_places(arrival: Arrival, equipment: Mapping[str, int]) -> dict[str, flo
     """Return the minutes of each place of a vehicle that what works at its post reaches."""
     found = {PAPERS: PAPERS_MINUTES}
     for place in PRIOR[arrival.crossing.vehicle_class]:
-        if (method := choose_method(place, equipment)) is not None:
-            found[place] = method.minutes
+        if (by := choose_method(place, equipment)) is not None:
+            found[place] = by[1]
     return found
 
 

@@ -18,10 +18,8 @@ from api.web.i18n import FOLDER, LANGUAGES, read_catalogue
 from api.web.messages import EVERY_TEMPLATE
 from engine.criteria.profiles.checker import DERIVED
 from engine.criteria.profiles.parser import PART_KINDS
-from engine.domain.records import PLACES as SEARCH_PLACES
 from engine.explanation.message_templates import WORDS, Template
 from engine.explanation.messages import noun
-from engine.search_orders import how
 from features.catalogue.catalogue import CATALOGUE
 from models.explanation.feature_wording import profile_figure, word_feature
 
@@ -65,7 +63,6 @@ def list_texts() -> Mapping[Message, str]:
         *WORDS,
         *PART_KINDS,
         *_words_of_features(),
-        *_words_of_places(),
     )
     known = [text if isinstance(text, str) else text.both for text in made]
     return found | {text: found.get(text, "messages.py") for text in known}
@@ -83,10 +80,6 @@ def _words_of_features() -> Iterator[Template]:
     yield from (derived.meaning for derived in DERIVED.values())
     for name in ("weighed_mass_kg", "is_empty", "post", "direction", "vehicle_class", "procedure"):
         yield profile_figure(f"crossing.{name}", 1.0, None).parameters["of"]
-
-
-def _words_of_places() -> Iterator[Template]:
-    yield from (how(place)[1] for place in (*SEARCH_PLACES, ""))
 
 
 def _message(text: str | tuple[str | None, ...]) -> Message:

@@ -32,7 +32,7 @@ from api.service.runtime import Runtime
 from engine.decision.decision import Mode, Rank, Risk
 from engine.declarations.lodgings import alerts_of as declaration_alerts
 from engine.domain.advance_declarations import MatchKind
-from engine.domain.records import Basis, Inspection
+from engine.domain.records import Basis, Inspection, Method
 from engine.domain.rights import Matter, Role
 from engine.domain.time_units import rfc3339
 from engine.errors import (
@@ -53,7 +53,7 @@ from engine.queue.queue import QueuedDecision, list_waiting, opens_decision, rea
 from engine.queue.queue import list_decisions as select_decisions
 from engine.queue.reviews import NEEDS_SECOND, order_of_review, read_channel, read_reviews
 from engine.queue.takings import VehicleHolder, read_holder, read_holders
-from engine.search_orders import SearchStep
+from engine.search_orders import Precaution, SearchStep, StepFigures
 from engine.selection import ChannelCode, Tried
 from features.catalogue.catalogue import CATALOGUE
 
@@ -131,7 +131,11 @@ class CheckpointView(Answer):
     """Release; release with audit afterwards; documents and scan; physical inspection."""
     rank: Rank
     search_order: list[SearchStep]
-    """Where to look first; on red."""
+    """Where to look, and what to do with goods and papers, in this order; on red and yellow."""
+    unreached: dict[str, Method]
+    """Places that would be among the first if the equipment for them worked at the post."""
+    precautions: list[Precaution]
+    """What officers protect themselves from, by the goods that are declared."""
     team: str | None
     """Who inspects it, drawn at random from the roster; null where the roster names no team."""
     facts: list[Fact]
@@ -241,6 +245,8 @@ class SupervisorView(CheckpointView):
     profiles: list[str]
     watchlist: bool
     """Selected by an entry of the watch list."""
+    search_figures: list[StepFigures]
+    """What each place of the search order stands on, in its order."""
     reasons: list[Reason]
     model_version: str | None
     trial: Tried | None
@@ -469,9 +475,8 @@ class DecisionReader:
         seen = self._service.answers.view_decision(found, is_blind=is_blind)
         if "reasons" in seen:
             seen["reasons"] = visible_reasons(self._caller, seen["reasons"])
-        if not seen["search_order"]:
-            order = order_of_review(connection, known)
-            seen = seen | {"search_order": order}
+        order = order_of_review(connection, known)
+        seen |= {name: order[name] for name in order if name in seen}
         later = [
             one | {"known_at": rfc3339(one["known_at"])}
             for one in declaration_alerts(connection, known.decision_id)

@@ -326,20 +326,14 @@ def render_page(
 
 
 order_router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema=False)
-_SHOWN = ("plate", "plate_country", "trailer_plate", "vin", "container_numbers", "seal_numbers")
 
 
 @dataclass(frozen=True, slots=True)
 class InspectionOrder:
-    """All that the sheet says of a vehicle."""
+    """What the sheet says besides what the page of the vehicle says."""
 
     number: str
     decision_id: str
-    channel: str
-    team: str | None
-    crossing: Mapping[str, Any]
-    steps: Sequence[tuple[str, str]]
-    """(place, method) in the order of the search."""
     code: Markup
     """The QR code, as SVG."""
 
@@ -348,20 +342,15 @@ class InspectionOrder:
 def show_order(visit: TheVisit, service: TheService, decision_id: str) -> Response:
     """Show the order as it is printed."""
     found = read_page(service, decision_id, visit.caller)
-    seen, crossing = found.seen, found.crossing
     address = f"{visit.request.base_url!s}search?{urlencode({'q': decision_id})}"
     order = InspectionOrder(
-        number=f"{seen['post']}-{seen['receipt']['sequence']}",
+        number=f"{found.seen['post']}-{found.seen['receipt']['sequence']}",
         decision_id=decision_id,
-        channel=found.channel,
-        team=seen.get("team"),
-        crossing={name: crossing.get(name) for name in (*_SHOWN, "vehicle_class", "direction")},
-        steps=[(step["place"], step["method"]) for step in seen["search_order"]],
         code=draw_code(address),
     )
     with service.store.read() as snapshot:
         now = moment(service.journal.now(snapshot))
-    return visit.page("order.html", post=seen["post"], order=order, now=now)
+    return visit.page("order.html", post=found.seen["post"], order=order, found=found, now=now)
 
 
 def draw_code(address: str) -> Markup:

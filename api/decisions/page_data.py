@@ -106,6 +106,8 @@ class DecisionPage:
     drawing: Drawing
     places: Sequence[str]
     """What may be searched, the order's places first."""
+    numbers: Mapping[str, int]
+    """Of each place, the step of the order."""
     teams: Sequence[str]
     """Who is on, as the roster names them; the one drawn for the vehicle may not be who did it."""
     before: "PastPanel | None"
@@ -177,18 +179,18 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         stands = _stands(snapshot, decision_id)
         release = _release(snapshot, known) if stands["left"] else None
         reasons: Sequence[Reason] = []
-        is_recomputed, both, before = False, None, None
+        is_recomputed, before = False, None
         strips: Sequence[UsualStrip] = ()
         masses: Sequence[WeighedMass] = ()
         rail = read_rail(snapshot, known, as_of=service.journal.now(snapshot))
         before_told = None
+        _, features = service.recompute.features(snapshot, known.seq)
+        both = compare_sides(
+            body["arrival"]["crossing"], features, apart=_apart(service, known.post)
+        )
         if not blind:
             before_told = _before_told(snapshot, known, body["inputs"])
             reasons = [Reason(**one) for one in seen["reasons"]]
-            _, features = service.recompute.features(snapshot, known.seq)
-            both = compare_sides(
-                body["arrival"]["crossing"], features, apart=_apart(service, known.post)
-            )
             if both is not None and (manifest := seen.get("partner_manifest")) is not None:
                 both = fill_from_manifest(both, manifest)
             masses = list_masses(
@@ -203,6 +205,7 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
                 reasons, is_recomputed = _recompute_reasons(service, snapshot, known), True
     crossing: dict[str, Any] = UNREAD | body["arrival"]["crossing"]
     order = [step["place"] for step in seen["search_order"]]
+    others = sorted(PRIOR[crossing["vehicle_class"]])
     charted = bars(reasons)
     return DecisionPage(
         seen=seen,
@@ -226,7 +229,8 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         masses=masses,
         before_told=before_told,
         drawing=draw_vehicle(crossing["vehicle_class"], order),
-        places=[*order, *(p for p in sorted(PRIOR[crossing["vehicle_class"]]) if p not in order)],
+        places=[*filter(None, order), *(place for place in others if place not in order)],
+        numbers={place: number for number, place in enumerate(order, 1) if place is not None},
         teams=body["inputs"]["teams"],
         before=before,
     )

@@ -127,11 +127,16 @@ OUTLINES: Final[Mapping[str, Outline]] = {
 }  # fmt: skip
 
 
-def draw_vehicle(vehicle_class: str, places: Sequence[str]) -> Drawing:
-    """Return the drawing of a class with these places numbered in their order."""
+def draw_vehicle(vehicle_class: str, places: Sequence[str | None]) -> Drawing:
+    """Return the drawing of a class with these places numbered in their order.
+
+    A step without a place has a number and no mark.
+    """
     outline = OUTLINES[vehicle_class]
     marks: list[Mark] = []
     for number, place in enumerate(places, 1):
+        if place is None:
+            continue
         at = _point(outline, place)
         x, y = at
         while any(abs(x - one.x) < 2 * RADIUS and abs(y - one.y) < 2 * RADIUS for one in marks):

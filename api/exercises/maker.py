@@ -254,7 +254,10 @@ def _make_case(
     found = supervisor.get(SupervisorView, f"/v1/decisions/{decision_id}")
     read = Arrival.model_validate(arrival, strict=False)
     works = join_equipment(network.post(read.crossing.post).equipment, {})
-    order = found.search_order or search_order(read.crossing, SearchCounts({}, equipment=works))
+    order = found.search_order
+    if found.channel != "red":
+        unknown = SearchCounts({}, equipment=works)
+        order = list(search_order(read, unknown, is_physical=True).steps)
     case = Case(
         crossing_id=read.crossing.crossing_id,
         arrival=arrival,
@@ -268,7 +271,7 @@ def _make_case(
         value=_value(found),
         channel=found.channel,
         reasons=tuple(_keep(one, "code", "text", "fact", "comparison") for one in found.reasons),
-        steps=tuple(step.place for step in order),
+        steps=tuple(step.place for step in order if step.place is not None),
     )
     return case, answer
 

@@ -1,6 +1,6 @@
 """Messages of records in a reader's language.
 
-A record holds an identifier with parameters for every reason, fact and search step; they are
+A record holds an identifier with parameters for every reason and fact; they are
 rendered from the catalogues. One that no catalogue renders is shown as recorded, marked as English.
 """
 
@@ -9,12 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from api.web.i18n import ReaderLocale
-from api.web.labels import TABLES
 from engine.criteria.indicator_rules import RULE_TEMPLATES
 from engine.criteria.profiles import parser as profile_refusals
-from engine.explanation.message_templates import SEARCHES, STATED_ALONE, TEMPLATES, Template
+from engine.explanation.message_templates import STATED_ALONE, TEMPLATES, Template
 from engine.explanation.messages import Message, render, render_comparison, render_reason
-from engine.search_orders import how
 from models.data.propensity_log import DOUBTS
 from models.lifecycle import transitions as promotion_refusals
 
@@ -82,13 +80,6 @@ class MessageReader:
         pairs = zip(diagnostics["messages"], diagnostics["faults"], strict=True)
         return [self._render(message, english, render) for message, english in pairs]
 
-    def step(self, record: Record) -> TranslatedText:
-        """Return why a place of a search order is searched."""
-        try:
-            return TranslatedText(self._why(record["place"], record["parameters"]))
-        except LookupError:
-            return TranslatedText(record["why"], is_english=True)
-
     def _render(
         self,
         record: Record,
@@ -102,35 +93,3 @@ class MessageReader:
             return TranslatedText(how_to(message, self._speaker, EVERY_TEMPLATE))
         except LookupError:
             return TranslatedText(recorded, is_english=True)
-
-    def _why(self, place: str, parameters: Record) -> str:
-        vehicle_class = parameters["vehicle_class"]
-        among = {"among": "other_vehicle" if vehicle_class == "other" else vehicle_class}
-        parts = [
-            Message("hours_per_find", {"number": parameters["hours_per_find"]}),
-            Message("search_minutes", {"number": parameters["minutes"]}),
-        ]
-        if "wanted" in parameters:
-            parts.append(Message(f"instead_{parameters['wanted']}"))
-        searched = parameters["searched"]
-        if searched:
-            counts = {"number": parameters["found"], "of": searched}
-            parts.append(Message("searches_found", counts | among))
-        else:
-            parts.append(Message("not_searched", among))
-        words = [render(part, self._speaker, SEARCHES) for part in parts]
-        if not searched:
-            words.append(self._speaker.say(how(place)[1]))
-        by_party = parameters["finds"].items()
-        words += [
-            render(Message(f"found_{party}", {"number": times}), self._speaker, SEARCHES)
-            for party, times in by_party
-        ]
-        for code, method in parameters.get("missing", {}).items():
-            missing = Message(f"missing_{method}", {"place": self._place(code)})
-            words.append(render(missing, self._speaker, SEARCHES))
-        return "; ".join(words)
-
-    def _place(self, code: str) -> str:
-        name = TABLES["place"].get(code, code)
-        return self._speaker.say(name)

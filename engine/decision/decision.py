@@ -28,7 +28,14 @@ from engine.explanation.facts import Fact, data_gaps, facts
 from engine.explanation.messages import Message
 from engine.explanation.reasons import REASONS_VERSION, Reason, make_whole_reason
 from engine.ports import Chances, Evidence
-from engine.search_orders import SearchCounts, SearchStep, search_order
+from engine.search_orders import (
+    NO_ORDER,
+    Precaution,
+    SearchCounts,
+    SearchOrder,
+    precautions,
+    search_order,
+)
 from engine.selection import (
     INSPECTED,
     PAPERS,
@@ -142,7 +149,7 @@ class Inputs:
     matches: tuple[Match, ...] = ()
     """Profiles and entries of the watch list that fit the arrival."""
     searches: SearchCounts | None = None
-    """What was found where in vehicles like it; known of red ones alone, who get an order."""
+    """What was found where in vehicles like it; known where it is referred, for its order."""
     teams: tuple[str, ...] = ()
     """Who inspects in this shift."""
     rules: str = RULES_VERSION
@@ -233,7 +240,9 @@ class Decision:
     """Expected minutes of its inspection, 0 where it goes to no officer."""
     place: int
     """Orders the queue: higher is searched first."""
-    search_order: tuple[SearchStep, ...]
+    search: SearchOrder
+    """Its steps; empty where it goes to no officer."""
+    precautions: tuple[Precaution, ...]
     facts: tuple[Fact, ...]
     data_gaps: tuple[str, ...]
     mode: Mode
@@ -316,7 +325,8 @@ def decide(inputs: Inputs, seen: ScoredArrival, chosen: ChannelChoice | None = N
         risk=made.risk,
         minutes=inputs.minutes.of(made.channel),
         place=_place(inputs, made.selection, merit=_find_merit(made.channel, seen)),
-        search_order=search_order(crossing, inputs.searches) if inputs.searches else (),
+        search=_order_search(inputs, seen.arrival, made.channel),
+        precautions=precautions(seen.arrival),
         facts=facts(
             seen.arrival,
             seen.features,
@@ -384,6 +394,12 @@ def _random_check(selection: Selection) -> Reason:
         message="random_check" if is_alone else "random_check_and_more",
         parameters={"share": share},
     )
+
+
+def _order_search(inputs: Inputs, arrival: Arrival, channel: Channel) -> SearchOrder:
+    if inputs.searches is None:
+        return NO_ORDER
+    return search_order(arrival, inputs.searches, is_physical=channel is Channel.RED)
 
 
 def _team(inputs: Inputs, channel: Channel) -> str | None:

@@ -12,6 +12,7 @@ from engine.criteria.match import WATCHLIST
 from engine.decision.decision import Decision
 from engine.domain.time_units import rfc3339
 from engine.journal.receipts import Receipt
+from engine.search_orders import SearchOrder
 from engine.selection import COUNTERPART, Tried
 
 BLIND = (
@@ -22,6 +23,8 @@ BLIND = (
     "channel",
     "rank",
     "search_order",
+    "unreached",
+    "precautions",
     "team",
     "facts",
     "data_gaps",
@@ -41,7 +44,8 @@ def outcome(decision: Decision) -> dict[str, Any]:
         "as_of": rfc3339(decision.as_of),
         "channel": decision.channel.code,
         "rank": None if decision.rank is None else flat(decision.rank),
-        "search_order": [flat(step) for step in decision.search_order],
+        **order_fields(decision.search),
+        "precautions": list(decision.precautions),
         "team": decision.team,
         "facts": [flat(fact) for fact in decision.facts],
         "data_gaps": list(decision.data_gaps),
@@ -57,6 +61,15 @@ def outcome(decision: Decision) -> dict[str, Any]:
         "reasons": [flat(reason) for reason in decision.reasons],
         "model_version": decision.model_version,
         "trial": None if decision.trial is None else _trial_view(decision.trial),
+    }
+
+
+def order_fields(order: SearchOrder) -> dict[str, Any]:
+    """Return a search order as a decision or a review keeps it."""
+    return {
+        "search_order": [flat(step) for step in order.steps],
+        "unreached": dict(order.unreached),
+        "search_figures": [flat(figures) for figures in order.figures],
     }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
 
+_LIST = tomllib.loads(resources.files(__package__).joinpath("precursors.toml").read_text("utf-8"))
 HS_DIGITS: Final = 6
 HEADING_DIGITS: Final = 4
 
@@ -27,23 +28,33 @@ class Precursor:
 
 
 def _read() -> Mapping[str, Precursor]:
-    text = resources.files(__package__).joinpath("precursors.toml").read_text("utf-8")
-    found = tomllib.loads(text)
     return {
         code: Precursor(code, name, table)
         for table in (1, 2)
-        for code, name in found[f"table_{table}"].items()
+        for code, name in _LIST[f"table_{table}"].items()
     }
 
 
 PRECURSORS: Final = _read()
 """By HS code of six digits."""
+WATCHED: Final[Mapping[str, str]] = _LIST["watched"]
+"""What is used beside precursors, in English by HS code of six digits; under no control."""
 _HEADINGS: Final = frozenset(code[:HEADING_DIGITS] for code in PRECURSORS)
 
 
 def precursor_of(hs_code: str) -> Precursor | None:
     """Return the precursor that a code of 2 to 10 digits declares, None for all other goods."""
     return PRECURSORS.get(hs_code[:HS_DIGITS])
+
+
+def is_controlled(hs_code: str) -> bool:
+    """Tell whether a code declares a precursor, or what is used beside one."""
+    return hs_code[:HS_DIGITS] in PRECURSORS or hs_code[:HS_DIGITS] in WATCHED
+
+
+def list_watched(items: Any) -> list[str]:
+    """Return the codes of six digits of what goods items declare that is used beside precursors."""
+    return sorted({item.hs_code[:HS_DIGITS] for item in items} & WATCHED.keys())
 
 
 def neighbour_heading(hs_code: str) -> str | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.identifiers import container_is_valid
+from engine.domain.precursors import list_watched
 from engine.domain.records import Arrival, Crossing, Declaration
 from engine.explanation.messages import Message, Parameters, render
 from engine.explanation.reasons import CODE, precursor_parameters
@@ -47,6 +48,10 @@ def facts(
     precursor = precursor_parameters(arrival)
     if precursor is not None:
         found.append(_fact(CODE, Message(CODE, precursor)))
+    found += [
+        _fact("watched_declared", Message("watched_declared", {"hs_code": code}))
+        for code in list_watched(() if declaration is None else declaration.items)
+    ]
     if advance is not None:
         found += _advance_facts(advance)
     if silence_seconds:

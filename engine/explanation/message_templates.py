@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from engine.domain.precursors import PRECURSORS
+from engine.domain.precursors import PRECURSORS, WATCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +267,10 @@ WHOLE: Final[Mapping[str, Template]] = {
         "Declares {substance} (HS {hs_code}), a precursor under international control, "
         "Table {table}."
     ),
+    "watched_declared": (
+        "Declares {watched} (HS {hs_code}), which is used beside precursors and is under no "
+        "international control."
+    ),
     "precursor_usual": (
         "Declares {substance}, a precursor under international control (Table {table}); nothing "
         "unusual of it is known."
@@ -285,33 +289,7 @@ WHOLE: Final[Mapping[str, Template]] = {
     ),
 }
 """Whole sentences."""
-SEARCHES: Final[Mapping[str, Template]] = {
-    "hours_per_find": CountedText(
-        "one find expected in about {number} hour of search",
-        "one find expected in about {number} hours of search",
-    ),
-    "searches_found": CountedText(
-        "{number} of {of} search on {among} found something",
-        "{number} of {of} searches on {among} found something",
-        by="of",
-    ),
-    "not_searched": "not searched on {among} before",
-    "found_plate": "{times} on this vehicle",
-    "found_trailer": "{times} with this trailer",
-    "found_driver": "{times} with this driver",
-    "found_carrier": "{times} on vehicles of this carrier",
-    "found_consignee": "{times} in loads for this consignee",
-    "found_consignor": "{times} in loads from this consignor",
-    "search_minutes": CountedText(
-        "a search takes about {number} minute", "a search takes about {number} minutes"
-    ),
-    "instead_xray": "a scanner would be used if one worked here",
-    "instead_canine": "a dog would be used if one worked here",
-    "missing_xray": "not searched, because no scanner works here: {place}",
-    "missing_canine": "not searched, because no dog works here: {place}",
-}
-"""Why a place is searched: parts joined by semicolons."""
-TEMPLATES: Final[Mapping[str, Template]] = {**FACTS, **COMPARISONS, **WHOLE, **SEARCHES}
+TEMPLATES: Final[Mapping[str, Template]] = {**FACTS, **COMPARISONS, **WHOLE}
 """By message identifier."""
 
 ACTORS: Final[Mapping[str, str]] = {
@@ -479,6 +457,6 @@ WORDS: Final[tuple[Template, ...]] = (
     *WEEK, *CLASSES.values(), *SHORT.values(), *CONVEYANCES.values(), *DECLARED.values(),
     *BODIES.values(),
     *PAPER_FIELDS.values(), *PRECURSOR_SIGNS.values(), *SPREAD_PARTS.values(),
-    *(precursor.name for precursor in PRECURSORS.values()),
+    *(precursor.name for precursor in PRECURSORS.values()), *WATCHED.values(),
 )  # fmt: skip
 """All texts of this module that no message identifier names."""

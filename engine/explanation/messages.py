@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Protocol, cast
 
-from engine.domain.precursors import PRECURSORS
+from engine.domain.precursors import PRECURSORS, WATCHED
 from engine.domain.time_units import DAY, HOUR, MINUTE
 from engine.explanation.message_templates import (
     ACTORS,
@@ -420,6 +420,7 @@ _PLACES: Mapping[str, Callable[[Parameters, Speaker], str]] = {
     "kind": lambda p, speaker: speaker.say(p["kind"]),
     "other": lambda p, speaker: speaker.say(p["other"]),
     "substance": lambda p, speaker: speaker.say(PRECURSORS[p["hs_code"]].name),
+    "watched": lambda p, speaker: speaker.say(WATCHED[p["hs_code"]]),
     "unusual": lambda p, speaker: speaker.join_words(
         [speaker.say(PRECURSOR_SIGNS[sign]) for sign in p["unusual"]]
     ),

@@ -295,6 +295,8 @@ class QueueStep(TypedDict, total=False):
     """The record of the review that it is the second word to."""
     agency: str
     search_order: list[Json]
+    unreached: Json
+    search_figures: list[Json]
     searches: Json
 
 

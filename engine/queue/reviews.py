@@ -8,7 +8,7 @@ from what the engine chose.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, Self, cast
 
 from pydantic import model_validator
@@ -22,7 +22,6 @@ from engine.journal.journal import JournalReader
 from engine.journal.kinds import REVIEW, ClaimBody, QueueStep, ReviewBody
 from engine.journal.power_records import read_records
 from engine.queue.queue import QueuedDecision, last_of_crossing, may_wait, redirect
-from engine.search_orders import SearchCounts, SearchStep
 from engine.selection import INSPECTED, Channel, ChannelCode
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
@@ -103,11 +102,6 @@ class Review(Record):
         return self
 
 
-def order_step(order: Sequence[SearchStep], searches: SearchCounts) -> QueueStep:
-    """Return what a review's record keeps of the search order that it makes."""
-    return {"search_order": [asdict(step) for step in order], "searches": searches.as_dict()}
-
-
 def review_draft(
     review: Review,
     decision: QueuedDecision,
@@ -132,6 +126,9 @@ def review_draft(
     return REVIEW.draft(decision.decision_id, body, post=decision.post)
 
 
+ORDER_FIELDS: Final = ("search_order", "unreached", "search_figures")
+
+
 def project_reviews(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
     """Keep reviews, and let the queue follow them."""
     for entry, body in list_bodies(entries, REVIEW):
@@ -146,17 +143,19 @@ def project_reviews(connection: Connection, entries: Sequence[tuple[Entry, Draft
         insert_rows(connection, REVIEWS, [row])
 
 
-def order_of_review(connection: Connection, decision: QueuedDecision) -> list[dict[str, Any]]:
+def order_of_review(connection: Connection, decision: QueuedDecision) -> dict[str, Any]:
     """Return the search order made when a supervisor sent the vehicle to red; empty without one.
+
+    Its fields are those of ``engine.decision.role_views.order_fields``.
 
     Only a vehicle that now is red is looked for, so that a queue asks for few.
     """
     if decision.channel != Channel.RED:
-        return []
+        return {}
     for one in reversed(read_reviews(connection, decision)):
-        if order := one.body.get("search_order"):
-            return list(order)
-    return []
+        if "search_order" in one.body:
+            return {name: one.body[name] for name in ORDER_FIELDS}
+    return {}
 
 
 def read_reviews(

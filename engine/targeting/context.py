@@ -61,6 +61,7 @@ from engine.ports import (
     Scores,
 )
 from engine.queue.queue import DECISIONS, QueuedDecision, merits_of_scored, read_decision
+from engine.search_orders import find_signs
 from engine.selection import (
     CHALLENGER,
     INSPECTED,
@@ -431,9 +432,11 @@ class DecisionContextBuilder:
             model_version=one.inputs.model_version,
             most=MOST_PEERS,
         )
-        if channel is not Channel.RED:
-            return replace(one.inputs, peers=peers)
-        searches = replace(self._features.searches(snapshot, one.event), equipment=equipment)
+        searches = replace(
+            self._features.searches(snapshot, one.event),
+            equipment=equipment,
+            signs=find_signs(one.seen.arrival, one.seen.features),
+        )
         return replace(one.inputs, peers=peers, searches=searches)
 
     def explain(self, decision: Decision, one: DecisionContext) -> Decision:

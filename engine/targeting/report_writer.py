@@ -23,6 +23,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.decision.decision import MOST_PEERS
 from engine.decision.record_codec import decode_decision
+from engine.decision.role_views import order_fields
 from engine.domain.network import Network
 from engine.domain.records import (
     Arrival,
@@ -81,7 +82,7 @@ from engine.queue.queue import (
     merits_of_scored,
     strictest_answered,
 )
-from engine.queue.reviews import PLACE, Review, Reviewer, order_step, review_draft, second_step
+from engine.queue.reviews import PLACE, Review, Reviewer, review_draft, second_step
 from engine.queue.takings import (
     TakingRequest,
     TakingStep,
@@ -90,7 +91,7 @@ from engine.queue.takings import (
     last_step,
     read_holder,
 )
-from engine.search_orders import search_order
+from engine.search_orders import find_signs, search_order
 from engine.selection import COUNTERPART, INSPECTED, Channel, Handling, RiskTables
 from engine.shifts.workload import Roster, read_roster, require_known_equipment
 from engine.storage.database import (
@@ -461,13 +462,17 @@ class ReportWriter:
     def _order(self, connection: Connection, decision: QueuedDecision) -> QueueStep:
         """Return a search order as of now for a vehicle that the engine made none for."""
         body = self._journal.body(connection, decision.seq, of=DECISION)
-        if body["decision"]["search_order"]:
+        if body["decision"]["channel"] == Channel.RED.code:
             return {}
         arrival = Arrival.model_validate(body["arrival"], strict=False)
-        event = self._features.record(arrival.crossing, arrival.declaration)
-        hands = read_roster(connection, decision.post, self._network)
-        searches = replace(self._features.searches(connection, event), equipment=hands.equipment)
-        return order_step(search_order(arrival.crossing, searches), searches)
+        rows = self._features.read(connection, [arrival], as_of=[self._journal.now(connection)])
+        searches = replace(
+            self._features.searches(connection, rows.events[0]),
+            equipment=read_roster(connection, decision.post, self._network).equipment,
+            signs=find_signs(arrival, rows.by_name(0)),
+        )
+        order = search_order(arrival, searches, is_physical=True)
+        return cast("QueueStep", order_fields(order) | {"searches": searches.as_dict()})
 
     def roster(self, roster: Roster, claim: IdempotencyClaim) -> StoredRecord:
         """Record the inspection minutes of a post's shift; raises ``RecordError``."""

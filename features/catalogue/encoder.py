@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from engine.domain.identifiers import (
     FOLDING_VERSION,
@@ -26,7 +26,7 @@ from engine.domain.identifiers import (
 )
 from engine.domain.network import IdentifierField, Network, local_time
 from engine.domain.precursors import HS_DIGITS, PRECURSORS, main_precursor, neighbour_heading
-from engine.domain.records import Crossing
+from engine.domain.records import BodyType, Crossing
 from engine.domain.time_units import HOUR, micros
 
 ENCODING_VERSION = (1, FOLDING_VERSION)
@@ -36,6 +36,9 @@ SEPARATOR, KEY_BYTES = "\x1f", 8
 """Between the texts that are hashed to a key, and the bytes of their digest."""
 NAN = math.nan
 CLASSES = ("car", "van", "bus", "truck", "rail_wagon")
+BODY_NUMBER: Mapping[str, float] = {
+    body: float(number) for number, body in enumerate(get_args(BodyType))
+}
 OPPOSITE = {"entry": "exit", "exit": "entry"}
 
 Entities = dict[str, str | None]
@@ -159,6 +162,7 @@ def _crossing_facts(crossing: Any, entities: Entities, *, local: datetime) -> Fa
     }
     for name in CLASSES:
         facts[f"class_{name}"] = float(crossing.vehicle_class == name)
+    facts["body"] = BODY_NUMBER.get(crossing.body_type, NAN)
     return facts
 
 

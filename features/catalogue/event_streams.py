@@ -14,7 +14,7 @@ spread       snapshots of finds spread along ties: at each cut, what changed abo
              entity since the cut before; counted under that entity alone, and of no crossing
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -121,11 +121,13 @@ Label = tuple[int, int, int]
 
 _KINDS = tuple(name for name in FACTS if name.startswith("class_"))
 _KIND_PLACES = [FACTS.index(name) for name in _KINDS]
-_EMPTY = FACTS.index("is_empty")
+_EMPTY, _BODY, _CHAPTER, _POST, _ENTRY = (
+    FACTS.index(name) for name in ("is_empty", "body", "hs_chapter", "post_key", "is_entry")
+)
 
 
 def vehicles(facts: Any, rows: slice | NDArray[np.intp]) -> list[str]:
-    """Return class and load of each crossing's vehicle, as places are counted: ``truck:empty``.
+    """Return what each crossing's vehicle is, as places are counted: ``truck:laden:3:29:7f1e``.
 
     Parameters
     ----------
@@ -136,31 +138,34 @@ def vehicles(facts: Any, rows: slice | NDArray[np.intp]) -> list[str]:
     Returns
     -------
     list of str
-        Class and load; a vehicle not declared empty counts as laden.
+        Class, load, number of the body, HS chapter of the main goods item, post and direction; the
+        last three are empty where not known. A vehicle not declared empty counts as laden.
     """
-    flags = np.array([facts[place, rows] == 1.0 for place in _KIND_PLACES])
-    which = np.where(flags.any(axis=0), flags.argmax(axis=0), len(_KINDS)).tolist()
-    names = [name.removeprefix("class_") for name in _KINDS] + ["other"]
-    loads = np.where(facts[_EMPTY, rows] == 1.0, "empty", "laden").tolist()
-    return [f"{names[at]}:{load}" for at, load in zip(which, loads, strict=True)]
+    wanted = [*_KIND_PLACES, _EMPTY, _BODY, _CHAPTER, _POST, _ENTRY]
+    columns = np.array([facts[place, rows] for place in wanted]).T
+    return [_name_vehicle(row[: len(_KINDS)], row[len(_KINDS) :]) for row in columns.tolist()]
 
 
 def vehicle(facts: NDArray[np.float64]) -> str:
-    """Return class and load of one crossing's vehicle: :func:`vehicles` of one row, but faster.
+    """Return what one crossing's vehicle is: :func:`vehicles` of one row.
 
     Parameters
     ----------
     facts : float64 array of shape (n_facts,)
         In the order of ``features.catalogue.encoder.FACTS``; NaN where unknown.
-
-    Returns
-    -------
-    str
-        ``truck:empty`` and the like.
     """
-    places = zip(_KINDS, _KIND_PLACES, strict=True)
-    name = next((name for name, place in places if facts[place] == 1.0), "class_other")
-    return f"{name[6:]}:{'empty' if facts[_EMPTY] == 1.0 else 'laden'}"
+    kinds = [float(facts[place]) for place in _KIND_PLACES]
+    others = [float(facts[at]) for at in (_EMPTY, _BODY, _CHAPTER, _POST, _ENTRY)]
+    return _name_vehicle(kinds, others)
+
+
+def _name_vehicle(kinds: Sequence[float], others: Sequence[float]) -> str:
+    empty, body, chapter, post, entry = others
+    name = _KINDS[kinds.index(1.0)].removeprefix("class_") if 1.0 in kinds else "other"
+    way = f"{int(post):x}{'>' if entry == 1.0 else '<'}" if post == post else ""
+    number = f"{body:.0f}" if body == body else ""
+    goods = f"{chapter:.0f}" if chapter == chapter else ""
+    return f"{name}:{'empty' if empty == 1.0 else 'laden'}:{number}:{goods}:{way}"
 
 
 def act_step(label: Label, outcome: str, *, full: bool) -> Label:

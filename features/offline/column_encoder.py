@@ -23,6 +23,7 @@ from engine.domain.network import IdentifierField, Network, wall_time
 from engine.domain.time_units import DAY, HOUR
 from features.catalogue.encoder import (
     ACROSS,
+    BODY_NUMBER,
     CLASSES,
     COVERED,
     NO_GOODS,
@@ -487,6 +488,10 @@ class _ColumnEncoder:
         kind = self.entities["vehicle_class"]
         for name in CLASSES:
             self.keep(f"class_{name}", map_numbers(partial(_is_same, name), kind))
+        self.keep(
+            "body",
+            map_numbers(lambda body: BODY_NUMBER.get(body or "", _NAN), self._text("body_type")),
+        )
 
     def _name_consignments(self) -> None:
         found = self.entities

@@ -77,7 +77,7 @@ from features.online.crossing_index import (
 )
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
-from features.online.search_counts import AT_ONCE, PlaceCounter, SearchedVehicle, forget
+from features.online.search_counts import AT_ONCE, SearchedVehicle, count_history, forget
 from features.online.spread_snapshots import read_head
 
 Ints = NDArray[np.int64]
@@ -131,10 +131,9 @@ def backfill(
             connection, log, plan, ends, since=spread_snapshots.oldest_crossing(reads_from)
         )
     forget(connection)
-    counter = PlaceCounter(plan)
     some = (searches[begin : begin + AT_ONCE] for begin in range(0, len(searches), AT_ONCE))
-    looked = (_yield_searches(log, each, counter.parties) for each in some)
-    counter.fill(connection, chain.from_iterable(looked))
+    looked = (_yield_searches(log, each) for each in some)
+    count_history(connection, chain.from_iterable(looked))
     take_statistics(connection, (COUNTERS, PASSAGES, TIES, *spread_snapshots.FILLED))
 
 
@@ -173,16 +172,13 @@ def _yield_finds(log: EncodedHistory, keys: Ints) -> Iterator[tuple[object, ...]
 
 
 def _yield_searches(
-    log: EncodedHistory, searches: Sequence[SearchRow], parties: Sequence[int]
+    log: EncodedHistory, searches: Sequence[SearchRow]
 ) -> Iterator[SearchedVehicle]:
-    """Yield the places searched in vehicles, with those keys that places are counted under."""
+    """Yield the places searched in vehicles."""
     rows = np.array([row for _, row, _, _ in searches], np.intp)
-    keys = np.zeros((len(rows), len(log.keys)), np.int64)
-    for place in parties:
-        keys[:, place] = log.keys[place, rows]
     names, kinds = log.crossing_id[rows].tolist(), vehicles(log.facts, rows)
     for at, (_, _, searched, found) in enumerate(searches):
-        yield SearchedVehicle(names[at], kinds[at], keys[at].tolist(), searched, found)
+        yield SearchedVehicle(names[at], kinds[at], searched, found)
 
 
 def _yield_ties(log: EncodedHistory, plan: Plan) -> Iterator[tuple[int, int, int, int]]:

@@ -32,7 +32,7 @@ from features.online.counter_states import load_kernels
 from features.online.counter_store import CounterReader
 from features.online.crossing_index import PASSAGES, find_event, find_last_entry, was_loaded
 from features.online.crossing_index import read_standing as counted
-from features.online.search_counts import PlaceCounter
+from features.online.search_counts import read_searches
 from features.online.spread_snapshots import check_made
 
 OF_POST = "post_hit_rate"
@@ -160,7 +160,6 @@ class OnlineFeatures:
         self._plan = plan
         self._network = network
         self._reader = CounterReader(plan)
-        self._places = PlaceCounter(plan)
         self._evidence = EvidenceReader(plan)
         self.names = plan.names
         self.digest = plan.digest
@@ -256,7 +255,7 @@ class OnlineFeatures:
 
     def searches(self, connection: Connection, event: CrossingEvent) -> SearchCounts:
         """Return counts of earlier searches by place, for a vehicle that arrives."""
-        return self._places.searches(connection, vehicle(event.facts), event.keys)
+        return read_searches(connection, vehicle(event.facts))
 
 
 def _event(

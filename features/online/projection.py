@@ -59,7 +59,7 @@ from features.online.crossing_index import (
     passage_row,
     unpack_keys,
 )
-from features.online.search_counts import PlaceCounter, SearchedVehicle, named_places
+from features.online.search_counts import SearchedVehicle, count_searches, named_places
 from features.online.spread_snapshots import SpreadSnapshots
 
 
@@ -136,7 +136,6 @@ class CounterProjection:
         place = self._groups[CROSSINGS.name].known_at_place
         self._known_at = [place(found[Group(CROSSINGS.name, by)]) for by in pairs]
         self._width = len(plan.lookups)
-        self._searched = PlaceCounter(plan)
         self._spread = SpreadSnapshots(plan)
 
     def __call__(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
@@ -158,7 +157,7 @@ class CounterProjection:
         added.sort(key=itemgetter(0))
         append_rows(connection, added, insert_states)
         _keep(connection, known)
-        self._searched.count(connection, list(_yield_searches(known, events, stated)))
+        count_searches(connection, list(_yield_searches(known, events, stated)))
         self._spread.note(connection, counted)
         if entries:
             self._spread.make_due(connection, entries[-1][0].known_at)
@@ -338,7 +337,7 @@ class _Passage:
 
     @property
     def vehicle(self) -> str:
-        """Class and load of the vehicle, as places are counted: ``truck:empty``."""
+        """What the vehicle is, as places are counted."""
         return self.stored if self.new is None else vehicle(self.new.facts)
 
 
@@ -352,12 +351,12 @@ def _yield_searches(
         if isinstance(event, CorrectionEvent) and event.crossing_id in known:
             one, now = known[event.crossing_id], stated[known_at]
             places = sorted(now.searched), sorted(now.found)
-            yield SearchedVehicle(event.crossing_id, one.vehicle, one.keys, *places, is_whole=True)
+            yield SearchedVehicle(event.crossing_id, one.vehicle, *places, is_whole=True)
         elif isinstance(event, ActEvent | FindEvent) and event.crossing_id in known:
             searched, found = named_places(event)
             if searched:
                 one = known[event.crossing_id]
-                yield SearchedVehicle(event.crossing_id, one.vehicle, one.keys, searched, found)
+                yield SearchedVehicle(event.crossing_id, one.vehicle, searched, found)
 
 
 _KNOWN = (

@@ -1,7 +1,7 @@
-"""Counts of searches and finds by place in the vehicle: by vehicle class, and by party.
+"""Counts of searches and finds by place in the vehicle, of vehicles that have something in common.
 
-Also counted, for each kind of party, are the pairs of finds on the same party, and those of them in
-the same place: whether a party hides goods in the same place again.
+Counted are all vehicles, those of a class, those as laden or as empty too, and of a class those
+with one body, with goods of one group, and on one way through one post.
 
 Everything counts once a vehicle: a second act on it adds only further places, and a find makes its
 place a searched one. So the counts do not depend on the order in which acts and finds became known,
@@ -10,7 +10,6 @@ decision's snapshot: later records are not among them.
 """
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,14 +22,17 @@ from sqlalchemy import Column, Connection, String, Table, Text, bindparam, delet
 
 from engine.ports import ActEvent, FindEvent
 from engine.search_orders import (
-    AGAIN,
     ALL,
+    BODY,
     CLASS,
+    CORRIDOR,
+    GOODS,
     LOAD,
-    PARTIES,
+    SCOPES,
     SearchCounts,
     any_of,
     count_places,
+    goods_group,
 )
 from engine.storage.database import (
     METADATA,
@@ -41,7 +43,6 @@ from engine.storage.database import (
     upsert_rows,
 )
 from features.catalogue.encoder import key
-from features.catalogue.plan import Plan
 from features.offline.derived_measures import order_by_key
 
 Ints = NDArray[np.int64]
@@ -60,16 +61,14 @@ PLACE_COUNTS = Table(
     Column("entity", Int64, primary_key=True, autoincrement=False),
     Column("counts", Text, nullable=False),
 )
-"""By key of a class or of a party: a JSON object of [searched, found] by place code."""
+"""By key of what vehicles have in common: a JSON object of [searched, found] by place code."""
 AT_ONCE = 2_000
 """Vehicles that are counted together."""
 _LOOKED_UP = 8_192
 """Rows asked for in one statement: SQLite takes 32,766 parameters."""
 
-_AGAIN = key("places again")
-
 Sums = dict[str, list[int]]
-"""[searched, found] by place code; by kind of party [pairs of finds, those in one place]."""
+"""[searched, found] by place code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +77,7 @@ class SearchedVehicle:
 
     crossing_id: str
     vehicle: str
-    """Its class and whether it was laden: ``features.catalogue.event_streams.vehicles``."""
-    keys: Sequence[int]
-    """Of its crossing, in the order of the plan."""
+    """What it is: ``features.catalogue.event_streams.vehicles``."""
     searched: Sequence[str]
     found: Sequence[str] = ()
     is_whole: bool = False
@@ -95,102 +92,85 @@ def named_places(event: ActEvent | FindEvent) -> tuple[Sequence[str], Sequence[s
     return place, place
 
 
-class PlaceCounter:
-    """Keeps and reads the counts of places."""
+def read_searches(connection: Connection, vehicle: str) -> SearchCounts:
+    """Return what is known of the places of such a vehicle, in one read."""
+    scopes = _scopes(vehicle)
+    known = dict(_rows(connection, _COUNTS, list(scopes.values())))
+    counts = {
+        scope: {place: (n, hits) for place, (n, hits) in json.loads(known[entity]).items()}
+        for scope, entity in scopes.items()
+        if entity in known
+    }
+    return SearchCounts(counts)
 
-    def __init__(self, plan: Plan) -> None:
-        self._party = {
-            party: plan.column[(party,), (party,)]
-            for party in PARTIES
-            if ((party,), (party,)) in plan.column
-        }
 
-    @property
-    def parties(self) -> Sequence[int]:
-        """Columns of the keys under which places are counted."""
-        return list(self._party.values())
+def count_history(connection: Connection, looked: Iterable[SearchedVehicle]) -> None:
+    """Count a whole history where nothing is counted, inside the writer's transaction.
 
-    def searches(self, connection: Connection, vehicle: str, keys: Sequence[int]) -> SearchCounts:
-        """Return what is known of the places of such a vehicle and of its parties, in one read."""
-        scopes = self._scopes(vehicle, keys)
-        known = dict(_rows(connection, _COUNTS, list(scopes.values())))
-        counts = {
-            scope: {place: (n, hits) for place, (n, hits) in json.loads(known[entity]).items()}
-            for scope, entity in scopes.items()
-            if entity in known
-        }
-        return SearchCounts(counts)
+    The rows are those that :func:`count_searches` gives.
+    """
+    entities: list[list[int]] = []
+    now: dict[str, Places] = {}
+    for one in looked:
+        if one.crossing_id not in now:
+            scopes = _scopes(one.vehicle)
+            entities.append([scopes.get(scope, 0) for scope in SCOPES])
+        searched, found = now.setdefault(one.crossing_id, (set(), set()))
+        searched |= {*one.searched, *one.found}
+        found |= {*one.found}
+    insert_rows(connection, SEARCHED_PLACES, _texts(now, {}))
+    columns = np.array(entities, np.int64).reshape(-1, len(SCOPES)).T
+    steps = _StepColumns(now.values())
+    for entity in columns:
+        insert_rows(connection, PLACE_COUNTS, steps.count_by(entity))
 
-    def fill(self, connection: Connection, looked: Iterable[SearchedVehicle]) -> None:
-        """Count a whole history where nothing is counted, inside the writer's transaction.
 
-        The rows are those that :meth:`count` gives.
-        """
-        counted = ALL, CLASS, LOAD, *self._party
-        entities: list[list[int]] = []
-        now: dict[str, Places] = {}
-        for one in looked:
-            if one.crossing_id not in now:
-                scopes = self._scopes(one.vehicle, one.keys)
-                entities.append([scopes.get(scope, 0) for scope in counted])
-            searched, found = now.setdefault(one.crossing_id, (set(), set()))
-            searched |= {*one.searched, *one.found}
-            found |= {*one.found}
-        insert_rows(connection, SEARCHED_PLACES, _texts(now, {}))
-        columns = np.array(entities, np.int64).reshape(-1, len(counted)).T
-        steps = _StepColumns(now.values())
-        again: Sums = {}
-        for scope, entity in zip(counted, columns, strict=True):
-            rows, pairs = steps.count_by(entity)
-            insert_rows(connection, PLACE_COUNTS, rows)
-            if scope in self._party and any(pairs):
-                again[scope] = list(pairs)
-        if again:
-            insert_rows(connection, PLACE_COUNTS, [(_AGAIN, _write_json(again))])
+def count_searches(connection: Connection, looked: Sequence[SearchedVehicle]) -> None:
+    """Add what records say about places, inside the writer's transaction."""
+    for begin in range(0, len(looked), AT_ONCE):
+        _count(connection, looked[begin : begin + AT_ONCE])
 
-    def count(self, connection: Connection, looked: Sequence[SearchedVehicle]) -> None:
-        """Add what records say about places, inside the writer's transaction."""
-        for begin in range(0, len(looked), AT_ONCE):
-            self._count(connection, looked[begin : begin + AT_ONCE])
 
-    def _count(self, connection: Connection, looked: Sequence[SearchedVehicle]) -> None:
-        names = list({one.crossing_id for one in looked})
-        had = {
-            name: (_codes(searched), _codes(found))
-            for name, searched, found in _rows(connection, _SEARCHED, names)
-        }
-        now = dict(had)
-        more: dict[int, Sums] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
-        who: dict[int, str] = {}
-        for one in looked:
-            before = now.get(one.crossing_id, (set(), set()))
-            had_before = (set(), set()) if one.is_whole else before
-            after = had_before[0] | {*one.searched, *one.found}, had_before[1] | {*one.found}
-            now[one.crossing_id] = after
-            steps = list(_steps(before, after))
-            for scope, entity in self._scopes(one.vehicle, one.keys).items():
-                if scope != AGAIN:
-                    who[entity] = scope
-                    for place, searched, found in steps:
-                        sums = more[entity][place]
-                        sums[0] += searched
-                        sums[1] += found
-        upsert_rows(connection, SEARCHED_PLACES, _texts(now, had))
-        none = [{"which": name} for name, (left, _) in now.items() if not left and name in had]
-        execute_rows(connection, _NO_PLACES, none)
-        _add(connection, more, who)
+def _count(connection: Connection, looked: Sequence[SearchedVehicle]) -> None:
+    names = list({one.crossing_id for one in looked})
+    had = {
+        name: (_codes(searched), _codes(found))
+        for name, searched, found in _rows(connection, _SEARCHED, names)
+    }
+    now = dict(had)
+    more: dict[int, Sums] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+    for one in looked:
+        before = now.get(one.crossing_id, (set(), set()))
+        had_before = (set(), set()) if one.is_whole else before
+        after = had_before[0] | {*one.searched, *one.found}, had_before[1] | {*one.found}
+        now[one.crossing_id] = after
+        steps = list(_steps(before, after))
+        for entity in _scopes(one.vehicle).values():
+            for place, searched, found in steps:
+                sums = more[entity][place]
+                sums[0] += searched
+                sums[1] += found
+    upsert_rows(connection, SEARCHED_PLACES, _texts(now, had))
+    none = [{"which": name} for name, (left, _) in now.items() if not left and name in had]
+    execute_rows(connection, _NO_PLACES, none)
+    _add(connection, more)
 
-    def _scopes(self, vehicle: str, keys: Sequence[int]) -> Mapping[str, int]:
-        """Return the keys under which a vehicle's places are counted, by scope and party."""
-        vehicle_class = vehicle.partition(":")[0]
-        scopes = {
-            AGAIN: _AGAIN,
-            ALL: key("places"),
-            CLASS: key("places", vehicle_class),
-            LOAD: key("places", vehicle),
-        }
-        parties = {party: keys[place] for party, place in self._party.items() if keys[place]}
-        return scopes | parties
+
+def _scopes(vehicle: str) -> Mapping[str, int]:
+    """Return the keys under which a vehicle's places are counted, by scope."""
+    kind, load, body, chapter, way = vehicle.split(":")
+    scopes = {
+        ALL: key("places"),
+        CLASS: key("places", kind),
+        LOAD: key("places", kind, load),
+    }
+    if body:
+        scopes[BODY] = key("places", kind, BODY, body)
+    if chapter:
+        scopes[GOODS] = key("places", kind, GOODS, goods_group(int(chapter)))
+    if way:
+        scopes[CORRIDOR] = key("places", kind, CORRIDOR, way)
+    return scopes
 
 
 def forget(connection: Connection) -> None:
@@ -226,21 +206,12 @@ def _codes(text: str) -> set[str]:
     return set(text.split(";")) if text else set()
 
 
-def _add(connection: Connection, more: Mapping[int, Sums], who: Mapping[int, str]) -> None:
-    """Add to the counts of some entities; ``who`` says as what each was searched."""
-    known = dict(_rows(connection, _COUNTS, [*more, _AGAIN]))
-    rows = {}
-    again: Sums = json.loads(known.get(_AGAIN, "{}"))
-    for entity, sums in more.items():
-        had: Sums = json.loads(known.get(entity, "{}"))
-        total = _plus(had, sums)
-        rows[entity] = total
-        if who[entity] in PARTIES:
-            pairs = [new - old for new, old in zip(_pairs(total), _pairs(had), strict=True)]
-            if any(pairs):
-                again = _plus(again, {who[entity]: pairs})
-    if again:
-        rows[_AGAIN] = again
+def _add(connection: Connection, more: Mapping[int, Sums]) -> None:
+    """Add to the counts of some entities."""
+    known = dict(_rows(connection, _COUNTS, list(more)))
+    rows = {
+        entity: _plus(json.loads(known.get(entity, "{}")), sums) for entity, sums in more.items()
+    }
     texts = {e: _write_json(s) for e, s in rows.items() if s}
     upsert_rows(connection, PLACE_COUNTS, list(texts.items()))
     execute_rows(connection, _NO_COUNTS, [{"which": e} for e, s in rows.items() if not s])
@@ -257,7 +228,6 @@ class _StepColumns:
         names = sorted(count_places({place for searched, _ in places for place in searched}))
         number = {name: at for at, name in enumerate(names)}
         self._names = [json.dumps(name) for name in names]
-        self._is_place = np.array([not name.endswith("*") for name in names], np.bool_)
         whole = np.array([number[any_of(name)] for name in names], np.int64)
 
         searched, found = (
@@ -267,8 +237,8 @@ class _StepColumns:
         self._vehicle, self._place = np.divmod(searched, max(1, len(names)))
         self._searched, self._found = np.ones_like(searched), np.isin(searched, found).astype(int)
 
-    def count_by(self, entity: Ints) -> tuple[list[tuple[int, str]], tuple[int, int]]:
-        """Return the rows of counts by entity, and the pairs of finds of all entities.
+    def count_by(self, entity: Ints) -> list[tuple[int, str]]:
+        """Return the rows of counts by entity.
 
         Parameters
         ----------
@@ -280,21 +250,17 @@ class _StepColumns:
         order = known[order_by_key(of)]
         of, place = entity[self._vehicle[order]], self._place[order]
         if not len(of):
-            return [], (0, 0)
+            return []
         starts = np.flatnonzero(np.r_[True, (of[1:] != of[:-1]) | (place[1:] != place[:-1])])
         of, place = of[starts], place[starts]
         searched, found = (np.add.reduceat(x[order], starts) for x in (self._searched, self._found))
         texts = self._write_counts(place, searched, found)
         begins = np.flatnonzero(np.r_[True, of[1:] != of[:-1]])
         bounds = pairwise([*begins.tolist(), len(of)])
-        rows = [
+        return [
             (key, f"{{{','.join(texts[begin:end])}}}")
             for key, (begin, end) in zip(of[begins].tolist(), bounds, strict=True)
         ]
-        finds = np.where(self._is_place[place], found, 0)
-        total = np.add.reduceat(finds, begins)
-        pairs = (int((x * (x - 1) // 2).sum()) for x in (total, finds))
-        return rows, (next(pairs), next(pairs))
 
     def _write_counts(self, place: Ints, searched: Ints, found: Ints) -> list[str]:
         """Return counts as they stand in JSON, arrays of shape (m,): most are written once."""
@@ -327,12 +293,6 @@ def _plus(one: Sums, other: Sums) -> Sums:
         had = out.get(name, (0, 0))
         out[name] = [had[0] + first, had[1] + second]
     return {name: sums for name, sums in out.items() if any(sums)}
-
-
-def _pairs(sums: Sums) -> tuple[int, int]:
-    """Return how many pairs of finds there are, and how many of them in one place."""
-    finds = [found for place, (_, found) in sums.items() if not place.endswith("*")]
-    return math.comb(sum(finds), 2), sum(math.comb(found, 2) for found in finds)
 
 
 _NO_PLACES = delete(SEARCHED_PLACES).where(SEARCHED_PLACES.c.crossing_id == bindparam("which"))

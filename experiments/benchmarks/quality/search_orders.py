@@ -1,24 +1,23 @@
-"""Search orders against a fixed checklist: how often is the true place among the first three.
+"""Search orders: how often is the step that finds among the first three.
 
-Synthetic years; loads of the last quarter whose true place is known: those found, at the post or
-inland, and all of them, found or not. An order learns from what was known before its vehicle
-arrived, by the code and the store of the service; the checklist is the prior of each class that it
-started from (``engine.search_orders``). The upper bound is the three places of each class
-that held most of these same loads: no fixed checklist of three can beat it. SYNTHETIC: where loads
-lie is the network's (``experiments/synthetic/smuggling.py``), and no finding about any
-border.
+Two kinds of worlds, both SYNTHETIC, and no finding about any border. In synthetic years
+(``experiments/synthetic``) an order learns from what was known before its vehicle arrived, by the
+code and the store of the service; judged are loads of the last quarter, found or not. In simulated
+searches the place of a load depends on body, goods and corridor by factors that are drawn, and
+orders learn from searches of other vehicles before.
 
-Orders use what works at their post. The checklist, and the orders of a row of their own, name
-places as if every post had everything, and are counted as if it had: a place that only a scanner
-reaches counts for them at a post without one.
+Compared are the checklist, which is the prior of each class that orders start from
+(``engine.search_orders``), and orders that know class and load alone. Signs of the opposite post's
+record are left out. Orders of years use what works at their post; the checklist names places as if
+every post had everything, and is counted as if it had.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -27,13 +26,16 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from engine.domain.network import Network, read_network
-from engine.domain.records import Crossing, VehicleClass
+from engine.domain.records import PLACES, Arrival, BodyType, Crossing, Declaration, GoodsItem
 from engine.domain.time_units import DAY
 from engine.search_orders import (
-    PARTIES,
-    PER_MINUTES,
+    ALL,
+    CLASS,
+    LACKED_BY_BODY,
+    LOAD,
+    PRIOR,
     SearchCounts,
-    expectations,
+    goods_group,
     is_working,
     join_equipment,
     search_order,
@@ -41,14 +43,21 @@ from engine.search_orders import (
 from engine.storage.database import METADATA, Store
 from experiments.benchmarks.runner import Row, row
 from experiments.synthetic.folder import open_network
+from experiments.synthetic.trade import LINES
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.event_streams import vehicles
 from features.catalogue.plan import Plan
-from features.history.labels import SearchRow, read_searches
+from features.history import labels
+from features.history.record_rows import to_arrival
 from features.history.tables import Tables
 from features.intake.load import NETWORK_FILE, read_folder
-from features.offline.encoded_history import EncodedHistory, encode_history
-from features.online.search_counts import PlaceCounter, SearchedVehicle
+from features.offline.encoded_history import encode_history
+from features.online.search_counts import (
+    SearchedVehicle,
+    count_history,
+    count_searches,
+    read_searches,
+)
 
 CROSSINGS = 250_000
 SEEDS = (21, 22, 23, 24)
@@ -56,91 +65,97 @@ LAST = 92 * DAY
 """The quarter that is judged."""
 FIRST_THREE = 3
 RESAMPLED = 2_000
-FAULTS = "not the best stated expectation first, or a method that does not work at the post"
-TIMES = "times the checklist"
+LORRIES = 100
+"""Lorries whose first steps are compared with each other."""
+JUDGED = 1_000
+"""Simulated searches of a loaded vehicle."""
+BROAD = (ALL, CLASS, LOAD)
+"""What orders knew before they knew body, goods and corridor."""
 
 Hits = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A load of the last quarter."""
+    """A vehicle that carries something, and what was known when it arrived."""
 
-    row: int
+    arrival: Arrival
     place: str
     was_found: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Year:
-    """What is needed of a year: searched vehicles and loads, encoded."""
-
-    log: EncodedHistory
-    searches: Sequence[SearchRow]
-    loads: Sequence[Load]
-    vehicle: Sequence[str]
-    equipment: Sequence[Mapping[str, int]]
-    """What works at the post of each crossing."""
+    searches: SearchCounts
 
 
 def measure(data: Path | None = None) -> list[Row]:
     """Return the rows of ``bench quality --orders``, on ``data`` or synthetic years."""
-    years = []
+    loads: list[Load] = []
     for seed in SEEDS if data is None else (0,):
         with open_network(data, crossings=CROSSINGS, seed=seed) as folder:
-            years.append(read_year(folder))
-    return compare(years)
+            loads += read_loads(folder)
+    simulated = [load for seed in (1, 2, 3, 4) for load in simulate(seed, judged=JUDGED // 4)]
+    return [*compare("loads of years", loads), *compare("simulated searches", simulated)]
 
 
-def compare(years: Sequence[Year]) -> list[Row]:
-    """Return the benchmark's rows."""
-    knew = [searches_known(year) for year in years]
-    fixed, ideal = np.concatenate([checklist(year) for year in years]), in_hindsight(years)
-    ours = hits(years, knew)
-    found = np.array([load.was_found for year in years for load in year.loads])
-    caught = np.array([_has_party_finds(searches) for each in knew for searches in each])
-    low, high = interval(ours[found], fixed[found])
-    finds, loads = f"of {found.sum()} finds", f"of {len(ours)} loads, found or not"
-    before = hits(years, [[replace(one, equipment={}) for one in each] for each in knew])
-    wrong = [
-        fault for year, each in zip(years, knew, strict=True) for fault in list_faults(year, each)
-    ]
+def compare(what: str, loads: Sequence[Load]) -> list[Row]:
+    """Return the benchmark's rows on some loads."""
+    ours = find_hits(loads)
+    broad = find_hits([narrow(load) for load in loads])
+    fixed = find_hits([replace(narrow(load), searches=SearchCounts({})) for load in loads])
+    low, high = interval(ours, fixed)
+    name = f"of {len(loads)} {what}, the step that finds is among the first three"
     return [
-        row(f"of {len(ours)} orders, faults: {FAULTS}", "faults", len(wrong), "<= 0"),
-        row(f"{finds}, place in the first three: checklist", "share", _mean(fixed[found])),
-        row(f"{finds}, place in the first three: learnt", "share", _mean(ours[found])),
-        _times(f"{finds}: learnt", ours[found], fixed[found], must=">= 2"),
-        _times(f"{finds}: as if all equipment worked", before[found], fixed[found]),
-        row(f"{finds}: learnt, 95 % from", TIMES, low, ">= 1"),
-        row(f"{finds}: learnt, 95 % up to", TIMES, high, ">= 1"),
-        row(f"{loads}: checklist", "share", _mean(fixed)),
-        row(f"{loads}: learnt", "share", _mean(ours)),
-        _times(f"{loads}: learnt", ours, fixed, must=">= 1"),
-        _times(f"{loads}: as if all equipment worked", before, fixed),
-        _times(f"{loads}: best fixed three of each class, in hindsight", ideal, fixed),
-        _times(
-            f"{loads}: learnt, of the {caught.sum()} whose parties were caught before",
-            ours[caught],
-            fixed[caught],
-            must=">= 1",
+        row(f"{name}: checklist", "share", _mean(fixed)),
+        row(f"{name}: by class and load", "share", _mean(broad)),
+        row(f"{name}: by all that is seen", "share", _mean(ours), f">= {_mean(broad)}"),
+        row(f"{name}: over the checklist, 95 % from", "times", low, ">= 1"),
+        row(f"{name}: over the checklist, 95 % up to", "times", high),
+        row(f"{what}: steps that do not work at the post", "faults", count_faults(loads), "<= 0"),
+        row(
+            f"{what}: different first three steps of {LORRIES} lorries",
+            "orders",
+            count_beginnings(loads),
         ),
     ]
 
 
-def _has_party_finds(searches: SearchCounts) -> bool:
-    return any(found for party in PARTIES for _, found in searches.of(party).values())
+def narrow(load: Load) -> Load:
+    """Return a load of which class and load alone are known."""
+    seen = load.arrival.crossing.model_copy(update={"body_type": None})
+    counts = {scope: load.searches.of(scope) for scope in BROAD}
+    known = replace(load.searches, counts=counts)
+    return replace(load, arrival=Arrival(crossing=seen), searches=known)
 
 
-def _times(name: str, ours: Hits, fixed: Hits, *, must: str = ">= 0") -> Row:
-    return row(name, TIMES, float(ours.sum() / max(fixed.sum(), 1)), must)
+def _first_steps(load: Load) -> tuple[str, ...]:
+    steps = search_order(load.arrival, load.searches, is_physical=True).steps[:FIRST_THREE]
+    return tuple(step.place or step.what for step in steps)
+
+
+def find_hits(loads: Sequence[Load]) -> Hits:
+    """Tell for which loads the order has the place among its first three steps."""
+    return np.array([load.place in _first_steps(load) for load in loads], np.bool_)
+
+
+def count_beginnings(loads: Sequence[Load]) -> int:
+    """Return how many different first three steps the first lorries have."""
+    lorries = [load for load in loads if load.arrival.crossing.vehicle_class == "truck"]
+    return len({_first_steps(load) for load in lorries[:LORRIES]})
+
+
+def count_faults(loads: Sequence[Load]) -> int:
+    """Return how many steps name a method that does not work at the post."""
+    return sum(
+        not is_working(step.method, load.searches.equipment)
+        for load in loads
+        for step in search_order(load.arrival, load.searches, is_physical=True).steps
+    )
 
 
 def _mean(hits: Hits) -> float:
     return float(hits.mean()) if len(hits) else 0.0
 
 
-def read_year(folder: Path) -> Year:
-    """Read a folder of a synthetic network, its truth too, and encode what is needed of it."""
+def read_loads(folder: Path) -> list[Load]:
+    """Read the loads of the last quarter of a synthetic network, with what was known of each."""
     tables = read_folder(folder).tables
     truth = csv.read_csv(folder / "truth.csv")
     truth = truth.filter(pc.equal(truth["carries"], 1))
@@ -152,117 +167,165 @@ def read_year(folder: Path) -> Year:
         ]
     )
     kept = tables.crossings.filter(pc.is_in(tables.crossings["crossing_id"], pc.unique(named)))
-    some = replace(tables, crossings=kept)
     end = tables.crossings["known_at"][-1].as_py()
-    return _encode(some, truth, network=read_network(folder / NETWORK_FILE), end=end)
+    network = read_network(folder / NETWORK_FILE)
+    return _follow(replace(tables, crossings=kept), truth, network=network, since=end - LAST)
 
 
-def _encode(tables: Tables, truth: pa.Table, *, network: Network, end: int) -> Year:
+def _follow(tables: Tables, truth: pa.Table, *, network: Network, since: int) -> list[Load]:
+    """Count searches in the order in which they became known; stop at each load's arrival."""
     log = encode_history(tables, Plan(CATALOGUE))
-    true = {one["crossing_id"]: one for one in truth.to_pylist()}
-    is_entry = pc.equal(tables.crossings["direction"], "entry").to_pylist()
-    held = {at for _, at, _, found in read_searches(tables) if found}
-    loads = [
-        Load(at, true[name]["place"], at in held)
-        for at, name in enumerate(log.crossing_id[:].tolist())
-        if name in true and is_entry[at] and log.known_at[at] >= end - LAST
-    ]
-    kinds = vehicles(log.facts, slice(0, len(log)))
-    posts = tables.crossings["post"].to_pylist()
-    works = {code: join_equipment(post.equipment, {}) for code, post in network.posts.items()}
-    equipment = [works[post] for post in posts]
-    return Year(log, sorted(read_searches(tables)), loads, kinds, equipment)
-
-
-def checklist(year: Year) -> Hits:
-    """Tell for which loads the checklist, the prior alone, has the place among its first three."""
-    return hits([year], [[SearchCounts({})] * len(year.loads)])
-
-
-def in_hindsight(years: Sequence[Year]) -> Hits:
-    """Tell the same of the three places of each class that held most of these very loads."""
-    where: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    loads = [(_class(year, load), load.place) for year in years for load in year.loads]
-    for kind, place in loads:
-        where[kind][place] += 1
-    first = {
-        kind: {place for place, _ in each.most_common(FIRST_THREE)} for kind, each in where.items()
-    }
-    return np.array([place in first[kind] for kind, place in loads])
-
-
-def _class(year: Year, load: Load) -> str:
-    return year.vehicle[load.row].partition(":")[0]
-
-
-def searches_known(year: Year) -> list[SearchCounts]:
-    """Return what the service would have known of each load's vehicle as it arrived."""
-    counter, known, seen = PlaceCounter(Plan(CATALOGUE)), [], 0
+    searches = sorted(labels.read_searches(tables))
+    true = {one["crossing_id"]: one["place"] for one in truth.to_pylist()}
+    held = {at for _, at, _, found in searches if found}
+    kinds, names = vehicles(log.facts, slice(0, len(log))), log.crossing_id[:].tolist()
+    arrivals = _Arrivals(tables)
+    loads, seen = [], 0
     with (
         TemporaryDirectory(prefix="bench-search-") as name,
         Store(f"sqlite:///{name}/places.sqlite") as store,
     ):
         METADATA.create_all(store.engine)
         with store.write() as connection:
-            for load in year.loads:
+            for at, crossing_id in enumerate(names):
+                arrival = arrivals.find(at) if crossing_id in true else None
+                if arrival is None or log.known_at[at] < since:
+                    continue
                 begin = seen
-                while (
-                    seen < len(year.searches)
-                    and year.searches[seen][0] < year.log.known_at[load.row]
-                ):
+                while seen < len(searches) and searches[seen][0] < log.known_at[at]:
                     seen += 1
-                counter.count(connection, [_report(year, one) for one in year.searches[begin:seen]])
-                keys = year.log.keys[:, load.row].tolist()
-                searches = counter.searches(connection, year.vehicle[load.row], keys)
-                known.append(replace(searches, equipment=year.equipment[load.row]))
-    return known
+                reports = [
+                    SearchedVehicle(names[row], kinds[row], places, found)
+                    for _, row, places, found in searches[begin:seen]
+                ]
+                count_searches(connection, reports)
+                works = join_equipment(network.post(arrival.crossing.post).equipment, {})
+                known = replace(read_searches(connection, kinds[at]), equipment=works)
+                loads.append(Load(arrival, true[crossing_id], at in held, known))
+    return loads
 
 
-def _report(year: Year, search: SearchRow) -> SearchedVehicle:
-    _, at, searched, found = search
-    keys = year.log.keys[:, at].tolist()
-    return SearchedVehicle(str(year.log.crossing_id[at]), year.vehicle[at], keys, searched, found)
+class _Arrivals:
+    """Entries of a history as the service would have taken them."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        heads = tables.declarations["declaration_id"].to_pylist()
+        self._heads = {name: at for at, name in enumerate(heads)}
+        self._items: dict[str, list[int]] = {}
+        for at, name in enumerate(tables.goods_items["declaration_id"].to_pylist()):
+            self._items.setdefault(name, []).append(at)
+
+    def find(self, at: int) -> Arrival | None:
+        """Return the arrival of a crossing's row; None for an exit."""
+        (crossing,) = self._tables.crossings.slice(at, 1).to_pylist()
+        if crossing["direction"] != "entry":
+            return None
+        name = crossing["declaration_id"]
+        if name not in self._heads:
+            return to_arrival(crossing, None, ())
+        (head,) = self._tables.declarations.slice(self._heads[name], 1).to_pylist()
+        items = self._tables.goods_items.take(self._items[name]).to_pylist()
+        return to_arrival(crossing, head, tuple(items))
 
 
-def hits(years: Sequence[Year], knew: Sequence[Sequence[SearchCounts]]) -> Hits:
-    """Tell for which loads the order made from what was known has the place in its first three."""
-    out = []
-    for year, known in zip(years, knew, strict=True):
-        for load, searches in zip(year.loads, known, strict=True):
-            order = search_order(_crossing(year.vehicle[load.row]), searches)
-            out.append(load.place in [step.place for step in order[:FIRST_THREE]])
-    return np.array(out)
+# Simulated searches.
+
+BODIES: tuple[BodyType, ...] = get_args(BodyType)
+BODIES_OF: Mapping[str, tuple[BodyType, ...]] = {
+    "07": ("tilt", "reefer"), "08": ("reefer",), "15": ("tank",), "27": ("tank",),
+    "29": ("tank", "container"), "44": ("timber",), "72": ("flat",), "8703": ("car_carrier",),
+}  # fmt: skip
+"""By the beginning of the HS code; other goods travel in tilts, boxes and containers."""
+CORRIDORS = tuple(f"{post}{way}" for post in range(6) for way in "<>")
+PAST = 20_000
+"""Searches that orders learn from; of their vehicles 3 in 100 carry something."""
 
 
-def list_faults(year: Year, knew: Sequence[SearchCounts]) -> list[str]:
-    """Return what is wrong with the orders of these vehicles; nothing where all are right."""
-    found = []
-    for load, searches in zip(year.loads, knew, strict=True):
-        crossing = _crossing(year.vehicle[load.row])
-        order, expected = search_order(crossing, searches), expectations(crossing, searches)
-        best = round(PER_MINUTES * max(expected.values()), 3)
-        if order[0].parameters["finds_in_1000_minutes"] != best:
-            found.append(f"{order[0].place} first, which has not the best stated expectation")
-        found += [
-            f"{step.place} by {step.method}, which does not work at the post"
-            for step in order
-            if not is_working(step.method, searches.equipment)
-        ]
-    return found
+class _SimulatedWorld:
+    """Where loads lie: a factor for each place by body, by group of goods, and by corridor."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self._factor: dict[object, NDArray[np.float64]] = {}
+
+    def draw_vehicle(self) -> tuple[bool, BodyType, str, str]:
+        """Draw a lorry: whether it is empty, its body, its goods, its corridor."""
+        goods = LINES[int(self.rng.integers(len(LINES)))].hs6
+        fitting = [bodies for code, bodies in BODIES_OF.items() if goods.startswith(code)]
+        bodies = fitting[-1] if fitting else ("tilt", "box", "container")
+        body = bodies[int(self.rng.integers(len(bodies)))]
+        corridor = CORRIDORS[int(self.rng.integers(len(CORRIDORS)))]
+        return bool(self.rng.random() < 0.2), body, goods, corridor
+
+    def draw_place(self, lorry: tuple[bool, BodyType, str, str]) -> str:
+        """Draw where such a lorry hides its load."""
+        empty, body, goods, corridor = lorry
+        weight = np.array([PRIOR["truck"][place] for place in PLACES])
+        for what in (body, corridor, *(() if empty else (goods_group(int(goods[:2])),))):
+            if what not in self._factor:
+                self._factor[what] = np.exp(self.rng.normal(0.0, 1.0, len(PLACES)))
+            weight = weight * self._factor[what]
+        weight *= [place in list_places(empty, body) for place in PLACES]
+        return PLACES[int(self.rng.choice(len(PLACES), p=weight / weight.sum()))]
 
 
-def _crossing(vehicle: str) -> Crossing:
-    """Return a vehicle of a kind; nothing else of it moves an order."""
-    vehicle_class, load = vehicle.split(":")
-    known: VehicleClass = vehicle_class  # type: ignore[assignment]
-    return Crossing(
+def list_places(empty: bool, body: BodyType) -> list[str]:
+    """Return the places of a lorry."""
+    lacked = (*LACKED_BY_BODY[body], *(("cargo.",) if empty else ()))
+    return [place for place in PLACES if not place.startswith(lacked)]
+
+
+def simulate(seed: int, *, judged: int) -> list[Load]:
+    """Return loaded lorries, with what searches of others before them showed."""
+    world = _SimulatedWorld(seed)
+    with (
+        TemporaryDirectory(prefix="bench-search-") as name,
+        Store(f"sqlite:///{name}/places.sqlite") as store,
+    ):
+        METADATA.create_all(store.engine)
+        with store.write() as connection:
+            count_history(connection, [_search_one(world, number) for number in range(PAST)])
+            loads = []
+            for _ in range(judged):
+                lorry = world.draw_vehicle()
+                known = read_searches(connection, _name(lorry))
+                loads.append(Load(_arrive(lorry), world.draw_place(lorry), False, known))
+    return loads
+
+
+def _search_one(world: _SimulatedWorld, number: int) -> SearchedVehicle:
+    """Search half of a lorry's places; four loads in five are found where one looks."""
+    lorry = world.draw_vehicle()
+    has = list_places(lorry[0], lorry[1])
+    searched = [place for place in has if world.rng.random() < 0.5]
+    place = world.draw_place(lorry) if world.rng.random() < 0.03 else None
+    found = [place] if place in searched and world.rng.random() < 0.8 else []
+    return SearchedVehicle(str(number), _name(lorry), searched, [p for p in found if p])
+
+
+def _name(lorry: tuple[bool, BodyType, str, str]) -> str:
+    empty, body, goods, corridor = lorry
+    chapter = "" if empty else str(int(goods[:2]))
+    return f"truck:{'empty' if empty else 'laden'}:{BODIES.index(body)}:{chapter}:{corridor}"
+
+
+def _arrive(lorry: tuple[bool, BodyType, str, str]) -> Arrival:
+    empty, body, goods, _ = lorry
+    crossing = Crossing(
         crossing_id="bench",
         post="bench",
         direction="entry",
         arrived_at=datetime(2025, 1, 1, tzinfo=UTC),
-        vehicle_class=known,
-        is_empty=load == "empty",
+        vehicle_class="truck",
+        is_empty=empty,
+        body_type=body,
     )
+    if empty:
+        return Arrival(crossing=crossing)
+    item = GoodsItem(item_no=1, hs_code=goods, packages=400, net_mass_kg=9000.0)
+    declared = Declaration(declaration_id="bench", procedure="import", items=(item,))
+    return Arrival(crossing=crossing, declaration=declared)
 
 
 def interval(ours: Hits, fixed: Hits) -> tuple[float, float]:

@@ -36,7 +36,6 @@ from models.bundle import Scorer as BundleScorer
 from models.bundle import signing_key
 
 MOST_READ = 100_000
-EXPECTED = re.compile(r"one find expected in about ([\d.,]+) hours? of search")
 
 WEAK, NEAR, MOST_ALIKE = 0.1, 0.1, 0.5
 FEWEST_AT_POST = 10
@@ -196,8 +195,7 @@ def share_of_like_neighbours(placed: Iterable[tuple[int, Mapping[str, Any]]]) ->
 
 def contradicts(decision: Mapping[str, Any]) -> bool:
     """Tell whether a place of a search order stands behind one where a find takes longer."""
-    values = (EXPECTED.match(step["why"]) for step in decision["search_order"])
-    figures = [float(one[1].replace(",", "")) for one in values if one is not None]
+    figures = [one["hours_per_find"] for one in decision["search_figures"]]
     return any(after < before for before, after in pairwise(figures))
 
 

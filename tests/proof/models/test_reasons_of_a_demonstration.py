@@ -30,16 +30,12 @@ POSTS = [f"P-{number}" for number in range(100)]
 """Each decision of its own post, so that none has a neighbour."""
 
 
-def step(hours: float) -> dict[str, str]:
-    why = f"one find expected in about {hours:,g} hours of search; not searched on trucks before"
-    return {"why": why}
-
-
 def decision(
     *reasons: Reason, is_random: bool = False, order: Any = ()
 ) -> tuple[Any, RecordedReasons]:
     values = [{"code": one.code, "text": one.text} for one in reasons]
-    made = {"is_random": is_random, "reasons": values, "search_order": [step(n) for n in order]}
+    figures = [{"hours_per_find": hours} for hours in order]
+    made = {"is_random": is_random, "reasons": values, "search_figures": figures}
     filing = SimpleNamespace(decision=made | {"post": POSTS.pop()}, place=0)
     return filing, RecordedReasons(reasons, KNOWN)
 

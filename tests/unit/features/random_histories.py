@@ -161,6 +161,7 @@ def _crossing(
         weighed_mass_kg=_maybe(rng, (900.0, 12_345.67, 39_999.95)),
         is_empty=_maybe(rng, (True, False)),
         declaration_id=None if declaration is None else declaration.declaration_id,
+        body_type=(None, "tilt", "reefer")[number % 3],
     )
     return micros(crossing.known_at), crossing, declaration
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from math import nan
 
 import pytest
@@ -17,7 +16,6 @@ from engine.domain.records import PLACES, Arrival
 from engine.domain.rights import Role
 from engine.explanation.facts import data_gaps, facts
 from engine.ports import Evidence
-from engine.search_orders import SearchCounts, search_order
 from models.explanation.feature_wording import profile_figure
 from tests.catalogues import list_texts, places
 from tests.support.people import at_desk
@@ -130,7 +128,7 @@ LISTED = Match(
 
 
 @pytest.mark.parametrize("code", OTHERS)
-def test_matches_facts_and_search_steps_are_rendered_from_their_messages(code: str) -> None:
+def test_matches_and_facts_are_rendered_from_their_messages(code: str) -> None:
     reader = MessageReader(ReaderLocale(code, 300))
     one = Arrival.model_validate(arrival(3), strict=False)
     fired = [MATCHED.purpose, LISTED.purpose]
@@ -140,13 +138,6 @@ def test_matches_facts_and_search_steps_are_rendered_from_their_messages(code: s
         seen = {"plate_crossings_365d": times}
         for fact in facts(one, seen, amendment=int(times)):
             assert not reader.fact(flat(fact) | {"text": BY_MESSAGE}).is_english, fact
-    found = {"cargo.among": (9, 2), "cargo.inside": (40, 30)}
-    counts = SearchCounts({"class": found, "load": found, "driver": {"cargo.among": (3, 2)}})
-    unequipped = replace(counts, equipment={"xray": 0, "canine": 0})
-    for step in (*search_order(one.crossing, counts), *search_order(one.crossing, unequipped)):
-        assert not reader.step(flat(step) | {"why": BY_MESSAGE}).is_english
-    first, *_ = search_order(one.crossing, unequipped)
-    assert first.parameters["missing"] == {"cargo.inside": "xray"}
     for rule in explain_rules({"bad_container": 1.0}):
         assert not reader.reason(flat(rule) | {"text": BY_MESSAGE}).is_english
 

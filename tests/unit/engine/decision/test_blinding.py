@@ -61,7 +61,7 @@ MOST = 0.55 if PROOF else 0.58
 """At the small size, chance alone reaches .55 about one time in ten."""
 RISKY: Mapping[VehicleClass, float] = {"truck": 2.0, "van": 1.2, "car": 0.6}
 POLICY = Policy(red_share=0.2, yellow_share=0.1)
-FOUND = {"all": {"cargo.among": (40, 3)}, "carrier": {"trailer.floor": (2, 1)}}
+FOUND = {"all": {"cargo.among": (40, 3)}, "corridor": {"trailer.floor": (2, 1)}}
 View = dict[str, Any]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from engine.domain.records import PLACES, Crossing
-from engine.search_orders import AGAIN, count_places
+from engine.domain.records import PLACES, Crossing, Declaration
+from engine.search_orders import count_places, goods_group
 from engine.storage.database import Store
 from features.history.labels import read_searches
 from features.offline.encoded_history import read_log
@@ -18,7 +18,7 @@ from features.online.backfill import backfill
 from features.online.search_counts import PLACE_COUNTS, SEARCHED_PLACES
 from tests.support.sizes import PROOF
 from tests.unit.features.online.replay import PLAN, Replay, as_known, batches, steps, until
-from tests.unit.features.random_histories import NETWORK, History, history, tables
+from tests.unit.features.random_histories import History, history, tables
 
 MOST = 40
 """Records in a batch."""
@@ -108,30 +108,41 @@ def test_an_act_that_counts_its_vehicle_twice_is_caught(
     assert online[0] == loaded[0] and online[1] != loaded[1]
 
 
-def test_counts_are_those_of_the_records(store: Store) -> None:
+@pytest.mark.parametrize("scope", ["load", "body", "goods", "corridor"])
+def test_counts_are_those_of_the_records(store: Store, scope: str) -> None:
     found = draw_searches(8, 120)
     replay = replay_history(store, found)
-    expected = by_hand(found)
+    expected = by_hand(found, scope)
     assert sum(hits for own in expected.values() for _, hits in own.values()) > 3
+    assert len(expected) > 2
     with store.read() as connection:
         for _, crossing, declaration in found.crossings:
             event = replay.features.record(crossing, declaration)
-            known = replay.features.searches(connection, event).of("carrier")
-            assert known == expected.get(carrier_of(crossing), {})
+            known = replay.features.searches(connection, event).of(scope)
+            assert known == expected.get(common_of(crossing, declaration, scope), {})
             assert all(hits <= times for times, hits in known.values())
 
 
-Carrier = tuple[str, str] | None
+def common_of(crossing: Crossing, declaration: Declaration | None, scope: str) -> Any:
+    """Return what a vehicle has in common with others of a scope; None where it is not known."""
+    kind = crossing.vehicle_class
+    if scope == "load":
+        return kind, bool(crossing.is_empty)
+    if scope == "body":
+        return crossing.body_type and (kind, crossing.body_type)
+    if scope == "corridor":
+        return kind, crossing.post, crossing.direction
+    if declaration is None:
+        return None
+    main = max(
+        declaration.items,
+        key=lambda one: (one.customs_value_usd or 0.0, one.net_mass_kg or 0.0, -one.item_no),
+    )
+    return kind, goods_group(int(main.hs_code[:2]))
 
 
-def carrier_of(crossing: Crossing) -> Carrier:
-    """Return the carrier with the domain within which it is one."""
-    domain = NETWORK.domain_of("carrier_id", crossing.post)
-    return None if crossing.carrier_id is None else (domain, crossing.carrier_id)
-
-
-def by_hand(found: History) -> dict[Carrier, dict[str, tuple[int, int]]]:
-    """Count by carrier in the plainest way: a vehicle once for each place and group."""
+def by_hand(found: History, scope: str) -> dict[Any, dict[str, tuple[int, int]]]:
+    """Count by scope in the plainest way: a vehicle once for each place and group."""
     where: dict[str | None, set[str]] = defaultdict(set)
     held: dict[str | None, set[str]] = defaultdict(set)
     for _, act in found.inspections:
@@ -140,9 +151,10 @@ def by_hand(found: History) -> dict[Carrier, dict[str, tuple[int, int]]]:
         if seizure.place is not None:
             where[link].add(seizure.place)
             held[link].add(seizure.place)
-    out: dict[Carrier, dict[str, tuple[int, int]]] = defaultdict(dict)
-    for _, crossing, _ in found.crossings:
-        own = out[carrier] if (carrier := carrier_of(crossing)) else {}
+    out: dict[Any, dict[str, tuple[int, int]]] = defaultdict(dict)
+    for _, crossing, declaration in found.crossings:
+        common = common_of(crossing, declaration, scope)
+        own = {} if common is None else out[common]
         for place in count_places(where[crossing.crossing_id]):
             times, hits = own.get(place, (0, 0))
             own[place] = (times + 1, hits + (place in count_places(held[crossing.crossing_id])))
@@ -161,17 +173,3 @@ def test_what_is_recorded_later_is_not_seen(store: Store) -> None:
         assert [replay.features.searches(snapshot, event) for event in arrivals] == before
     with store.read() as snapshot:
         assert [replay.features.searches(snapshot, event) for event in arrivals] != before
-
-
-def test_pairs_of_finds_say_whether_parties_keep_to_their_ways(store: Store) -> None:
-    found = draw_searches(7, 150)
-    replay = replay_history(store, found)
-    expected = [0, 0]
-    for own in by_hand(found).values():
-        hits = [n for place, (_, n) in own.items() if not place.endswith("*")]
-        expected[0] += sum(hits) * (sum(hits) - 1) // 2
-        expected[1] += sum(n * (n - 1) // 2 for n in hits)
-    event = replay.features.record(*found.crossings[0][1:])
-    with store.read() as connection:
-        assert replay.features.searches(connection, event).of(AGAIN)["carrier"] == tuple(expected)
-    assert expected[1] > 0

@@ -117,7 +117,7 @@ def test_an_order_by_equipment_that_its_record_does_not_give_is_found(
     assert not any(
         one.is_identical
         for one in recompute_filed(world, replayed_decisions)
-        if one.stored["search_order"]
+        if one.stored["channel"] == "red"
     )
 
 

@@ -101,7 +101,7 @@ def test_an_override_to_red_has_a_search_order(world: World) -> None:
     path = f"/v1/decisions/{green['decision_id']}"
     assert world.post(f"{path}/reviews", OVERRIDE, Role.SUPERVISOR).status_code == 201
     order = world.get(path).json()["search_order"]
-    assert order and "one find expected in about" in order[0]["why"]
+    assert order and {step["kind"] for step in order} >= {"place", "papers"}
 
 
 def test_a_late_exit_record_of_another_key_raises_no_alert(
