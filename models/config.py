@@ -80,7 +80,9 @@ class TrainConfig:
     bins: BinsBy = "rows"
     """Trees split between bins with equal numbers of rows, or, ``weighted``, of equal weight."""
     line: float = 0.002
-    """Strength of each target's linear part: small is flat."""
+    """Strength of discrepancies' linear part: small is flat."""
+    seizure_line: float = 0.0005
+    """The same of seizures' line, which a few dozen finds must not bend."""
     line_share: float = 0.4
     """Usual share of the line in discrepancies' blend, unless finds are many: then 0."""
     line_half_life_days: float = 180.0

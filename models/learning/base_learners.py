@@ -136,10 +136,14 @@ def straight_part(
     strength: float,
     weight: Floats | None = None,
     among: Positions | None = None,
+    families: NDArray[np.object_] | None = None,
 ) -> Linear:
     """Fit the line by logistic regression on standardised, folded features.
 
-    ``strength`` is the inverse of the ridge penalty, scikit-learn's ``C``.
+    ``strength`` is the inverse of the ridge penalty, scikit-learn's ``C``. With ``families`` a
+    second line joins, by half, to which a family of many columns is worth as much as one of few:
+    neither prior is right everywhere (docs/trials.md). Both count twice, which makes up for the
+    steepness that a strong penalty takes.
 
     Parameters
     ----------
@@ -149,9 +153,14 @@ def straight_part(
         Of each row; all alike when absent.
     among : int array, optional
         Columns that it reads; all when absent.
+    families : object array of shape (f,), optional
+        Name of each column's family.
     """
     if among is not None:
-        line = straight_part(values[:, among], label, strength=strength, weight=weight)
+        own = None if families is None else families[among]
+        line = straight_part(
+            values[:, among], label, strength=strength, weight=weight, families=own
+        )
         return line.widen(among, width=values.shape[1])
     known = ~np.isnan(values).all(axis=0)
     x = fold_values(values)  # one array, changed in place: all else would need it several times
@@ -167,10 +176,18 @@ def straight_part(
     x -= center
     x /= scale
     x *= says
+    ridge = LogisticRegression(C=strength, max_iter=500)
     with threadpool_limits(1):
-        line = LogisticRegression(C=strength, max_iter=500).fit(x, label, sample_weight=weight)
-    slopes = np.where(says, line.coef_[0] / scale, 0.0)
-    return Linear(low, high, fill, center, slopes, float(line.intercept_[0]))
+        line = ridge.fit(x, label, sample_weight=weight)
+        slopes, base = line.coef_[0], float(line.intercept_[0])
+        if families is not None:
+            _, family = np.unique(families.astype(str), return_inverse=True)
+            columns = np.maximum(np.bincount(family, weights=says), 1.0)[family]
+            share = np.sqrt(says.sum() / (says @ (1.0 / columns)) / columns)
+            x *= share
+            other = ridge.fit(x, label, sample_weight=weight)
+            slopes = 2.0 * slopes + other.coef_[0] * share
+    return Linear(low, high, fill, center, np.where(says, slopes / scale, 0.0), base)
 
 
 RATES = tuple(

@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from engine.domain.time_units import DAY
 from engine.errors import NotEnoughDataError
 from engine.ports import Scores
+from features.catalogue.catalogue import CATALOGUE
 from models.array_types import Floats, Labels, Mask, Positions, Rows
 from models.config import BinsBy, TrainConfig
 from models.data import dataset as temporal_splits
@@ -204,7 +205,7 @@ def _run(dataset: Dataset, tasks: list[FitTask], config: TrainConfig) -> list[_F
             task=task,
             recency=_recency(dataset.arrived_at[task.rows], config.line_half_life_days),
             names=dataset.names,
-            line=config.line,
+            line=config.seizure_line if task.target == "seizure" else config.line,
             seed=config.seed,
             bins=config.bins,
             estimator=own.get(task.part),
@@ -272,8 +273,19 @@ def _fit_one(
     lines: dict[str, Linear] = {}
     if task.has_line:
         # Seizures' line alone: recent rows taught discrepancies no better (docs/trials.md).
-        heavy = _multiply(weight, recency) if task.target == "seizure" else weight
-        straight = straight_part(values, label, strength=line, weight=heavy, among=task.line_among)
+        heavy, families = weight, None
+        if task.target == "seizure":
+            heavy = _multiply(weight, recency)
+            features = [CATALOGUE.get(name) for name in names]
+            families = np.array([one.family if one else "" for one in features], object)
+        straight = straight_part(
+            values,
+            label,
+            strength=line,
+            weight=heavy,
+            among=task.line_among,
+            families=families,
+        )
         lines[line_of(task.target)] = replace(straight, base=straight.base + thinned)
     if task.part == "seizure" and (prior := precedents(values, label, names=names, kept=task.kept)):
         lines[PRECEDENTS] = prior

@@ -80,6 +80,25 @@ def test_later_rows_outweigh_the_usual_shares(share: float) -> None:
     assert blend_of(TRUE, noise, line_share=share)["discrepancy"] > 0.9
 
 
+def test_a_family_of_many_columns_is_worth_no_more_than_one_of_few() -> None:
+    """Two facts speak alike: one in eight columns of a family, one in a single column."""
+    draw = np.random.default_rng(3)
+    facts = draw.normal(size=(600, 2))
+    label = (facts.sum(axis=1) + draw.normal(size=600) > 2).astype(np.int8)
+    many = facts[:, :1] + 0.3 * draw.normal(size=(600, 8))
+    values = np.concatenate([many, facts[:, 1:]], axis=1).astype(np.float32)
+    families = np.array(["links"] * 8 + ["mirror"], object)
+
+    def share_of_the_single(given: np.ndarray | None) -> float:
+        line = straight_part(values, label, strength=0.0005, families=given)
+        return float(line.weight[8] / line.weight.sum())
+
+    even = share_of_the_single(None)
+    assert even < share_of_the_single(families) < 0.5
+    alone = np.array([str(column) for column in range(9)], object)
+    assert share_of_the_single(alone) == pytest.approx(even)  # each is a family of its own
+
+
 def test_a_row_counts_half_as_much_after_each_half_life() -> None:
     arrived = np.array([0, 180, 360], np.int64) * DAY
     weight = _recency(arrived, 180.0)
