@@ -56,7 +56,7 @@ def test_a_profile_from_the_editor_into_force(
     ):
         desk.fill("#expression", expression)
         if not scripts:
-            desk.click("button[formaction='/profiles/checks']")
+            desk.click("#check")
         expect(desk.locator("[data-checked]")).to_contain_text(words[value])
     desk.click("#profile button.primary")
     expect(desk.locator("#done")).to_be_visible()
@@ -135,7 +135,7 @@ def test_the_analysts_pages_can_be_used_by_everybody(
     page.goto("/profiles/new")
     page.fill("#code", "SEEN-1")
     page.fill("#expression", "features.nite == 1")
-    page.click("button[formaction='/profiles/checks']")
+    page.click("#check")
     page.click("#builder summary")
     page.fill("#field_1", "crossing.carrier_id")
     page.fill("#value_1", "SEEN-1")
@@ -145,7 +145,7 @@ def test_the_analysts_pages_can_be_used_by_everybody(
     expect(page.locator("#tried")).to_be_visible()
     looked_at(page, "editor")
     page.fill("#expression", "features.nite == 1")
-    page.click("button[formaction='/profiles/checks']")
+    page.click("#check")
     looked_at(page, "editor-refused")
     page.fill("#expression", make_expression("SEEN-1"))
     page.click("#profile button.primary")
