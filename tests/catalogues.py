@@ -5,7 +5,7 @@ those that nothing says any more leave.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,9 @@ HEADER = """# Texts of Darvoza's pages: {name}.
 
 
 @cache
-def list_texts() -> Mapping[Message, str]:
-    """Return every text that a page says, with the file that says it first."""
-    found: dict[Message, str] = {}
+def list_texts() -> frozenset[Message]:
+    """Return every text that a page says."""
+    found: set[Message] = set()
     for method, pattern in (
         ("jinja2.ext:babel_extract", "web/templates/*.html"),
         ("python", "**/*.py"),
@@ -57,15 +57,14 @@ def list_texts() -> Mapping[Message, str]:
                 continue
             options = {"newstyle_gettext": "true"}
             for _, text, _, _ in extract_from_file(method, path, KEYWORDS, options=options):
-                found.setdefault(_message(text), path.name)
+                found.add(_message(text))
     made = (
         *EVERY_TEMPLATE.values(),
         *WORDS,
         *PART_KINDS,
         *_words_of_features(),
     )
-    known = [text if isinstance(text, str) else text.both for text in made]
-    return found | {text: found.get(text, "messages.py") for text in known}
+    return frozenset(found.union(text if isinstance(text, str) else text.both for text in made))
 
 
 def _words_of_features() -> Iterator[Template]:
@@ -109,11 +108,11 @@ def update(code: str) -> None:
         revision_date=known.creation_date,
         fuzzy=False,
     )
-    for text, path in list_texts().items():
+    for text in list_texts():
         old = known.get(text if isinstance(text, str) else text[0])
-        made.add(text, _translate(old, text, made.num_plurals), locations=[(path, 0)])
+        made.add(text, _translate(old, text, made.num_plurals))
     with (FOLDER / f"{code}.po").open("wb") as file:
-        write_po(file, made, width=100, include_lineno=False)
+        write_po(file, made, width=100, sort_output=True)
 
 
 def _translate(old: Any, text: Message, forms: int) -> str | tuple[str, ...]:
