@@ -1,7 +1,9 @@
 """The queue of a post: its order, the minutes of its shift, and its page with a stream of changes.
 
-Minutes are the engine's own estimates. The cut of the queue is after the last vehicle that is
-expected to fit into the minutes that inspected vehicles have left of the roster.
+Minutes used are those that the shift's acts state, or the engine's estimate where an act states
+none; minutes to come are estimates. The cut of the queue is after the last vehicle that is expected
+to fit into what the acts have left of the roster, so that used, waiting above the cut, and left add
+up to it.
 """
 
 import asyncio
@@ -20,6 +22,7 @@ from sqlalchemy import Connection, func, select
 from api.auth.callers import Caller
 from api.auth.sessions import token_of
 from api.decisions.answers import UNREAD, CheckpointView, SupervisorView, TheReading
+from api.decisions.summary import Cargo, name_picks, read_cargo
 from api.http.access import ReachedPost, visible_reasons
 from api.http.answers import Answer, Time
 from api.http.dependencies import TheService
@@ -55,6 +58,7 @@ class Queue(Answer):
 
 
 _D = DECISIONS.c
+_J = JOURNAL.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class WaitingVehicle:
     is_sent: bool
     """A supervisor sent it here, against the engine."""
     crossing: Mapping[str, Any]
-    cargo: "Cargo"
+    cargo: Cargo
     waited: float
     """Minutes since its arrival."""
     minutes: float
@@ -78,22 +82,12 @@ class WaitingVehicle:
     is_amended: bool
     why: "WhyWaiting | None"
     """None for a blind reader."""
+    is_short: bool = False
+    """It stands before a riskier one of its channel because it takes fewer minutes."""
     holder: VehicleHolder | None = None
     """Who has taken it."""
     fits: bool = True
     """It lies above the cut of its channel."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cargo:
-    """What a vehicle carries, for whom and by which way, as far as it was declared."""
-
-    goods: str
-    """HS heading of the main goods item; empty where nothing was declared."""
-    description: str
-    route: tuple[str, str]
-    firm: str
-    """The consignee, else the carrier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +100,8 @@ class WhyWaiting:
     picks: tuple[tuple[str, str, str], ...]
     """What picked it: the basis, a code (of a profile) and its title."""
     reasons: tuple[Mapping[str, Any], ...]
-    """The first reason as its record holds it; a second where the neighbour begins alike."""
+    """The first reason as its record holds it, a random check apart, which is among the picks; a
+    second where the neighbour begins alike."""
     is_exchangeable: bool
     """The score alone picked it: neither chance nor a profile, the watch list or a person."""
 
@@ -118,10 +113,18 @@ class MinutesMeter:
     channel: str
     side: ChannelCapacity | None
     """None without a roster."""
-    free: float
-    """Minutes not used by vehicles that were inspected."""
     share: float
     """Of arrivals that the score may send here now."""
+    used: float = 0.0
+    """Minutes of the acts of this shift."""
+    waiting: float = 0.0
+    """Minutes of the vehicles above the cut."""
+
+    @property
+    def left(self) -> float:
+        """Minutes that neither acts nor vehicles above the cut take; for arrivals to come."""
+        whole = 0.0 if self.side is None else self.side.minutes
+        return max(whole - self.used - self.waiting, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
         bodies = JournalReader(snapshot).bodies([one.seq for one in known])
         shift = service.settings.shifts_of(service.network).shift(post, as_of)
         running = service.workload.read_load(snapshot, shift, now=as_of)
-        done = _sum_inspected(snapshot, post, since=shift.opens_at)
+        used = sum_used_minutes(snapshot, post, since=shift.opens_at)
         shown = _mark(snapshot, post, known, since=shift.opens_at, as_of=as_of)
         for one in known:
             if one.seq not in bodies:
@@ -156,7 +159,7 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
             decision = bodies[one.seq]["decision"]
             decision["reasons"] = visible_reasons(caller, decision["reasons"])
             decision |= order_of_review(snapshot, one)
-    meters = [_meter(service, running, channel, done) for channel in reversed(INSPECTED)]
+    meters = [_meter(service, running, channel, used) for channel in reversed(INSPECTED)]
     vehicles = _tell_neighbours_apart(
         [
             _vehicle(
@@ -171,10 +174,11 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
             if one.seq in bodies
         ]
     )
+    shown_vehicles, meters = _cut(mark_short(vehicles), meters)
     return QueueView(
         moment(as_of),
         moment(shift.closes_at),
-        _cut(vehicles, meters),
+        shown_vehicles,
         meters,
         has_scanner=is_working("xray", running.equipment),
         exchange=find_swap(vehicles),
@@ -207,18 +211,29 @@ def _mark(
     return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
 
-def _sum_inspected(snapshot: Connection, post: str, *, since: int) -> dict[Channel, float]:
-    """Return the expected minutes of the vehicles that were inspected in the shift, by channel."""
-    query = (
-        select(_D.channel, func.sum(_D.minutes))
-        .where(_D.post == post, _D.known_at >= since, _D.act_seq.is_not(None))
-        .group_by(_D.channel)
-    )
-    return {Channel(row[0]): float(row[1]) for row in snapshot.execute(query)}
+def sum_used_minutes(
+    snapshot: Connection, post: str, *, since: int, until: int | None = None
+) -> dict[Channel, float]:
+    """Return the minutes of the acts filed at a post from then on, by the channel they answered.
+
+    An act that states no minutes counts as long as its vehicle was expected to take.
+    """
+    filed = [_D.post == post, _J.known_at >= since]
+    filed += [] if until is None else [_J.known_at < until]
+    query = select(_D.act_seq, _D.channel, _D.minutes).join(JOURNAL, _J.seq == _D.act_seq)
+    rows = {
+        seq: (channel, minutes) for seq, channel, minutes in snapshot.execute(query.where(*filed))
+    }
+    used: dict[Channel, float] = {}
+    for act in read_stated(snapshot, INSPECTION, where=[_J.seq.in_(rows)]):
+        channel, expected = rows[act.seq]
+        minutes = act.body["inspection"].get("minutes") or expected
+        used[Channel(channel)] = used.get(Channel(channel), 0.0) + minutes
+    return used
 
 
 def _meter(
-    service: Runtime, running: OpenShiftLoad, channel: Channel, done: Mapping[Channel, float]
+    service: Runtime, running: OpenShiftLoad, channel: Channel, used: Mapping[Channel, float]
 ) -> MinutesMeter:
     side = running.sides().get(channel)
     means = running.usual.means
@@ -226,8 +241,7 @@ def _meter(
         service.settings.policy, Minutes(means[Channel.RED], means[Channel.YELLOW])
     )
     share = policy.red_share if channel is Channel.RED else policy.yellow_share
-    free = 0.0 if side is None else max(side.minutes - done.get(channel, 0.0), 0.0)
-    return MinutesMeter(channel.code, side, free, share)
+    return MinutesMeter(channel.code, side, share, used.get(channel, 0.0))
 
 
 def _vehicle(
@@ -259,41 +273,23 @@ def _vehicle(
     )
 
 
-def read_cargo(arrival: Mapping[str, Any]) -> Cargo:
-    """Return what an arrival as recorded carries: of several goods items the dearest."""
-    papers = arrival.get("declaration") or {}
-    items = papers.get("items", ())
-    main: Mapping[str, Any] = max(
-        items, key=lambda one: one.get("customs_value_usd") or 0.0, default={}
-    )
-    route = (papers.get("dispatch_country") or "", papers.get("destination_country") or "")
-    firm = papers.get("consignee_id") or arrival["crossing"].get("carrier_id") or ""
-    return Cargo(main.get("hs_code", "")[:4], main.get("description", ""), route, firm)
-
-
 def _why(body: Mapping[str, Any]) -> WhyWaiting:
     """Return why a vehicle was sent to officers, from its record."""
-    decision, titles = body["decision"], _titles(body["inputs"]["matches"])
-    named = [("profile", code, titles.get(code, "")) for code in decision["profiles"]]
-    if decision["watchlist"]:
-        basis = "counterpart" if decision["basis"] == "counterpart" else "watchlist"
-        named.append((basis, "", ""))
-    if decision["is_random"]:
-        named.insert(0, ("random", "", ""))
-    basis = decision["basis"]
+    decision, picks = body["decision"], name_picks(body)
+    messages = {one["message"] for one in decision["reasons"]}
+    told = [one for one in decision["reasons"] if one["message"] not in _DRAWN]
     return WhyWaiting(
         percentile=decision["risk"]["percentile"],
         band=decision["risk"]["band"],
-        picks=tuple(named) or ((basis, "", ""),) * bool(basis),
-        reasons=tuple(decision["reasons"][:2]),
-        is_exchangeable=basis == "score" and not named,
+        picks=picks,
+        reasons=() if messages & _BY_LOT_ALONE else tuple(told[:2]),
+        is_exchangeable=[basis for basis, _, _ in picks] == ["score"],
     )
 
 
-def _titles(matches: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the titles of the profiles that a vehicle matched, as of its decision."""
-    parameters = [one.get("parameters") or {} for one in matches]
-    return {one["code"]: one["title"] for one in parameters if "code" in one and "title" in one}
+_BY_LOT_ALONE = frozenset({"random_check", "random_papers_check"})
+_DRAWN = _BY_LOT_ALONE | {"random_check_and_more"}
+"""Reasons that say again what a pick says."""
 
 
 def _tell_neighbours_apart(vehicles: Sequence[WaitingVehicle]) -> list[WaitingVehicle]:
@@ -339,23 +335,46 @@ def find_swap(
     return (highest[1], lowest[1]) if highest[0] > lowest[0] else None
 
 
+SHORTER = 5.0
+"""Minutes by which a check is shorter for all to see."""
+
+
+def mark_short(vehicles: Sequence[WaitingVehicle]) -> list[WaitingVehicle]:
+    """Mark each that stands before a riskier one of its channel, since it takes fewer minutes."""
+    found: list[WaitingVehicle] = []
+    riskiest: dict[str, tuple[float, float]] = {}
+    for one in reversed(vehicles):
+        is_ranked = one.why is not None and one.why.is_exchangeable
+        level = (one.why and one.why.percentile) or -1.0
+        risk, minutes = riskiest.get(one.channel, (-1.0, 0.0))
+        is_short = is_ranked and level < risk and one.minutes < minutes - SHORTER
+        found.append(replace(one, is_short=is_short))
+        riskiest[one.channel] = max((risk, minutes), (level, one.minutes))
+    return found[::-1]
+
+
 def _cut(
     vehicles: Sequence[WaitingVehicle], meters: Sequence[MinutesMeter]
-) -> list[WaitingVehicle]:
-    """Tell which vehicles fit into what is left of their channel's minutes, in their order."""
-    free = {one.channel: one.free for one in meters if one.side is not None}
+) -> tuple[list[WaitingVehicle], list[MinutesMeter]]:
+    """Tell which vehicles fit into what is left of their channel's minutes, in their order.
+
+    The meters come back with the minutes of those that do.
+    """
+    free = {one.channel: one.left for one in meters if one.side is not None}
+    waiting = dict.fromkeys(free, 0.0)
     found = []
     for one in vehicles:
         if one.channel in free:
             free[one.channel] -= one.minutes
         fits = free.get(one.channel, 0.0) >= 0.0
+        if fits and one.channel in waiting:
+            waiting[one.channel] += one.minutes
         found.append(one if fits else replace(one, fits=False))
-    return found
+    return found, [replace(one, waiting=waiting.get(one.channel, 0.0)) for one in meters]
 
 
 MOST_LISTED = 50
 """Acts and releases that the page lists, the last of all."""
-_J = JOURNAL.c
 
 
 @dataclass(frozen=True, slots=True)

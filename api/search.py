@@ -160,7 +160,7 @@ def show(
 ) -> Response:
     """Show what a text finds, or what may be looked for."""
     values: dict[str, Any] = {
-        "asked": q,
+        "searched_for": q,
         "shortest": SHORTEST_SEARCH,
         "before": before,
         "result": None,

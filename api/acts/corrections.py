@@ -5,7 +5,8 @@ seized is recorded first: if a find would be taken back by a person who may not 
 the form is recorded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -149,16 +150,34 @@ class CorrectionForm:
             seizure = reader.record(SeizureCorrection, goods)
         return StatedAgain(reader.finish(act), seizure)
 
+    def check(self, stated: StatedAgain) -> None:
+        """Refuse at its field what takes a second person, before it is shown as read."""
+        by, correction = _corrector(self.service, self.caller), self._restate(stated)
+        with self.service.store.read() as snapshot:
+            if correction is not None:
+                for one in self.seizures:
+                    known = read_stated_seizure(snapshot, one["seizure_id"])
+                    asked = known.claim(correction, SEIZURE_CORRECTED, key=None)
+                    features = self.service.recording.features
+                    at = "outcome" if correction.withdrawn else "quantity_g"
+                    with suppress(ConflictError), _refused_at(at):
+                        draft_seizure_correction(known, correction, asked, by=by, features=features)
+            known = read_stated_act(snapshot, self.act["inspection_id"])
+            asked = known.claim(stated.act, INSPECTION_CORRECTED, key=None)
+            with suppress(ConflictError), _refused_at("outcome"):
+                draft_act_correction(known, stated.act, asked, by=by)
+
+    def _restate(self, stated: StatedAgain) -> SeizureCorrection | None:
+        if stated.act.outcome != "seizure":
+            return SeizureCorrection(withdrawn=True, reason=stated.act.reason)
+        return stated.seizure
+
     def correct(self) -> None:
         """Record what the form changes."""
         stated, once = self.read(), self.reader.once()
-        try:
+        with _refused_at("outcome"):
             changed = self._correct_seizures(stated, once)
             changed |= self._correct_act(stated, once)
-        except NotAllowedError as error:
-            if error.cause == "second_person":
-                raise FormError(FieldMistake("outcome", "second_person")) from None
-            raise
         if stated.seizure is not None and not self.seizures:
             self._seize(stated.seizure, once)
             changed = True
@@ -175,9 +194,7 @@ class CorrectionForm:
 
     def _correct_seizures(self, stated: StatedAgain, once: str) -> bool:
         caller = self.caller.enter("POST", "/v1/seizures/{seizure_id}/corrections")
-        correction = stated.seizure
-        if stated.act.outcome != "seizure":
-            correction = SeizureCorrection(withdrawn=True, reason=stated.act.reason)
+        correction = self._restate(stated)
         if correction is None:
             return False
         changed = False
@@ -200,6 +217,17 @@ class CorrectionForm:
         seizure = fill_agency(caller, Seizure.model_validate(goods))
         asked = claim(SEIZURE, seizure, post=post, name=seizure_name(seizure.seizure_id))
         self.service.recording.seizure(seizure, asked, person=caller.person, within=caller.post)
+
+
+@contextmanager
+def _refused_at(field: str) -> Iterator[None]:
+    """Say at a field that a second person is needed."""
+    try:
+        yield
+    except NotAllowedError as error:
+        if error.cause != "second_person":
+            raise
+        raise FormError(FieldMistake(field, "second_person")) from None
 
 
 def list_stated(found: DecisionPage, speech: ReaderLocale) -> dict[str, list[str]]:
@@ -251,7 +279,9 @@ def send_correction(visit: TheVisit, form: TheForm, sent: TheCorrectionForm) -> 
         return render_page(visit, service, decision_id, kept=form, template=FORM)
     try:
         if step != "confirm":
-            values: dict[str, Any] = {"read": sent.read(), "sent": repeat_fields(form)}
+            read = sent.read()
+            sent.check(read)
+            values: dict[str, Any] = {"read": read, "sent": repeat_fields(form)}
             return render_page(visit, service, decision_id, template="act.html", **values)
         sent.correct()
     except FormError as error:

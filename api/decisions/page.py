@@ -84,6 +84,10 @@ class DecisionForm:
             fields.setdefault("reason_code", AGREED)
             if fields.pop("channel", None):
                 reader.refuse("verdict", "agreed_elsewhere")
+        else:
+            for name in ("verdict", "channel", "reason_code", "reason"):
+                if name not in fields:
+                    reader.refuse(name, "missing_key")
         made = reader.finish(reader.record(Review, fields))
         name = f"{REVIEW}:form:{known.decision_id}:{once}"
         asked = claim(REVIEW, made, post=known.post, name=name)
@@ -103,6 +107,7 @@ class DecisionForm:
         act, seizure = reader.record(ReportedAct, fields | {"minutes": minutes}), None
         if outcome == "seizure":
             goods: dict[str, Any] = reader.texts(*_SEIZED) | {"quantity_g": quantity}
+            _require_find(reader, goods)
             seizure = reader.record(
                 Seizure,
                 shared | goods | {"seizure_id": f"sz-{once}", "inspection_id": f"act-{once}"},
@@ -176,6 +181,20 @@ def decision_form(
     return DecisionForm(service, visit.caller, known, reader)
 
 
+def _require_find(reader: FormReader, goods: Mapping[str, Any]) -> None:
+    """Refuse a seizure of which the form does not say where, how much, and by which method.
+
+    Goods that are no substance may be counted otherwise than in grams.
+    """
+    if not reader.every("methods"):
+        reader.refuse("methods", "missing_key")
+    if "place" not in goods:
+        reader.refuse("place", "missing_key")
+    is_typed = any(one.at == "quantity_g" for one in reader.mistakes)
+    if goods["quantity_g"] is None and not is_typed and goods.get("substance_class") != "other":
+        reader.refuse("quantity_g", "missing_key")
+
+
 TheDecisionForm = Annotated[DecisionForm, Depends(decision_form)]
 
 
@@ -190,8 +209,8 @@ CHOICES = {
     "places": tuple(TABLES["place"]),
 }
 """What the forms offer."""
-LABELS = {"reason": N_("Explanation")}
-"""What these forms call a field that is the reason elsewhere: they ask for a code of it, too."""
+LABELS = {"reason": N_("Explain (required)"), "channel": N_("Send to")}
+"""What these forms call fields that have other names elsewhere."""
 STEP = "step"
 """Field of an act's form: ``confirm`` what was shown as read, or ``change`` it."""
 

@@ -15,22 +15,22 @@ from api.auth.callers import Caller
 from api.decisions.answers import UNREAD, DecisionReader, is_blind
 from api.decisions.panels import (
     MirrorComparison,
-    TieGraph,
     Timeline,
     UsualStrip,
     WeighedMass,
     compare_sides,
     draw_strips,
-    draw_ties,
     draw_timeline,
     fill_from_manifest,
     list_masses,
 )
+from api.decisions.summary import Cargo, name_picks, read_cargo
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import PastOf, PastView, read_past
 from api.service.runtime import Runtime
 from engine.decision.role_views import flat
 from engine.domain.network import IdentifierField, open_time_zone
+from engine.domain.records import Inspection
 from engine.domain.rights import Matter
 from engine.domain.time_units import moment
 from engine.errors import NoModelError, TamperedBundleError
@@ -42,11 +42,15 @@ from engine.journal.kinds import (
     INSPECTION_CORRECTED,
     RELEASE,
     SEIZURE,
-    SEIZURE_CORRECTED,
 )
 from engine.queue.corrections import CORRECTED_KINDS, Corrections, list_corrections
 from engine.queue.mirror_alerts import late_crossings
-from engine.queue.queue import DECISIONS, QueuedDecision, list_waiting
+from engine.queue.queue import (
+    DECISIONS,
+    QueuedDecision,
+    list_opening_conditions,
+    list_waiting,
+)
 from engine.queue.reviews import NEEDS_SECOND
 from engine.search_orders import PRIOR
 from engine.selection import Channel
@@ -81,10 +85,17 @@ class DecisionPage:
     is_waiting: bool
     is_blind: bool
     has_left: bool
+    waited: float
+    """Minutes since its arrival."""
+    cargo: Cargo
+    picks: Sequence[tuple[str, str, str]]
+    """What picked it (basis, a profile's code and title); nothing for a blind reader."""
     act: Mapping[str, Any] | None
     """The act that answered its referral."""
     subjects: Sequence[str] | None
     """What the reasons are about, for a blind reader whose act opened them."""
+    opening: Mapping[str, bool]
+    """What an act must name to open them, and whether the filed one does; for a blind reader."""
     filed: "FiledActInfo | None"
     """Who filed it, and what was seized; None without an act."""
     release: Mapping[str, Any] | None
@@ -135,6 +146,8 @@ class QueueRail:
     before: str | None
     after: str | None
     """The decisions before and after it; of one that does not wait, the first that does."""
+    position: int | None
+    of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +162,8 @@ class FiledActInfo:
     taken_by: str | None
     """Who had taken the vehicle, where that was another."""
     corrections: Sequence[Mapping[str, Any]]
-    """Of the act and of these seizures, the oldest first: who, when, why, and what it said."""
+    """Of the act and of these seizures, the oldest first: who, when, why, and each field that
+    changed with what it said before and since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +172,6 @@ class PastPanel:
 
     past: PastView
     timeline: Timeline
-    graph: TieGraph
     events: Sequence[Mapping[str, Any]]
     """Acts and finds of all of them, the newest first."""
 
@@ -176,14 +189,16 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         if act is not None and not caller.sees(Matter.ACTS, act["inspection"].get("agency")):
             act = None
         filed = None if act is None else _read_filing(snapshot, known, act, caller)
+        first = None if act is None or acted is None else _read_first(service, snapshot, acted)
         stands = _stands(snapshot, decision_id)
         release = _release(snapshot, known) if stands["left"] else None
         reasons: Sequence[Reason] = []
         is_recomputed, before = False, None
         strips: Sequence[UsualStrip] = ()
         masses: Sequence[WeighedMass] = ()
-        rail = read_rail(snapshot, known, as_of=service.journal.now(snapshot))
         before_told = None
+        now = service.journal.now(snapshot)
+        rail = read_rail(snapshot, known, as_of=now)
         _, features = service.recompute.features(snapshot, known.seq)
         both = compare_sides(
             body["arrival"]["crossing"], features, apart=_apart(service, known.post)
@@ -207,6 +222,8 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
     order = [step["place"] for step in seen["search_order"]]
     others = sorted(PRIOR[crossing["vehicle_class"]])
     charted = bars(reasons)
+    arrived = datetime.fromisoformat(crossing["arrived_at"])
+    subjects = [one["code"] for one in seen["reasons"]] if blind and "reasons" in seen else None
     return DecisionPage(
         seen=seen,
         crossing=crossing,
@@ -214,7 +231,11 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         channel=stands["channel"],
         is_waiting=stands["waiting"],
         is_blind=blind,
-        subjects=[one["code"] for one in seen["reasons"]] if blind and "reasons" in seen else None,
+        waited=max((moment(now) - arrived).total_seconds() / 60.0, 0.0),
+        cargo=read_cargo(body["arrival"]),
+        picks=() if blind else name_picks(body),
+        subjects=subjects,
+        opening=list_opening_conditions(first, Channel.of(stands["channel"])) if blind else {},
         has_left=stands["left"],
         act=None if act is None else act["inspection"],
         filed=filed,
@@ -295,13 +316,18 @@ def put_in_words(made: Sequence[ReasonBar]) -> ReasonsInWords:
         if one.contribution >= 0.0
         and one.reason["code"] not in SUPPORT
         and one.reason["parameters"].get("strength") not in weak
+        and one.reason["message"] not in _DRAWN
     ]
     picks = [one for one in told if one.contribution == 0.0]
-    first = [*picks, *(one for one in told if one.contribution > 0.0)][: len(picks) + MOST_TOLD]
+    first = [*picks, *(one for one in told if one.contribution > 0.0)][: max(len(picks), MOST_TOLD)]
     favour = min(made, key=lambda one: one.contribution, default=None)
     if favour is not None and favour.contribution >= 0.0:
         favour = None
     return ReasonsInWords(first, favour, len(made) - len(first) - (favour is not None))
+
+
+_DRAWN = frozenset({"random_check", "random_check_and_more", "random_papers_check"})
+"""Reasons that say again what a pick says."""
 
 
 MOST_NEXT = 20
@@ -314,7 +340,7 @@ def read_rail(snapshot: Connection, known: QueuedDecision, *, as_of: int) -> Que
     names = [one.decision_id for one in waiting]
     if known.decision_id not in names:
         near = slice(0, 2 * MOST_NEXT)
-        before, after = None, next(iter(names), None)
+        before, after, at = None, next(iter(names), None), None
     else:
         at = names.index(known.decision_id)
         near = slice(max(at - MOST_NEXT, 0), at + MOST_NEXT + 1)
@@ -327,7 +353,7 @@ def read_rail(snapshot: Connection, known: QueuedDecision, *, as_of: int) -> Que
         (position, one.decision_id, one.channel.code, plates[one.decision_id])
         for position, one in list(enumerate(waiting, 1))[near]
     ]
-    return QueueRail(entries, before, after)
+    return QueueRail(entries, before, after, None if at is None else at + 1, len(names))
 
 
 def _apart(service: Runtime, post: str) -> Sequence[str]:
@@ -344,7 +370,7 @@ def _before(service: Runtime, found: PastView, post: str) -> PastPanel:
     local = offset if known is None else open_time_zone(known.timezone)
     until = datetime.fromisoformat(found.as_of).astimezone(local)
     drawn = draw_timeline(found.entities, until)
-    return PastPanel(found, drawn, draw_ties(found), _by_day(found.entities, local)[:MOST_LISTED])
+    return PastPanel(found, drawn, _by_day(found.entities, local)[:MOST_LISTED])
 
 
 def _by_day(entities: Sequence[PastOf], local: tzinfo) -> list[dict[str, Any]]:
@@ -394,18 +420,41 @@ def _read_act(service: Runtime, snapshot: Connection, seq: int) -> dict[str, Any
     return Corrections(snapshot).read(seq, body)
 
 
-def _read_corrections(snapshot: Connection, seqs: Sequence[int]) -> list[Mapping[str, Any]]:
+def _read_first(service: Runtime, snapshot: Connection, seq: int) -> Inspection:
+    """Return an act as it was filed: a correction opens nothing."""
+    body = service.journal.body(snapshot, seq, of=INSPECTION)
+    return Inspection.model_validate(body["inspection"], strict=False)
+
+
+def _read_corrections(snapshot: Connection, seqs: Sequence[int]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     of_them = [JOURNAL.c.seq.in_(seqs)]
-    return [
-        {
-            "by": record.body.get("by"),
-            "at": moment(record.known_at),
-            "reason": record.body["reason"],
-            "act": record.body["was"] if record.kind == INSPECTION_CORRECTED else None,
-            "seizure": record.body["was"] if record.kind == SEIZURE_CORRECTED else None,
-        }
-        for record in JournalReader(snapshot).records(*CORRECTED_KINDS, where=of_them)
-    ]
+    for record in JournalReader(snapshot).records(*CORRECTED_KINDS, where=of_them):
+        body, at = record.body, moment(record.known_at)
+        name = "inspection" if record.kind == INSPECTION_CORRECTED else "seizure"
+        was, now = body["was"], body[name] or {}
+        changes = [
+            (field, was.get(field), now.get(field))
+            for field in STATED_FIELDS
+            if was.get(field) != now.get(field)
+        ]
+        one = {"by": body.get("by"), "at": at, "reason": body["reason"], "changes": changes}
+        last = found[-1] if found else one
+        is_of_one_form = (last["by"], last["reason"]) == (one["by"], one["reason"])
+        if found and is_of_one_form and at - last["at"] < ONE_FORM:
+            last["changes"] += changes
+        else:
+            found.append(one)
+    return found
+
+
+STATED_FIELDS = (
+    "outcome", "methods", "places_searched", "minutes", "substance_class", "substance",
+    "quantity_g", "place", "concealment",
+)  # fmt: skip
+"""Fields of an act and of a seizure, in the order of their form."""
+ONE_FORM = timedelta(minutes=1)
+"""Within this, corrections of one person for one reason were sent by one form."""
 
 
 def _release(snapshot: Connection, known: QueuedDecision) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Panels of a decision's page: the paired post's record, the usual, ties, and the past.
+"""Panels of a decision's page: the paired post's record, the usual, and the past.
 
 A panel is data that the page's template draws as SVG; a table or a list next to it has the same
 figures.
@@ -9,9 +9,7 @@ back from the differences. Of seals, trailer, driver, consignee and goods the fe
 they are the same, not what they were. Masses are compared with those of the vehicles of the class
 that were decided at the post last before this one.
 
-The graph of ties has the crossing's own entities to the left, joined if they had crossed together
-before, and to the right, for each, the entities that it is tied to, a few of each kind. The
-timeline has a lane for each entity: bars are its crossings by week, to a scale of its own, and
+The timeline has a lane for each entity: bars are its crossings by week, to a scale of its own, and
 above them are acts and finds in the week in which they became known. Its right edge is the
 decision.
 """
@@ -25,7 +23,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, select
 
-from api.decisions.vehicle_history import PastOf, PastView, TiedEntities, TiedEntity
+from api.decisions.vehicle_history import PastOf, TiedEntity
 from api.web.i18n import N_
 from engine.criteria.profiles.checker import DERIVED
 from engine.domain.network import Network
@@ -33,7 +31,6 @@ from engine.domain.time_units import moment
 from engine.journal.journal import JournalReader
 from engine.queue.mirror_alerts import HEAVY
 from engine.queue.queue import DECISIONS, QueuedDecision
-from features.online.entity_history import CoOccurrence
 
 State = Literal["same", "differs", "unknown", "plain", "apart"]
 DEAR = 0.25
@@ -66,11 +63,6 @@ class MirrorComparison:
     def is_old(self) -> bool:
         """Tell whether the paired post's record is likely of an earlier movement."""
         return self.days > OLD_DAYS
-
-    @property
-    def differences(self) -> int:
-        """How many rows differ."""
-        return sum(row.state == "differs" for row in self.rows)
 
 
 def compare_sides(
@@ -354,10 +346,6 @@ def _read_masses(connection: Connection, known: QueuedDecision, vehicle_class: s
     return [float(mass) for mass in masses if mass is not None]
 
 
-OWN_X, OWN_WIDTH, OWN_HEIGHT = 70, 172, 36
-FELLOW_X, FELLOW_WIDTH, ROW = 300, 324, 24
-HEADER, GAP, GRAPH_TOP = 20, 12, 8
-GRAPH_WIDTH = FELLOW_X + FELLOW_WIDTH + 8
 LONGEST_NAME = 20
 """Characters of a name that are drawn; the list has all of it."""
 TIE_KINDS: Final[Mapping[tuple[str, str], str]] = {
@@ -372,85 +360,6 @@ TIE_KINDS: Final[Mapping[tuple[str, str], str]] = {
 """What (via, to) links."""
 
 
-@dataclass(frozen=True, slots=True)
-class OwnEntity:
-    """One entity of the crossing."""
-
-    whose: str
-    name: str
-    y: float
-    """Its middle."""
-
-
-@dataclass(frozen=True, slots=True)
-class EntityPair:
-    """Two of them that had crossed together, or not."""
-
-    path: str
-    x: float
-    y: float
-    crossings: int
-
-
-@dataclass(frozen=True, slots=True)
-class OtherEntity:
-    """A linked entity."""
-
-    name: str
-    y: float
-    path: str
-    crossings: int
-    inspected: int
-    hits: int
-
-    @property
-    def found(self) -> str:
-        """What inspections of it found, as a sign and two numbers."""
-        return f"{'◆' if self.hits else '○'} {self.hits}/{self.inspected}"
-
-
-@dataclass(frozen=True, slots=True)
-class TieGroup:
-    """Those whom one entity links in one way."""
-
-    kind: str
-    y: float
-    known: int
-    passed: int
-    others: tuple[OtherEntity, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TieGraph:
-    """All of it."""
-
-    own: tuple[OwnEntity, ...]
-    joins: tuple[EntityPair, ...]
-    groups: tuple[TieGroup, ...]
-    height: float
-    width: int = GRAPH_WIDTH
-    own_box: tuple[int, int, int] = (OWN_X, OWN_WIDTH, OWN_HEIGHT)
-    other_box: tuple[int, int] = (FELLOW_X, FELLOW_WIDTH)
-
-
-def draw_ties(found: PastView) -> TieGraph:
-    """Return the drawing of a decision's past."""
-    own: list[OwnEntity] = []
-    groups: list[TieGroup] = []
-    y = float(GRAPH_TOP)
-    for one in found.entities:
-        ties = [tie for tie in found.ties if tie.via == one.whose and tie.fellows]
-        heights = [HEADER + ROW * len(tie.fellows) for tie in ties]
-        height = max(sum(heights), OWN_HEIGHT)
-        middle, at = y + height / 2, y + (height - sum(heights)) / 2
-        own.append(OwnEntity(one.whose, shorten_name(one.name or "–"), middle))
-        for tie, tall in zip(ties, heights, strict=True):
-            groups.append(_draw_group(tie, at, middle))
-            at += tall
-        y += height + GAP
-    return TieGraph(tuple(own), tuple(_draw_joins(found.together, own)), tuple(groups), y)
-
-
 def shorten_name(name: str) -> str:
     """Return as much of a name as is drawn."""
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
@@ -459,30 +368,6 @@ def shorten_name(name: str) -> str:
 def name_tied(fellow: TiedEntity) -> str:
     """Return the name of a linked entity, or the mark that stands for it."""
     return str(fellow.name or f"#{fellow.mark}")
-
-
-def _draw_group(tie: TiedEntities, top: float, middle: float) -> TieGroup:
-    others = []
-    for place, fellow in enumerate(tie.fellows):
-        y = top + HEADER + ROW * place + ROW / 2
-        bend = f"C{FELLOW_X - 20} {middle:g} {FELLOW_X - 40} {y:g} {FELLOW_X} {y:g}"
-        path = f"M{OWN_X + OWN_WIDTH} {middle:g}{bend}"
-        counts = (fellow.crossings, fellow.inspected, fellow.hits)
-        others.append(OtherEntity(shorten_name(name_tied(fellow)), y, path, *counts))
-    kind = TIE_KINDS[tie.via, tie.to]
-    return TieGroup(kind, top + HEADER - 6, tie.known, tie.passed, tuple(others))
-
-
-def _draw_joins(together: Sequence[CoOccurrence], own: Sequence[OwnEntity]) -> Sequence[EntityPair]:
-    """Return arcs to the left of the entities; the further apart two are, the wider."""
-    at = {one.whose: (place, one.y) for place, one in enumerate(own)}
-    found = []
-    for pair in together:
-        (one, y), (other, z) = sorted((at[pair.one], at[pair.other]))
-        out = OWN_X - 22 * (other - one)
-        path = f"M{OWN_X} {y:g}C{out} {y:g} {out} {z:g} {OWN_X} {z:g}"
-        found.append(EntityPair(path, OWN_X - 0.75 * (OWN_X - out), (y + z) / 2, pair.crossings))
-    return found
 
 
 LEFT, RIGHT, LANE, TOP = 138, 626, 64, 4

@@ -178,6 +178,10 @@ class ReaderLocale:
         """Return words as a list."""
         return ", ".join(words)
 
+    def country(self, code: str) -> str:
+        """Return the name of a country given by its two letters; the letters of one unknown."""
+        return str(self.locale.territories.get(code, code))
+
     def number(self, value: float, digits: int = 0) -> str:
         """Return a number with at most so many decimals."""
         form = "#,##0" + ("." + "#" * digits if digits else "")
@@ -223,7 +227,7 @@ class ReaderLocale:
 
     def day(self, moment: datetime) -> str:
         """Return the local day."""
-        return str(format_date(self.local(moment).date(), "d MMM y", locale=self.locale))
+        return self._date(self.local(moment), "d MMM y")
 
     def since(self, moment: datetime) -> str:
         """Return the local day on which a period begins, with its time unless that is midnight."""
@@ -243,7 +247,7 @@ class ReaderLocale:
 
     def date(self, day: str) -> str:
         """Return a calendar day given as ISO 8601, without a time to move it by."""
-        return str(format_date(date.fromisoformat(day), "d MMM y", locale=self.locale))
+        return self._date(datetime.combine(date.fromisoformat(day), time()), "d MMM y")
 
     def month(self, moment: datetime) -> str:
         """Return the name of the local month, short."""
@@ -255,13 +259,20 @@ class ReaderLocale:
 
     def moment(self, moment: datetime) -> str:
         """Return the local day and time."""
-        local, form = self.local(moment), "d MMM y, HH:mm"
-        return str(format_datetime(local, form, locale=self.locale)) + self._name(local)
+        local = self.local(moment)
+        return self._date(local, "d MMM y, HH:mm") + self._name(local)
 
     def second(self, moment: datetime) -> str:
         """Return the local day and time, to the second."""
-        local, form = self.local(moment), "d MMM y, HH:mm:ss"
-        return str(format_datetime(local, form, locale=self.locale)) + self._name(local)
+        local = self.local(moment)
+        return self._date(local, "d MMM y, HH:mm:ss") + self._name(local)
+
+    def _date(self, local: datetime, form: str) -> str:
+        """Return a local day; Tajik joins the month, in full, to its year by a vowel."""
+        if self.code != "tg":
+            return str(format_datetime(local, form, locale=self.locale))
+        text = str(format_datetime(local, form.replace("MMM", "MMMM"), locale=self.locale))
+        return re.sub(r"([^\W\d]+)", r"\1и", text.lower(), count=1)
 
     def span(self, minutes: float) -> str:
         """Return a length of time in the unit that suits it."""

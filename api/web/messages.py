@@ -12,7 +12,13 @@ from api.web.i18n import ReaderLocale
 from engine.criteria.indicator_rules import RULE_TEMPLATES
 from engine.criteria.profiles import parser as profile_refusals
 from engine.explanation.message_templates import STATED_ALONE, TEMPLATES, Template
-from engine.explanation.messages import Message, render, render_comparison, render_reason
+from engine.explanation.messages import (
+    Message,
+    render,
+    render_comparison,
+    render_mass,
+    render_reason,
+)
 from models.data.propensity_log import DOUBTS
 from models.lifecycle import transitions as promotion_refusals
 
@@ -79,6 +85,10 @@ class MessageReader:
         """Return why an estimate from logged draws is withheld."""
         pairs = zip(diagnostics["messages"], diagnostics["faults"], strict=True)
         return [self._render(message, english, render) for message, english in pairs]
+
+    def mass(self, kilograms: float) -> str:
+        """Return a mass, from a tonne on in tonnes."""
+        return render_mass("kg", kilograms, self._speaker)
 
     def _render(
         self,

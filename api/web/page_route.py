@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -117,10 +117,17 @@ class PageRoute(CheckedRoute):
 
 
 def to_login(request: Request) -> Response:
-    """Redirect to the sign-in page, and from there back to the requested page."""
-    path = request.url.path if request.method == "GET" else ""
+    """Redirect to the sign-in page, and from there back to the requested page.
+
+    A form that comes without a session leads back to its page, which still has what was typed.
+    """
+    path, is_form = request.url.path, request.method != "GET"
+    if is_form:
+        page_path = urlsplit(request.headers.get("referer", "")).path
+        path = path.rpartition("/")[0] if page_path in ("", path) else local(page_path)
     wanted = "" if path in ("", "/") else f"?next={quote(path)}"
-    return RedirectResponse(f"/login{wanted}", 303)
+    ended = ("&" if wanted else "?") + "ended=1" if is_form else ""
+    return RedirectResponse(f"/login{wanted}{ended}", 303)
 
 
 async def render_refusal(request: Request, error: Exception) -> Response:

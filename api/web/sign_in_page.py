@@ -28,9 +28,13 @@ BUSY_SECONDS = 2
 
 
 @router.get("/login")
-async def form(request: Request, wanted: Annotated[str, Query(alias="next")] = "/") -> Response:
-    """Show the form."""
-    return await render_form(request, wanted=local(wanted))
+async def form(
+    request: Request,
+    wanted: Annotated[str, Query(alias="next")] = "/",
+    ended: Annotated[str, Query(max_length=1)] = "",
+) -> Response:
+    """Show the form; ``ended`` where a form was sent without a session."""
+    return await render_form(request, wanted=local(wanted), has_ended=bool(ended))
 
 
 @router.post("/login")
@@ -46,7 +50,7 @@ async def sign_in(request: Request, service: TheSignIn) -> Response:
         return await _answer_slowly(request, wanted=wanted, seconds=seconds, status=429)
     begun = await service.executors.sign_in.run(_try, service, name, password)
     if begun is None:
-        return await render_form(request, wanted=wanted, status=401)
+        return await render_form(request, wanted=wanted, status=401, named=name[:LONGEST_NAME])
     service.sessions.attempts.record_success(address, name)
     answer = RedirectResponse(wanted, 303)
     keep_cookie(request, answer, cookie_name(request), begun.token, seconds=begun.seconds)
@@ -118,6 +122,8 @@ async def render_form(
     status: int = 200,
     seconds: int = 0,
     refusal: str | None = None,
+    has_ended: bool = False,
+    named: str = "",
 ) -> Response:
     """Return the sign-in page; ``refusal`` says why the identity provider opened no session."""
     visit = request.cookies.get(VISIT, "")
@@ -131,6 +137,8 @@ async def render_form(
         "failed": status != 200 and refusal is None,
         "seconds": seconds,
         "busy": status == 503 and refusal is None,
+        "has_ended": has_ended,
+        "named": named,
         "visitor": None,
     }
     answer = page(request, "login.html", status=status, **shown)

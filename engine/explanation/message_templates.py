@@ -43,37 +43,32 @@ _BY_DIRECTION = {
     "unlike_last_unknown": "{noun}: no earlier crossing of {whom}{way} to compare with",
 }
 """Facts of crossings both ways, or in this direction alone."""
-NAMED: Final = "_named"
-"""Ends the identifier of a template that names the opposite post, by the parameter ``opposite``."""
 _PAIRED = {
-    "paired_other": "{noun} differs from the opposite post's record",
-    "paired_same": "{noun} agrees with the opposite post's record",
-    "paired_other_unknown": "{noun}: nothing to compare with in the opposite post's record",
-    "paired_last_record": "the opposite post last recorded this vehicle {amount} ago",
-    "paired_no_record": "no record of the opposite post was found",
-    "paired_found_by": "the opposite post's record was found by {noun}",
-    "paired_not_found_by": "{noun} did not find the opposite post's record",
-    "paired_window": "the opposite post's record is looked for within {amount}",
-    "paired_sooner_share": (
-        "took longer from the opposite post than {amount} of vehicles on this line"
-    ),
+    "paired_other": "{noun} differs from the record of {opposite}",
+    "paired_same": "{noun} agrees with the record of {opposite}",
+    "paired_other_unknown": "{noun}: nothing to compare with in the record of {opposite}",
+    "paired_last_record": "{opposite} last recorded this vehicle {amount} ago",
+    "paired_no_record": "no record of {opposite} was found",
+    "paired_found_by": "the record of {opposite} was found by {noun}",
+    "paired_not_found_by": "{noun} did not find the record of {opposite}",
+    "paired_window": "the record of {opposite} is looked for within {amount}",
+    "paired_sooner_share": ("took longer from {opposite} than {amount} of vehicles on this line"),
     "paired_transit": (
-        "took {elapsed} from the opposite post; {amount} of vehicles on this line take less"
+        "took {elapsed} from {opposite}; {amount} of vehicles on this line take less"
     ),
-    "paired_sooner_unknown": "time from the opposite post, against others on this line: not known",
-    "paired_times_unknown": (
-        "number of records of this vehicle at the opposite post {within}: not known"
-    ),
-    "paired_times": "the opposite post recorded this vehicle {amount} {within}",
-    "paired_elapsed": "took {amount} from the opposite post",
-    "paired_elapsed_unknown": "time from the opposite post: not known",
-    "paired_ratio": "{noun} is {amount} of the opposite post's record",
-    "paired_ratio_unknown": "{noun}: not in the opposite post's record",
-    "paired_less": "{noun}, difference from the opposite post's record: {amount}",
-    "paired_less_unknown": "{noun}: the opposite post's record is not known",
-    "paired_value": "{noun}, by the opposite post's record: {amount}",
+    "paired_sooner_unknown": "time from {opposite}, against others on this line: not known",
+    "paired_times_unknown": ("number of records of this vehicle at {opposite} {within}: not known"),
+    "paired_times": "{opposite} recorded this vehicle {amount} {within}",
+    "paired_elapsed": "took {amount} from {opposite}",
+    "paired_elapsed_unknown": "time from {opposite}: not known",
+    "paired_ratio": "{noun} is {amount} of the record of {opposite}",
+    "paired_amounts": "{noun}: {own} here, {there} by the record of {opposite} ({difference})",
+    "paired_ratio_unknown": "{noun}: not in the record of {opposite}",
+    "paired_less": "{noun}, difference from the record of {opposite}: {amount}",
+    "paired_less_unknown": "{noun}: the record of {opposite} is not known",
+    "paired_value": "{noun}, by the record of {opposite}: {amount}",
 }
-"""Facts of the opposite post's record."""
+"""Facts of the opposite post's record; the post is named where its name is known."""
 PARTY: Final = "_party"
 """Ends the identifier of a template that names the party whose index of finds it states."""
 NONE: Final = "_none"
@@ -86,7 +81,7 @@ _SPREAD = {
 """Whose finds an index counts, by step along the links."""
 
 
-_IN_CROSSINGS = ": in about {amount} of crossings"
+_IN_CROSSINGS = ": in {amount} of crossings"
 
 
 def _name_spread(kind: str, finds: str) -> dict[str, str]:
@@ -96,24 +91,13 @@ def _name_spread(kind: str, finds: str) -> dict[str, str]:
         of_one = text.replace("{finds}", finds)
         several = of_one.replace("{whom}", "its vehicle, driver or firms")
         made[f"spread_{kind}_{step}{PARTY}"] = of_one + _IN_CROSSINGS
-        made[f"spread_{kind}_{step}"] = several + _IN_CROSSINGS + " ({part})"
+        made[f"spread_{kind}_{step}"] = several + _IN_CROSSINGS
         made[f"spread_{kind}_{step}{NONE}"] = f"no {several}"
     return made
 
 
-def _name_opposite(text: str) -> str:
-    """Return a text of the opposite post with the post's name in it."""
-    return text.replace("the opposite post's record", "the record of {opposite}").replace(
-        "the opposite post", "{opposite}"
-    )
-
-
 FACTS: Final[Mapping[str, Template]] = {
-    **{name: text.replace("{way}", "") for name, text in _BY_DIRECTION.items()},
-    **{
-        f"{name}_this_way": text.replace("{way}", " in this direction")
-        for name, text in _BY_DIRECTION.items()
-    },
+    **_BY_DIRECTION,
     "first_together_count": "new combinations of {both} {within} ({whom}): {amount}",
     "first_together_share": _SHARE + "the first of {both} together",
     "close_following_share": (_SHARE + "within half an hour after another vehicle of the carrier"),
@@ -153,8 +137,8 @@ FACTS: Final[Mapping[str, Template]] = {
     "not_weighed": "{whom} was not weighed {within}",
     "together_unknown": "{both}: not all are known",
     **_PAIRED,
-    **{f"{name}{NAMED}": _name_opposite(text) for name, text in _PAIRED.items()},
     "against_usual": "{noun} is {amount} of the usual for {whom} {within}",
+    "amount_against_usual": "{noun}: {own}; usual for {whom} {within}: {there}",
     "against_usual_unknown": "usual {noun} for {whom} {within}: not known",
     "declared_before_arrival": "declared {amount} before arrival",
     "declared_price": "declared price: {amount}",
@@ -172,13 +156,15 @@ REASONS: Final[Mapping[str, Template]] = {
     "nothing_known": "No information: {fact}.",
 }
 """How a reason presents its fact; parameter ``strength``."""
-STATED_ALONE: Final = frozenset({"paired_sooner_share", "paired_transit"})
+STATED_ALONE: Final = frozenset(
+    {"paired_sooner_share", "paired_transit", "paired_amounts", "amount_against_usual"}
+)
 """Facts that say themselves what is usual."""
 COMPARISONS: Final[Mapping[str, Template]] = {
     "usual_of_class_at_post": "usual for {among} here: {usual}",
     "usual_of_class": "usual for {among}: {usual}",
-    "true_of_class_at_post": "true of {usual} of {among} here",
-    "true_of_class": "true of {usual} of {among}",
+    "true_of_class_at_post": "so with {usual} of {among} here",
+    "true_of_class": "so with {usual} of {among}",
     "usual_finds_at_post": "usual at this post: {per_hundred} in 100",
     "usual_finds": "usual at all posts: {per_hundred} in 100",
     "usual_unknown": "nothing usual is known",
@@ -190,11 +176,8 @@ WHOLE: Final[Mapping[str, Template]] = {
     "random_papers_check": "Random check of papers: selected at random, not because of its risk.",
     "random_check_and_more": "Random check: selected at random, and for another reason as well.",
     "no_single_circumstance": "No single circumstance stands out.",
-    "free_place": "Nothing stands out against this vehicle; its channel had a free place.",
-    "free_place_led": (
-        "Nothing stands out against this vehicle; its channel had a free place. "
-        "Largest small sign: {figures}."
-    ),
+    "free_place": "No sign of risk: checked because there was time.",
+    "free_place_led": "No sign of risk: checked because there was time.",
     "nothing_else_stands_out": "Nothing else stands out.",
     "small_signs": CountedText(
         "No single circumstance stands out; {signs} small sign together raises the risk.",
@@ -350,6 +333,7 @@ NOUNS: Final[Mapping[str, str]] = {
 """What an entity or a field is called; any other by its own name."""
 UNITS: Final[Mapping[str, Template]] = {
     "kg": "{number} kg",
+    "t": "{number} t",
     "USD": "{number} USD",
     "USD/kg": "{number} USD/kg",
     "times": CountedText("{number} time", "{number} times"),
@@ -389,6 +373,8 @@ SHORT: Final = {
     "hours_and_minutes": "{h} h {m} min",
     "not_weighed": "not weighed",
     "other_vehicles": "other vehicles",
+    "opposite": "the opposite post",
+    "this_way": " in this direction",
 }
 """Words of amounts and spans."""
 CONVEYANCES: Final[Mapping[str, str]] = {
@@ -439,12 +425,6 @@ PAPER_FIELDS: Final[Mapping[str, str]] = {
     "customs_value_usd": "declared value",
 }
 """By what a declaration ahead was found, and in what it may differ from what came."""
-SPREAD_PARTS: Final[Mapping[str, str]] = {
-    "largest": "the highest of them",
-    "second": "the second highest",
-    "sum": "all together",
-}
-"""What is stated of finds spread along links."""
 PRECURSOR_SIGNS: Final[Mapping[str, str]] = {
     "first_consignee": "the first of it for this consignee in this direction",
     "first_consignor": "the first of it from this consignor in this direction",
@@ -455,8 +435,7 @@ PRECURSOR_SIGNS: Final[Mapping[str, str]] = {
 WORDS: Final[tuple[Template, ...]] = (
     *REASONS.values(), *ACTORS.values(), *SAME_TERMS, SAME, *NOUNS.values(), *UNITS.values(),
     *WEEK, *CLASSES.values(), *SHORT.values(), *CONVEYANCES.values(), *DECLARED.values(),
-    *BODIES.values(),
-    *PAPER_FIELDS.values(), *PRECURSOR_SIGNS.values(), *SPREAD_PARTS.values(),
+    *BODIES.values(), *PAPER_FIELDS.values(), *PRECURSOR_SIGNS.values(),
     *(precursor.name for precursor in PRECURSORS.values()), *WATCHED.values(),
 )  # fmt: skip
 """All texts of this module that no message identifier names."""

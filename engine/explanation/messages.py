@@ -23,7 +23,6 @@ from engine.explanation.message_templates import (
     CODE_UNITS,
     CONVEYANCES,
     DECLARED,
-    NAMED,
     NOUNS,
     PAPER_FIELDS,
     PRECURSOR_SIGNS,
@@ -31,7 +30,6 @@ from engine.explanation.message_templates import (
     SAME,
     SAME_TERMS,
     SHORT,
-    SPREAD_PARTS,
     STATED_ALONE,
     TEMPLATES,
     TERMS,
@@ -156,6 +154,22 @@ def render_amount(unit: str, value: float | None, speaker: Speaker = ENGLISH) ->
     return f"{speaker.figure(value)} {unit}"
 
 
+def render_gap(unit: str, value: float, speaker: Speaker = ENGLISH) -> str:
+    """Return a difference with its sign.
+
+    >>> render_gap("kg", 13620.0), render_gap("USD", -4.0)
+    ('+13.6 t', '−4 USD')
+    """
+    return ("−" if value < 0 else "+") + render_mass(unit, abs(value), speaker)
+
+
+def render_mass(unit: str, value: float, speaker: Speaker = ENGLISH) -> str:
+    """Return an amount, of which a mass from a tonne on is in tonnes to a tenth."""
+    if unit == "kg" and value >= 1000.0:
+        return render_amount("t", round(value / 1000.0, 1), speaker)
+    return render_amount(unit, value, speaker)
+
+
 def render(
     message: Message,
     speaker: Speaker = ENGLISH,
@@ -172,8 +186,7 @@ def render(
     'no record of Yallama was found'
     """
     parameters = message.parameters
-    named = f"{message.id}{NAMED}" if parameters.get("opposite") else ""
-    template = templates.get(named) or templates[message.id]
+    template = templates[message.id]
     values = {name: _PLACES[name](parameters, speaker) for name in places_of(template)}
     if isinstance(template, str):
         return speaker.say(template, **values)
@@ -371,7 +384,6 @@ _TEXTS = (
     "title",
     "text",
     "post",
-    "opposite",
     "place",
     "reason",
     "author",
@@ -417,6 +429,8 @@ _PLACES: Mapping[str, Callable[[Parameters, Speaker], str]] = {
     "vehicle": _vehicle,
     "declared": _declaration,
     "mass": lambda p, speaker: render_amount("kg", round(p["kg"]), speaker),
+    "way": lambda p, speaker: speaker.say(SHORT["this_way"]) if p.get("this_way") else "",
+    "opposite": lambda p, speaker: p.get("opposite") or speaker.say(SHORT["opposite"]),
     "kind": lambda p, speaker: speaker.say(p["kind"]),
     "other": lambda p, speaker: speaker.say(p["other"]),
     "substance": lambda p, speaker: speaker.say(PRECURSORS[p["hs_code"]].name),
@@ -426,7 +440,9 @@ _PLACES: Mapping[str, Callable[[Parameters, Speaker], str]] = {
     ),
     "fields": lambda p, speaker: ", ".join(speaker.say(PAPER_FIELDS[name]) for name in p["fields"]),
     "found_by": lambda p, speaker: speaker.say(PAPER_FIELDS[p["found_by"]]),
-    "part": lambda p, speaker: speaker.say(SPREAD_PARTS[p["part"]]),
+    "own": lambda p, speaker: render_mass(p["noun_unit"], p["own"], speaker),
+    "there": lambda p, speaker: render_mass(p["noun_unit"], p["there"], speaker),
+    "difference": lambda p, speaker: render_gap(p["noun_unit"], p["own"] - p["there"], speaker),
     "names": lambda p, _: ", ".join(p["names"]),
     **{name: _place_number(name) for name in ("number", "of", "finds", "inspections", "signs")},
     **{name: _place_text(name) for name in _TEXTS},

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from engine.domain.precursors import Precursor, main_precursor
 from engine.domain.records import Arrival
-from engine.explanation.message_templates import NAMED, TEMPLATES
+from engine.explanation.message_templates import TEMPLATES
 from engine.explanation.messages import (
     Message,
     Parameters,
+    places_of,
     render,
     render_comparison,
     render_reason,
@@ -64,15 +65,20 @@ def name_opposite_post(reasons: Sequence[Reason], name: str) -> tuple[Reason, ..
     return tuple(_name_in(one, name) for one in reasons) if name else tuple(reasons)
 
 
+def _is_of_opposite(message: str | None) -> bool:
+    template = TEMPLATES.get(message or "")
+    return template is not None and "opposite" in places_of(template)
+
+
 def _name_in(reason: Reason, name: str) -> Reason:
-    if f"{reason.message}{NAMED}" in TEMPLATES:
+    if _is_of_opposite(reason.message):
         message = Message(reason.message, {**reason.parameters, "opposite": name})
         return make_reason(reason.code, message, reason.contribution)
     if reason.message != "small_signs_led":
         return reason
     figures = [
         {**one, "parameters": {**one["parameters"], "opposite": name}}
-        if f"{one['message']}{NAMED}" in TEMPLATES
+        if _is_of_opposite(one["message"])
         else one
         for one in reason.parameters["figures"]
     ]

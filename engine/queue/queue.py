@@ -88,17 +88,24 @@ def answers(kind: str, body: Mapping[str, Any], channel: Channel) -> bool:
     return kind == INSPECTION and answered_by(cast("InspectionBody", body)) >= channel
 
 
-def opens_decision(act: InspectionAct, channel: Channel) -> bool:
-    """Tell whether this act opens the reasons' words of a referral to the checkpoint that filed it.
+def list_opening_conditions(act: InspectionAct | None, channel: Channel) -> dict[str, bool]:
+    """Return what opens the reasons' words of a referral to the checkpoint, and what an act meets.
 
     Stricter than an answer: the act names its methods and its minutes, and on red it was a physical
     search that says where it searched.
     """
-    if not act.methods or not act.minutes or is_papers_only(act.methods):
-        return False
+    methods = () if act is None else act.methods
+    minutes = {"minutes": act is not None and bool(act.minutes)}
     if channel is Channel.RED:
-        return "physical" in act.methods and bool(act.places_searched)
-    return channel is Channel.YELLOW
+        places = act is not None and bool(act.places_searched)
+        return {"search": "physical" in methods, "places": places} | minutes
+    return {"check": bool(methods) and not is_papers_only(methods)} | minutes
+
+
+def opens_decision(act: InspectionAct, channel: Channel) -> bool:
+    """Tell whether an act opens the reasons' words of a referral to the checkpoint."""
+    is_referred = channel in (Channel.RED, Channel.YELLOW)
+    return is_referred and all(list_opening_conditions(act, channel).values())
 
 
 DECISIONS = Table(

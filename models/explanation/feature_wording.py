@@ -117,10 +117,10 @@ def _word_count(read: Read, span: Mapping[str, Any]) -> Wording | None:
         within = {"within_minutes": span["within_minutes"]}
         return Wording("paired_times", "times", unknown="paired_times_unknown", parameters=within)
     if read.stream == "crossings" and _without_direction(read.by) in _TIMES:
-        way = _this_way(read.by)
-        parameters = {**span, "whom": list(_without_direction(read.by))}
-        unknown = f"crossed_times_unknown{way}"
-        return Wording(f"crossed_times{way}", "times", unknown=unknown, parameters=parameters)
+        whom = list(_without_direction(read.by))
+        parameters = {**span, "whom": whom, "this_way": "direction" in read.by}
+        unknown = "crossed_times_unknown"
+        return Wording("crossed_times", "times", unknown=unknown, parameters=parameters)
     if read.by[:2] == ("post", "direction") and len(read.by) == 3:
         unknown = "crossings_count"
         return Wording("others_here", "events", unknown=unknown, parameters=span)
@@ -130,8 +130,8 @@ def _word_count(read: Read, span: Mapping[str, Any]) -> Wording | None:
 
 def _word_since(feature: Feature) -> Wording:
     (read,) = _reads(feature)
-    way, parameters = _this_way(read.by), {"whom": list(_without_direction(read.by))}
-    known, unknown = f"last_crossing{way}", f"nothing_earlier{way}"
+    parameters = {"whom": list(_without_direction(read.by)), "this_way": "direction" in read.by}
+    known, unknown = "last_crossing", "nothing_earlier"
     return Wording(known, feature.unit, unknown=unknown, parameters=parameters)
 
 
@@ -177,11 +177,11 @@ def _word_against(feature: Feature) -> Wording:
 
 def _word_is_zero(feature: Feature) -> Wording:
     read = _reads(feature)[0]
-    way, parameters = _this_way(read.by), {"both": list(_without_direction(read.by))}
+    parameters = {"both": list(_without_direction(read.by)), "this_way": "direction" in read.by}
     return Wording(
-        f"never_together{way}",
+        "never_together",
         "flag",
-        denied=f"together{way}",
+        denied="together",
         unknown="together_unknown",
         parameters=parameters,
     )
@@ -189,13 +189,13 @@ def _word_is_zero(feature: Feature) -> Wording:
 
 def _word_differs(feature: Feature) -> Wording:
     (read,) = _reads(feature)
-    way = _this_way(read.by)
+    whom = list(_without_direction(read.by))
     return Wording(
-        f"other_than_last{way}",
+        "other_than_last",
         "flag",
-        denied=f"same_as_last{way}",
-        unknown=f"unlike_last_unknown{way}",
-        parameters={"noun": _fact(feature), "whom": list(_without_direction(read.by))},
+        denied="same_as_last",
+        unknown="unlike_last_unknown",
+        parameters={"noun": _fact(feature), "whom": whom, "this_way": "direction" in read.by},
     )
 
 
@@ -243,8 +243,7 @@ def _word_spread(feature: Feature) -> Wording:
     part = SPREAD_PARTS[int(feature.parameters[0])]
     known = f"spread_{kind}_{('own', 'linked', 'far')[int(step)]}"
     none = "" if part == "second" else f"{known}{NONE}"  # the largest may be above zero
-    of_party = f"{known}{PARTY}"
-    return Wording(known, "share", none=none, of_party=of_party, parameters={"part": part})
+    return Wording(known, "share", none=none, of_party=f"{known}{PARTY}")
 
 
 def _reads(feature: Feature) -> list[Read]:
@@ -264,10 +263,6 @@ def _span(read: Read) -> dict[str, Any]:
 
 def _without_direction(by: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in by if name not in ("direction", "driver_domain"))
-
-
-def _this_way(by: Sequence[str]) -> str:
-    return "_this_way" if "direction" in by else ""
 
 
 _BY_OPERATOR: Mapping[str, Callable[[Feature], Wording | None]] = {

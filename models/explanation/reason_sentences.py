@@ -16,7 +16,7 @@ contradicts it.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
-from math import isnan
+from math import isnan, nan
 from typing import Any
 
 from engine.domain.records import Arrival
@@ -287,21 +287,21 @@ class Sentences:
         raising = [one for one in telling if one.log_odds > 0][: MOST - 1]
         room = max(1, FEWEST - len(raising)) if raising else 1
         lowering = [one for one in telling if one.log_odds < 0][:room]
-        elapsed = [one.value for one in contributions if one.feature in self._elapsed]
-        reasons = [self._reason(one, vehicle_class, elapsed) for one in (*raising, *lowering)]
+        values = {one.feature: one.value for one in contributions}
+        reasons = [self._reason(one, vehicle_class, values) for one in (*raising, *lowering)]
         if not raising:
-            reasons.insert(0, self._small_signs(found, elapsed))
+            reasons.insert(0, self._small_signs(found, values))
         elif len(reasons) < FEWEST:
             reasons.append(NOTHING_ELSE)
         if missing := max(0, FEWEST - len(reasons)):
             rest = [one for one in found if not one.is_telling]
             filling = sorted(rest, key=lambda one: (one.grade, one.log_odds < 0))[:missing]
-            reasons += [self._reason(one, vehicle_class, elapsed) for one in filling]
+            reasons += [self._reason(one, vehicle_class, values) for one in filling]
         return tuple(reasons)
 
-    def _reason(self, one: Candidate, vehicle_class: str, elapsed: Sequence[float]) -> Reason:
+    def _reason(self, one: Candidate, vehicle_class: str, values: Mapping[str, float]) -> Reason:
         spoken, behind = one.spoken, one.spoken.evidence
-        fact = self._fact(spoken, elapsed)
+        fact = self._fact(spoken, values)
         if spoken.feature in self._rates:
             parameters = _usual_finds(behind or _NONE)
         else:
@@ -309,8 +309,12 @@ class Sentences:
         parameters |= {**fact.parameters, "strength": _strength(one)}
         return make_reason(spoken.feature, Message(fact.id, parameters), one.log_odds)
 
-    def _fact(self, spoken: Contribution, elapsed: Sequence[float]) -> Message:
-        """Return what a feature says of this vehicle, compared with nothing."""
+    def _fact(self, spoken: Contribution, values: Mapping[str, float]) -> Message:
+        """Return what a feature says of this vehicle, compared with nothing.
+
+        A ratio or a difference is stated as the two amounts that it is made of, where the vehicle's
+        own is among ``values``: an officer can check them.
+        """
         wording = self._wording[spoken.feature]
         if spoken.feature in self._rates:
             behind = spoken.evidence or _NONE
@@ -319,11 +323,19 @@ class Sentences:
         party = spoken.evidence.party if spoken.evidence else ""
         if party and wording.of_party and fact.id == wording.known:
             return Message(wording.of_party, {**fact.parameters, "whom": [party]})
-        if fact.id == "paired_sooner_share" and elapsed and not isnan(elapsed[0]):
-            return Message("paired_transit", {**fact.parameters, "elapsed": elapsed[0]})
+        if fact.id == "paired_sooner_share":
+            elapsed = [value for name in self._elapsed if not isnan(value := values.get(name, nan))]
+            if elapsed:
+                return Message("paired_transit", {**fact.parameters, "elapsed": elapsed[0]})
+        own = values.get(fact.parameters.get("noun", ""), nan)
+        if fact.id in _AMOUNTS and not isnan(own) and spoken.value:
+            there = own - spoken.value if fact.id == "paired_less" else own / spoken.value
+            unit = CATALOGUE[fact.parameters["noun"]].unit
+            both = {"own": own, "there": there, "noun_unit": unit}
+            return Message(_AMOUNTS[fact.id], {**fact.parameters, **both})
         return fact
 
-    def _small_signs(self, found: Sequence[Candidate], elapsed: Sequence[float]) -> Reason:
+    def _small_signs(self, found: Sequence[Candidate], values: Mapping[str, float]) -> Reason:
         """State that no single circumstance stands out, what small ones come to, and the largest.
 
         The largest is named because this sentence would read the same for every such vehicle.
@@ -333,7 +345,7 @@ class Sentences:
         together = sum(one.log_odds for one in small)
         if len(small) < TOGETHER or together < WEAK:
             return NOTHING_STANDS_OUT
-        largest = self._fact(small[0].spoken, elapsed)
+        largest = self._fact(small[0].spoken, values)
         figures = [largest.as_dict()]
         is_outweighed = sum(one.log_odds for one in found) <= 0.0
         parameters = {"signs": len(small), "figures": figures, "is_outweighed": is_outweighed}
@@ -342,6 +354,12 @@ class Sentences:
 
 
 _ELAPSED = "paired_elapsed"
+_AMOUNTS = {
+    "against_usual": "amount_against_usual",
+    "paired_ratio": "paired_amounts",
+    "paired_less": "paired_amounts",
+}
+"""What states both amounts in place of their ratio or difference."""
 _NONE = Evidence(0, 0, float("nan"), is_of_post=False)
 
 

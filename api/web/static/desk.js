@@ -82,13 +82,20 @@ function step(link, by) {
   else move(by);
 }
 
+/** Focus a field, in its part of the page if that is folded away. */
+function enter(selector) {
+  const field = document.querySelector(selector), part = field?.closest("details.part");
+  if (part) part.open = true;
+  field?.focus();
+}
+
 const KEYS = {
   j: () => step("[data-after]", 1),
   k: () => step("[data-before]", -1),
   u: () => document.querySelector("[data-up]")?.click(),
-  v: () => document.querySelector("#verdict input:not([type=hidden])")?.focus(),
+  v: () => enter("#verdict input:not([type=hidden])"),
   t: () => document.querySelector("#take, #give-back")?.focus(),
-  a: () => document.querySelector("#act input:not([type=hidden])")?.focus(),
+  a: () => enter("#act input:not([type=hidden])"),
   n: () => document.getElementById("nothing")?.showModal(),
   "/": () => { const field = document.getElementById("search"); field?.focus(); field?.select(); },
   "?": () => help?.showModal(),
@@ -100,6 +107,21 @@ document.addEventListener("keydown", (event) => {
   const act = KEYS[event.key];
   if (act) { event.preventDefault(); act(); }
 });
+
+/** Let the places of a drawing check their boxes, and show which are checked. */
+for (const field of document.querySelectorAll("[data-places]")) {
+  const boxes = new Map([...field.querySelectorAll("input")].map((box) => [box.value, box]));
+  const spots = [...field.querySelectorAll("[data-place]")];
+  const show = () => spots.forEach((spot) => spot.classList.toggle("on", boxes.get(spot.dataset.place).checked));
+  field.addEventListener("change", show);
+  field.addEventListener("click", ({ target }) => {
+    const box = boxes.get(target.closest("[data-place]")?.dataset.place);
+    if (!box) return;
+    box.checked = !box.checked;
+    box.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+  show();
+}
 
 /** Open what was seized as soon as the outcome of an act is a seizure. */
 document.getElementById("act")?.addEventListener("change", ({ target }) => {
@@ -167,7 +189,7 @@ function followNotifications(link) {
 
 /** Show the vehicle of the row that has the focus next to the queue, where the screen is wide enough. */
 function showGlance(pane) {
-  const wide = matchMedia("(min-width: 1700px)");
+  const wide = matchMedia("(min-width: 1200px)");
   let shown = "", last = 0, wait = 0;
   const load = async (address) => {
     const asked = ++last;
@@ -198,6 +220,37 @@ function showGlance(pane) {
     clearTimeout(wait); // held keys run over many rows
     wait = setTimeout(() => load(link.href).catch(() => { pane.hidden = true; shown = ""; }), 150);
   });
+}
+
+const TYPED = "typed ", UNKEPT = ["hidden", "password", "file", "submit", "button"];
+
+/** Keep what is typed in a form until it is recorded: a session ends, a line fails, a page is left. */
+function keepTyped(form) {
+  const key = TYPED + form.dataset.keep;
+  const fields = () => [...form.elements].filter((one) => one.name && !UNKEPT.includes(one.type));
+  const isBox = (one) => one.type === "checkbox" || one.type === "radio";
+  for (const [name, value] of JSON.parse(sessionStorage.getItem(key) ?? "[]")) {
+    for (const one of fields().filter((each) => each.name === name)) {
+      if (!isBox(one)) one.value = value;
+      else if (one.value === value) one.checked = true;
+      else continue;
+      one.dispatchEvent(new Event("change", { bubbles: true }));
+      if (form.closest("details")) form.closest("details").open = true;
+    }
+  }
+  const save = () => {
+    const typed = fields().filter((one) => (isBox(one) ? one.checked : one.value)).map((one) => [one.name, one.value]);
+    sessionStorage.setItem(key, JSON.stringify(typed));
+  };
+  form.addEventListener("input", save);
+  form.addEventListener("change", save);
+}
+
+/** Forget what was typed about the page's subject, or all of it. */
+function forgetTyped(subject) {
+  for (const key of Object.keys(sessionStorage)) {
+    if (key.startsWith(TYPED) && (!subject || key.endsWith(` ${subject}`))) sessionStorage.removeItem(key);
+  }
 }
 
 for (const more of document.querySelectorAll("details.more")) {
@@ -236,6 +289,9 @@ for (const button of document.querySelectorAll("[data-close]")) {
   button.addEventListener("click", () => button.closest("dialog").close());
 }
 for (const pane of document.querySelectorAll("[data-pane]")) showGlance(pane);
+if (document.getElementById("done")) forgetTyped(decodeURIComponent(location.pathname.split("/").pop()));
+document.querySelector("form.who")?.addEventListener("submit", () => forgetTyped(""));
+for (const form of document.querySelectorAll("[data-keep]")) keepTyped(form);
 for (const form of document.querySelectorAll("[data-check]")) checkAsTyped(form);
 for (const form of document.querySelectorAll("[data-preview]")) previewEntry(form);
 for (const link of document.querySelectorAll(".menu a[href='/notifications']")) followNotifications(link);

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
+from api.web.i18n import LANGUAGES
 from tests.integration.browser.page_layouts import grave
 from tests.integration.browser.test_forms import ECHO, fill, list_seized_grams, path
 from tests.integration.browser.users_and_vehicles import QUEUE, Site, signed_in
@@ -97,7 +98,7 @@ def test_a_wide_screen_shows_the_vehicle_next_to_its_queue(page: Page, site: Sit
     expect(pane.locator("h2").first).to_contain_text(plate)
     assert pane.locator("form, [id]").count() == 0, "steps are taken on the vehicle's own page"
     assert grave(page) == [] and not is_wider_than_the_screen(page)
-    page.set_viewport_size({"width": 1280, "height": 900})
+    page.set_viewport_size({"width": 1100, "height": 900})
     expect(pane).to_be_hidden()
 
 
@@ -123,9 +124,9 @@ def test_two_officers_do_not_begin_one_vehicle_unknowingly(page: Page, site: Sit
     expect(page.locator("#give-back")).to_be_visible()
 
 
-LEVEL = """[...document.querySelectorAll(".queue tr[data-row] .risk b")].map(
-  (bar) => parseInt(bar.nextSibling.textContent))"""
-"""The risk of each row in the order of the table, out of 100."""
+LEVEL = """[...document.querySelectorAll(".queue .dots")].map(
+  (dots) => dots.textContent.split("●").length)"""
+"""The band of each row's risk in the order of the table."""
 
 
 @pytest.mark.parametrize(("language", "_", "size"), WAYS, ids=[one[0] for one in WAYS])
@@ -141,8 +142,45 @@ def test_the_riskiest_vehicle_is_seen_within_one_look(
     levels = page.evaluate(LEVEL)
     assert len(levels) > 1 and levels == sorted(levels, reverse=True)
     page.goto(QUEUE)
-    first = page.locator("tr[data-row]").first
-    for part in (".channel", "[data-open]", ".risk", ".why"):
+    first = page.locator("[data-row]").first
+    for part in (".channel", "[data-open]", ".dots", ".why"):
         expect(first.locator(part).first).to_be_in_viewport(ratio=1)
     page.keyboard.press("j")
     expect(first.locator("[data-open]")).to_be_focused()
+
+
+OVERLAPS = """() => [...document.querySelectorAll("[data-row]")].flatMap((row) => {
+  const cells = [...row.children].filter((one) => one.checkVisibility());
+  const boxes = cells.map((one) => {
+    const range = document.createRange();
+    range.selectNodeContents(one);
+    return [...range.getClientRects()].filter((box) => box.width && box.height);
+  });
+  const wide = cells.filter((one) => one.scrollWidth > one.clientWidth + 1);
+  return wide.map((one) => one.textContent).concat(
+    boxes.flatMap((mine, at) => boxes.slice(at + 1).flatMap((other) => mine.filter((a) =>
+    other.some((b) => a.left < b.right - 1 && b.left < a.right - 1
+      && a.top < b.bottom - 1 && b.top < a.bottom - 1)).map(() => cells[at].textContent))));
+})"""
+"""Cells of a row of which something is drawn over another cell, or runs out of its own."""
+PHONE = ViewportSize(width=390, height=844)
+
+
+@pytest.mark.parametrize("name", ["umed", "malika"])
+def test_no_cells_of_a_row_lie_over_each_other_on_a_phone(
+    page: Page, site: Site, name: str
+) -> None:
+    site.find("red", trailer_plate="01A90BC")
+    site.find("yellow")
+    signed_in(page, site, name)
+    page.set_viewport_size(PHONE)
+    for language in LANGUAGES:
+        page.goto(f"/language/{language}?back={QUEUE}")
+        assert page.locator("tr[data-row]").count() > 0
+        assert page.evaluate(OVERLAPS) == [], language
+        assert not is_wider_than_the_screen(page), language
+    page.evaluate(
+        "document.querySelector('tr .lasts').style = 'grid-area: cargo; text-align: left'"
+    )
+    page.evaluate("document.querySelector('tr .cargo').textContent = 'over it'")
+    assert page.evaluate(OVERLAPS) != [], "a seeded fault is found"

@@ -31,6 +31,8 @@ def test_a_checkpoint_reads_words_after_its_search_and_nothing_else(world: World
     hidden = ("matters.", "effect on the risk", *parts)
     before = officer.get(path(red)).text
     assert not any(one in before for one in (*hidden, 'id="about"'))
+    for named in ("a physical search ✗", "a place searched ✗", "its minutes ✗"):
+        assert named in before
     papers = send(officer, red, "acts", outcome="clear", methods=["documents"], minutes="5")
     waits = officer.get(papers.headers["location"]).text
     assert 'id="act"' in waits and 'id="about"' not in waits and "still waits" in waits
@@ -50,6 +52,7 @@ def test_an_act_sent_twice_is_one_act(world: World) -> None:
         "once": once[1],
         "step": "confirm",
         "outcome": "seizure",
+        "methods": ["physical"],
         "places_searched": ["fuel.tank", "cab.seat"],
     }
     fields |= {"substance_class": "narcotic", "quantity_g": "2 000", "place": "fuel.tank"}
@@ -64,6 +67,12 @@ def test_an_act_sent_twice_is_one_act(world: World) -> None:
     assert (seizure["quantity_g"], seizure["place"]) == (2000.0, "fuel.tank")
 
 
+FOUND = {
+    "methods": ["physical"],
+    "substance_class": "narcotic",
+    "quantity_g": "5",
+    "place": "fuel.tank",
+}
 WRONG: tuple[dict[str, Any], ...] = (
     {"outcome": "perhaps"},
     {},
@@ -73,6 +82,9 @@ WRONG: tuple[dict[str, Any], ...] = (
     {"outcome": "clear", "places_searched": "NO SUCH"},
     {"outcome": "seizure"},
     {"outcome": "seizure", "substance_class": "x"},
+    {"outcome": "seizure", **FOUND, "methods": []},
+    {"outcome": "seizure", **FOUND, "place": ""},
+    {"outcome": "seizure", **FOUND, "quantity_g": ""},
     {"outcome": "clear", "methods": "magic"},
     {"outcome": "clear", "once": "x"},
 )

@@ -11,17 +11,20 @@ import pytest
 from api import queue as queue_page
 from api.auth.callers import Caller
 from api.auth.sessions import COOKIE
+from api.decisions.summary import Cargo
 from api.queue import (
-    Cargo,
     MinutesMeter,
     WaitingVehicle,
     WhyWaiting,
     _cut,
     find_swap,
     mark,
+    mark_short,
     read_queue,
+    sum_used_minutes,
 )
 from engine.domain.rights import Role
+from engine.selection import Channel
 from engine.shifts.workload import ChannelCapacity, ExpectedRemainder, MinutesUsed
 from tests.support.people import Desk, at_desk
 from tests.support.running_service import OTHER, POST, World, arrival
@@ -29,7 +32,7 @@ from tests.unit.service.reports.test_acts import act, find
 
 START = 90_000
 PAGE = f"/posts/{POST}/queue"
-ROW = re.compile(r'<tr data-row id="(dec-[0-9a-f]+)">')
+ROW = re.compile(r'<(?:tr|section)[^>]* data-row id="(dec-[0-9a-f]+)"')
 
 
 def ids(text: str) -> list[str]:
@@ -61,32 +64,30 @@ def test_the_page_shows_what_its_route_answers(world: World) -> None:
 
 
 HEAD = re.compile(
-    r'<span class="channel (\w+)">.*?number ([\d,]+) of ([\d,]+) in the queue on arrival.*?'
-    r'<span class="soft">([a-z ]+)</span>',
+    r'data-glance.*?<span class="channel (\w+)">.*?id="state">([a-z ]+)(?:[^№<]*№ (\d+) / (\d+))?',
     re.DOTALL,
 )
 
 
-def read_state(desk: Desk, decision_id: str) -> tuple[str, tuple[int, int], str]:
-    """Return the channel, the rank on arrival and the state that a decision's page shows."""
+def read_state(desk: Desk, decision_id: str) -> tuple[str, str, tuple[str, ...]]:
+    """Return the channel, the state, and the place in the queue that a decision's page shows."""
     (found,) = HEAD.findall(desk.get(f"/decisions/{decision_id}").text)
-    return found[0], (int(found[1]), int(found[2])), found[3]
+    return found[0], found[1].strip(), found[2:]
 
 
 def test_the_queue_and_a_decisions_page_agree(world: World) -> None:
-    """B17: channel, rank and state of a vehicle are the same on the list and on its own page."""
+    """B17: channel, place and state of a vehicle are the same on the list and its own page."""
     first = [find(world, one, START + n) for one, n in (("red", 2000), ("yellow", 2500))]
     boss = at_desk(world, "queue-same")
     waiting = {one["decision_id"]: one for one in boss.get(f"/v1{PAGE}").json()["waiting"]}
     rows = boss.get(PAGE).text
     for known in [waiting[one["decision_id"]] for one in first] + list(waiting.values())[:5]:
-        decision_id = known["decision_id"]
-        rank = boss.get(f"/v1/decisions/{decision_id}").json()["rank"]
-        seen = (known["channel"], (rank["position"], rank["of"]), "waiting")
+        decision_id, rank = known["decision_id"], known["rank"]
+        seen = (known["channel"], "waits", (str(rank["position"]), str(rank["of"])))
         assert read_state(boss, decision_id) == seen
-        (row,) = re.findall(rf'<tr data-row id="{decision_id}">.*?</tr>', rows, re.DOTALL)
+        (row,) = re.findall(rf' data-row id="{decision_id}".*?</(?:tr|section)>', rows, re.DOTALL)
         position = known["rank"]["position"]
-        assert f'<td class="n">{position}</td>' in row
+        assert f'class="n">{position}<' in row
         assert f"channel {known['channel']}" in row
     red, yellow = first
     path = f"/v1/decisions/{red['decision_id']}"
@@ -101,7 +102,7 @@ def test_the_queue_and_a_decisions_page_agree(world: World) -> None:
     world.post(f"/v1/crossings/{yellow['crossing_id']}/release", {})
     left = {one["decision_id"] for one in boss.get(f"/v1{PAGE}").json()["waiting"]}
     assert left.isdisjoint(one["decision_id"] for one in first)
-    assert [read_state(boss, one["decision_id"])[2] for one in first] == ["inspected", "has left"]
+    assert [read_state(boss, one["decision_id"])[1] for one in first] == ["inspected", "has left"]
 
 
 def test_a_checkpoint_sees_its_queue_blind(world: World) -> None:
@@ -148,7 +149,7 @@ def make_waiting(position: int, channel: str, minutes: float) -> WaitingVehicle:
         channel=channel,
         is_sent=False,
         crossing={},
-        cargo=Cargo("", "", ("", ""), ""),
+        cargo=Cargo("", "", "", ("", "")),
         waited=0.0,
         minutes=minutes,
         place=None,
@@ -159,14 +160,34 @@ def make_waiting(position: int, channel: str, minutes: float) -> WaitingVehicle:
 
 def meter(channel: str, free: float | None) -> MinutesMeter:
     side = ChannelCapacity(100.0, MinutesUsed(), ExpectedRemainder(0.0, 0.0, 0.0))
-    return MinutesMeter(channel, None if free is None else side, free or 0.0, 0.0)
+    return MinutesMeter(channel, None if free is None else side, 0.0, 100.0 - (free or 0.0))
 
 
 def test_the_cut_lies_where_the_minutes_end() -> None:
     waits = [make_waiting(1, "red", 40), make_waiting(2, "red", 40), make_waiting(3, "red", 40)]
     waits += [make_waiting(4, "yellow", 1000), make_waiting(5, "blue", 1)]
-    found: Any = _cut(waits, [meter("red", 80.0), meter("yellow", None)])
+    found, (red, yellow) = _cut(waits, [meter("red", 90.0), meter("yellow", None)])
     assert [one.fits for one in found] == [True, True, False, True, True]
+    assert (red.used, red.waiting, red.left) == (10.0, 80.0, 10.0), "they add up to the roster"
+    assert (yellow.waiting, yellow.left) == (0.0, 0.0)
+
+
+def test_a_short_check_before_a_riskier_vehicle_says_so() -> None:
+    ranked = [make_ranked(1, "red", 0.7), make_ranked(2, "red", 0.9), make_ranked(3, "yellow", 1.0)]
+    ranked[0] = replace(ranked[0], minutes=10.0)
+    assert [one.is_short for one in mark_short(ranked)] == [True, False, False]
+    ranked[0] = replace(ranked[0], minutes=90.0)
+    assert not any(one.is_short for one in mark_short(ranked)), "it is no shorter"
+
+
+def test_minutes_used_are_those_that_acts_state(world: World) -> None:
+    red = find(world, "red", START + 7000)
+    with world.runtime.store.read() as snapshot:
+        before = sum_used_minutes(snapshot, POST, since=0).get(Channel.RED, 0.0)
+    world.post("/v1/inspections", act(97_001, red["crossing_id"], minutes=17.0))
+    with world.runtime.store.read() as snapshot:
+        after = sum_used_minutes(snapshot, POST, since=0)[Channel.RED]
+    assert after - before == 17.0
 
 
 def test_events_need_a_session_and_their_post(world: World) -> None:
@@ -220,7 +241,7 @@ def test_a_line_that_looks_at_its_session_when_it_is_quiet_is_caught(
     assert len(world.client.portal.call(line, world, cookie, leave)) == 100
 
 
-NEVER_BLIND = ('class="risk"', 'class="pick"', 'class="note exchange"', "; usual", "of 100")
+NEVER_BLIND = ('class="risk"', 'class="dots"', 'class="pick"', "; usual", "#verdict-title")
 """What tells a checkpoint why a vehicle waits, or how risky it is."""
 
 

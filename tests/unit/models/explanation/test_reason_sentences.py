@@ -207,15 +207,15 @@ def test_something_in_favour_is_shown_where_there_is_any() -> None:
     ("name", "party", "text"),
     [
         ("found_spread_0_largest", "driver",
-         "Recent finds with this driver: in about 12% of crossings; usual for trucks here: 0.8%."),
+         "Recent finds with this driver: in 12% of crossings; usual for trucks here: 0.8%."),
         ("seized_spread_1_largest", "carrier",
-         "Recent seizures with those that crossed with this carrier: in about 12% of crossings;"
+         "Recent seizures with those that crossed with this carrier: in 12% of crossings;"
          " usual for trucks here: 0.8%."),
         ("seized_spread_2_second", "consignor",
-         "Recent seizures two links away from this consignor: in about 12% of crossings;"
+         "Recent seizures two links away from this consignor: in 12% of crossings;"
          " usual for trucks here: 0.8%."),
         ("found_spread_0_sum", "",
-         "Recent finds with its vehicle, driver or firms: in about 12% of crossings (all together);"
+         "Recent finds with its vehicle, driver or firms: in 12% of crossings;"
          " usual for trucks here: 0.8%."),
     ],
 )  # fmt: skip
@@ -237,7 +237,7 @@ def test_the_share_next_to_a_flag_is_of_vehicles_of_which_the_fact_is_true(name:
     for value in (0.0, 1.0):
         result = sentences([Contribution(name, value, 0.9, 0.5)], ARRIVAL)
         shares[value] = next(one.comparison for one in result if one.code == name)
-    assert shares == {0.0: "true of 10% of trucks", 1.0: "true of 90% of trucks"}
+    assert shares == {0.0: "so with 10% of trucks", 1.0: "so with 90% of trucks"}
 
 
 def fact(feature: Feature, value: float) -> str:

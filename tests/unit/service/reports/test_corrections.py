@@ -281,6 +281,9 @@ def test_an_act_is_corrected_on_its_page(world: World) -> None:
     assert send_form(officer, red, "correction", step="confirm", **more).status_code == 303
     seen = officer.get(page).text
     assert "2,300 g" in seen and "A digit." in seen and "23 g" in seen and "corrects" in seen
+    assert seen.count('class="corrected"') == 1
+    less = send_form(officer, red, "correction", **more | {"quantity_g": "5"})
+    assert less.status_code == 422 and 'id="quantity_g-wrong"' in less.text, "before it is shown"
     same = send_form(officer, red, "correction", step="confirm", **more)
     assert same.status_code == 422 and "Nothing differs" in same.text
     nothing = {"outcome": "clear", "methods": "physical", "minutes": "40", "reason": "A test."}

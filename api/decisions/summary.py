@@ -1,0 +1,56 @@
+"""What a line says of a vehicle: its load, and what picked it.
+
+The queue and a decision's page say it alike.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.domain.precursors import PRECURSORS
+
+
+@dataclass(frozen=True, slots=True)
+class Cargo:
+    """What a vehicle carries and by which way, as far as it was declared."""
+
+    heading: str
+    """HS heading of the main goods item; empty where nothing was declared."""
+    description: str
+    substance: str
+    """English name of the controlled precursor that its code is of; else empty."""
+    route: tuple[str, str]
+    """Countries of dispatch and destination."""
+
+
+def read_cargo(arrival: Mapping[str, Any]) -> Cargo:
+    """Return what an arrival as recorded carries: of several goods items the dearest."""
+    papers = arrival.get("declaration") or {}
+    items = papers.get("items", ())
+    main: Mapping[str, Any] = max(
+        items, key=lambda one: one.get("customs_value_usd") or 0.0, default={}
+    )
+    route = (papers.get("dispatch_country") or "", papers.get("destination_country") or "")
+    code = main.get("hs_code", "")
+    known = PRECURSORS.get(code[:6])
+    substance = "" if known is None else known.name
+    return Cargo(code[:4], main.get("description", ""), substance, route)
+
+
+def name_picks(body: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
+    """Return what picked a vehicle, by its record: the basis, a profile's code and its title."""
+    decision, titles = body["decision"], _titles(body["inputs"]["matches"])
+    named = [("profile", code, titles.get(code, "")) for code in decision["profiles"]]
+    if decision["watchlist"]:
+        basis = "counterpart" if decision["basis"] == "counterpart" else "watchlist"
+        named.append((basis, "", ""))
+    if decision["is_random"]:
+        named.insert(0, ("random", "", ""))
+    basis = decision["basis"]
+    return tuple(named) or ((basis, "", ""),) * bool(basis)
+
+
+def _titles(matches: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the titles of the profiles that a vehicle matched, as of its decision."""
+    parameters = [one.get("parameters") or {} for one in matches]
+    return {one["code"]: one["title"] for one in parameters if "code" in one and "title" in one}
