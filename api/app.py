@@ -13,7 +13,7 @@ import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from operator import attrgetter
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any
 
 from fastapi import FastAPI
@@ -41,7 +41,6 @@ from api.service.runtime import Runtime
 from api.service.settings import Settings
 from api.service.structured_logging import configure, fault
 from engine.journal.areas import load_part
-from engine.storage.files import read_ahead
 from engine.storage.home import home_of
 
 FIRST = (
@@ -147,9 +146,8 @@ def default_service() -> Runtime:
 
 
 COLLECTION_THRESHOLD = 50_000
-"""New objects after which the youngest generation is collected. A batch of decisions keeps
-thousands until it is recorded: with Python's 700, collections took a twentieth of a decision, with
-5,000 a fiftieth of one in a batch of 100."""
+"""New objects after which the youngest generation is collected: a batch of decisions keeps
+thousands until it is recorded."""
 _FIRST_SECONDS = 0.1
 """How long the first answers have the processor for themselves, if none needs more by itself."""
 
@@ -173,7 +171,6 @@ async def _settle(app: FastAPI, runtime: Runtime, workers: list[Any]) -> None:
     except Exception as error:
         fault(error, route="start")  # and so will each request that needs it; others go on
     settle()
-    Thread(target=read_ahead, args=(runtime.store.file,), name="read-ahead", daemon=True).start()
 
 
 def settle() -> None:

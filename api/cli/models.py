@@ -28,7 +28,7 @@ from api.cli.common import (
 from api.cli.data import FormatOption, taken_in
 from engine.domain.time_units import DAY, RECENT_DAYS
 from engine.errors import HomeError, InputError
-from engine.storage.files import escape_cells, read_ahead
+from engine.storage.files import escape_cells
 from engine.storage.home import Home
 
 if TYPE_CHECKING:
@@ -165,7 +165,6 @@ def train(
             made = make_candidate(
                 found, store, Plan(CATALOGUE), settings, by=who, progress=report_progress
             )
-        read_ahead(store.file)
 
     def text() -> None:
         typer.echo(f"candidate {made.version}, trained by {who}")
@@ -183,7 +182,6 @@ def _train_weekly(home: Path, settings: "TrainConfig", *, as_json: bool) -> None
 
     with opened_existing(home) as (found, store), progress() as report_progress:
         made = propose_weekly(found, store, Plan(CATALOGUE), settings, progress=report_progress)
-        read_ahead(store.file)
     version, report = made.candidate.version, dict(made.candidate.report)
 
     def text() -> None:

@@ -1,13 +1,10 @@
 """The service put together: the only place that knows how each part is made.
 
 One runtime is one process: it commits its own batches, decides on its own thread, and shares the
-store with other processes and with the command line. Garbage and the log of SQLite wait for a pause
-between decisions: either would take tens of milliseconds in front of a single decision.
+store with other processes and with the command line.
 """
 
-import gc
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -33,7 +30,6 @@ from engine.declarations.projection import project_declarations
 from engine.domain.network import Network, read_home_network
 from engine.domain.records import Arrival
 from engine.domain.validation import MonotonicClock
-from engine.errors import StoreUnavailableError
 from engine.explanation.reasons import Reason
 from engine.journal.areas import list_projections, open_key_carrier, sweep_areas
 from engine.journal.batch_worker import Writer
@@ -67,25 +63,6 @@ from features.online.projection import CounterProjection
 from features.online.spread_snapshots import SpreadSnapshots
 from models.explanation.feature_wording import profile_figure
 from models.lifecycle.states import OnTrial
-
-YOUNG = 2_000
-"""Objects made since the last look from which on the young ones are looked through, as some twenty
-decisions make: a millisecond."""
-LOOKS = 50
-"""Looks at young objects after which all are looked through, those of the start apart."""
-
-
-def do_quiet_work(store: Store) -> None:
-    """Collect garbage and write SQLite's log back, as far as either is due."""
-    if gc.isenabled():  # not while a service starts
-        young, _, looks = gc.get_count()
-        if looks > LOOKS:
-            gc.collect()
-        elif young > YOUNG:
-            gc.collect(1)
-    with suppress(StoreUnavailableError):  # the next commit says so
-        store.write_back()
-
 
 Answer = TypeVar("Answer")
 
@@ -238,7 +215,6 @@ def _put_together(
         contexts=contexts,
         posts=posts,
         batched=metrics.batches.observe,
-        rest=partial(do_quiet_work, store),
     )
     late_records = LateRecords(store, journal, targeting)
     expiry = QueueExpiry(

@@ -14,9 +14,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Generic, TypeVar
 
@@ -38,8 +37,6 @@ LARGEST_BATCH = 128
 STEP_SECONDS, QUIET_STEPS, MOST_STEPS = 0.001, 4, 12
 """How long the thread waits for senders of the last batch: until no request came for some steps. A
 batch of 16 costs 25 % less per request than two of 8. A single request is never delayed."""
-REST_SECONDS = 0.02
-"""How long nothing came after a batch before what can wait is done: its answers are sent then."""
 
 What = TypeVar("What")
 
@@ -56,13 +53,9 @@ class BatchThread(Generic[Item]):
         *,
         name: str,
         most: int = LARGEST_BATCH,
-        rest: Callable[[], None] = lambda: None,
     ) -> None:
-        """``rest`` does what can wait, once in every pause; an item that comes waits for it."""
         self._handle = handle
         self._most = most
-        self._rest = rest
-        self._is_rested = True
         self._queue: SimpleQueue[Item | None] = SimpleQueue()
         self._lock = Lock()
         self._is_closed = False
@@ -97,27 +90,13 @@ class BatchThread(Generic[Item]):
 
     def _drained(self, batch: list[Item]) -> list[Item]:
         while len(batch) < self._most and (not batch or not self._queue.empty()):
-            found = self._queue.get() if batch else self._wait()
+            found = self._queue.get()
             if found is None:
                 if batch:
                     self._queue.put(None)  # still the end, for the next look
                 break
             batch.append(found)
         return batch
-
-    def _wait(self) -> Item | None:
-        """Return the next item; use the pause before it, where there is one."""
-        if not self._is_rested:
-            with suppress(Empty):
-                return self._queue.get(timeout=REST_SECONDS)
-            self._is_rested = True
-            try:
-                self._rest()
-            except Exception:  # the thread that requests wait for goes on
-                _LOG.exception("pause_work_failed")
-        found = self._queue.get()
-        self._is_rested = False
-        return found
 
     def _attempt(self, batch: Sequence[Item]) -> None:
         """Handle a batch; an item that makes it fail is found by halving the unanswered ones."""
@@ -159,12 +138,11 @@ class BatchWorker(BatchThread[PendingRequest[What]]):
         handle: Callable[[Sequence[PendingRequest[What]]], None],
         *,
         name: str,
-        rest: Callable[[], None] = lambda: None,
     ) -> None:
         self._open: dict[str, PendingRequest[What]] = {}
         self._together = 0
         self._last = 0
-        super().__init__(handle, name=name, rest=rest)
+        super().__init__(handle, name=name)
 
     def ask(self, what: What, claim: IdempotencyClaim) -> "Future[StoredRecord]":
         """Return the future of the record; a request that is already pending gets the same one.

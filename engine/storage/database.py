@@ -67,19 +67,9 @@ Int64: TypeEngine[int] = BigInteger().with_variant(Integer, "sqlite")
 
 PATIENCE_SECONDS = 5
 """How long a request waits for a lock or a connection before the store counts as unavailable."""
-CACHE_KB = 16_384
-"""What a SQLite connection that writes may keep of the counters: a quarter less time a read than
-with 2 MB."""
-READERS_CACHE_KB = 2_048
-"""Cache of any other connection. SQLite drops it as soon as another connection writes, but its
-memory stays, and a service under load holds tens of such connections."""
-LOG_PAGES = 16_000
-"""Pages of SQLite's log that are written back at once where no pause came before, 64 MB: a page
-changed often goes once. Against the default of 1,000 that takes a fifth off the processor time of a
-decision's record. While counters are merged in a home of five million a decision changes 90 pages:
-with 8,000 more than one in a hundred would wait for a tenth of a second."""
-LOG_COMMITS = 20
-"""Commits from which on a quiet moment is used to write SQLite's log back."""
+LOG_ROWS = 60_000
+"""Changed rows after which SQLite's log is written back to its file: a page changed often goes
+once."""
 IDLE_SECONDS = 10.0
 """After how long a PostgreSQL connection that was not used may have been cut by the network."""
 STALLED_SECONDS = 60
@@ -133,39 +123,28 @@ class Store:
     def __init__(self, url: str) -> None:
         self.dialect = Dialect.of_url(url)
         is_sqlite = self.dialect.is_sqlite
-        self.file = Path(str(make_url(url).database)) if is_sqlite else None
-        """SQLite's, which this process must not open by itself."""
-        self._folder = None if self.file is None else self.file.parent
+        self._folder = Path(str(make_url(url).database)).parent if is_sqlite else None
+        """Of SQLite's file, which this process must not open by itself: to close it again would end
+        the locks that SQLite holds for the same process."""
+        self._changed = 0
+        """Rows since SQLite's log was last written back."""
         self._failed: tuple[float, str] | None = None
         """When and why a commit failed last, if none succeeded since."""
         self._damage = ""
         """The first damage that this process met."""
         self._logged = -LOG_SECONDS
-        self._commits = 0
-        """Since SQLite's log was last written back in a quiet moment."""
-        self.engine = _sqlite(url, _WRITERS, CACHE_KB) if is_sqlite else _postgresql(url)
-        """What writes, and reads what it is about to write."""
-        self._readers = _sqlite(url, _POOL, READERS_CACHE_KB) if is_sqlite else self.engine
-        remembered: dict[str, Any] = {}
-        for each in (self.engine, self._readers):
-            _MEMORIES[each.pool] = remembered
+        self.engine = _sqlite(url) if is_sqlite else _postgresql(url)
         self._lock = None if is_sqlite else _POSTGRES_LOCK
         more = _SNAPSHOT if is_sqlite else _SNAPSHOT | _POSTGRES_READ
-        self._reading = self._readers.execution_options(**more)
-        self._preparing = self.engine.execution_options(**more)
+        self._reading = self.engine.execution_options(**more)
         self._writing = self.engine.execution_options(
             **({"begin": "BEGIN IMMEDIATE"} if is_sqlite else _POSTGRES_WRITE)
         )
 
     @contextmanager
-    def read(self, *, to_write: bool = False) -> Iterator[Connection]:
-        """Hold one snapshot, fixed by its first statement; nothing written in it stays.
-
-        ``to_write`` is for callers that write next: it uses the same connection, whose cache is
-        warm.
-        """
-        engine = self._preparing if to_write else self._reading
-        with self._log_failures(), _translate_errors(), engine.connect() as connection:
+    def read(self) -> Iterator[Connection]:
+        """Hold one snapshot, fixed by its first statement; nothing written in it stays."""
+        with self._log_failures(), _translate_errors(), self._reading.connect() as connection:
             connection.begin()
             yield connection
             if not self.dialect.is_sqlite:  # after a rollback the driver forgets what it prepared
@@ -181,33 +160,39 @@ class Store:
         """
         try:
             with self._log_failures(), self._locked() as connection:
+                before = self._count_changes(connection)
                 yield connection
                 _settle(connection)
                 with _translate_errors(CommitUnknownError):
                     connection.commit()
+                self._changed += self._count_changes(connection) - before
         except StoreUnavailableError as error:
             self._failed = (time.monotonic(), error.why)
             raise
         self._failed = None
-        self._commits += 1
+        if self._changed >= LOG_ROWS:
+            with suppress(StoreUnavailableError):  # the next commit says so
+                self._write_back()
 
-    def write_back(self) -> None:
-        """Write SQLite's log back to its file, where commits made it long.
+    def _count_changes(self, connection: Connection) -> int:
+        """Return the rows that a connection to SQLite changed since it was opened, else 0."""
+        driver: Any = connection.connection.dbapi_connection
+        return driver.total_changes if isinstance(driver, sqlite3.Connection) else 0
 
-        For a quiet moment: else the commit that finds ``LOG_PAGES`` there does so, and a request
-        waits for it. Holds the store alone, because SQLite before 3.51.3 may lose a commit that
-        begins the log again meanwhile. Raises ``StoreUnavailableError``.
+    def _write_back(self) -> None:
+        """Write SQLite's log back to its file.
+
+        Holds the store alone, because SQLite before 3.51.3 may lose a commit that begins the log
+        again meanwhile.
         """
-        if self._folder is None or self._commits < LOG_COMMITS:
-            return
         with (
             _translate_errors(),
-            self._readers.connect() as reader,  # first: the lock is held for the writing alone
+            self.engine.connect() as reader,  # first: the lock is held for the writing alone
             self._locked(),
             _raise_as_ours(reader),
         ):
             reader.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
-            self._commits = 0  # one that failed is tried again in the next quiet moment
+            self._changed = 0  # one that failed is tried again after the next commit
 
     def probe(self) -> None:
         """Try to write, leaving nothing; raises ``StoreUnavailableError`` where it fails.
@@ -271,10 +256,9 @@ class Store:
 
     def dispose(self) -> None:
         """Close every connection: one that a thread still holds, when it gives it back."""
-        for engine in {self.engine, self._readers}:
-            left = engine.pool
-            engine.dispose()
-            event.listen(left, "checkin", _close)
+        left = self.engine.pool
+        self.engine.dispose()
+        event.listen(left, "checkin", _close)
 
 
 def is_snapshot(connection: Connection) -> bool:
@@ -507,9 +491,6 @@ _POOL: dict[str, Any] = {
     "pool_timeout": PATIENCE_SECONDS,
     "pool_use_lifo": True,  # a few warm connections rather than many cold ones
 }
-_WRITERS = _POOL | {"pool_size": 2, "max_overflow": 38}
-"""One connection writes at a time: the batch worker and the journal's writer keep theirs, any other
-writer (a user signs in) opens one and closes it."""
 
 
 def _postgresql(url: str) -> Engine:
@@ -548,14 +529,14 @@ def _may_be_lost(raw: Any, idle_seconds: float) -> bool:
     return bool(look.poll(0))
 
 
-def _sqlite(url: str, pool: Mapping[str, Any], cache_kb: int) -> Engine:
-    engine = create_engine(url, poolclass=QueuePool, **pool)
-    event.listen(engine, "connect", partial(_prepare_sqlite, cache_kb=cache_kb))
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url, poolclass=QueuePool, **_POOL)
+    event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(raw: sqlite3.Connection, _record: object, *, cache_kb: int) -> None:
+def _prepare_sqlite(raw: sqlite3.Connection, _record: object) -> None:
     raw.isolation_level = None  # transactions begin where we say, not where the driver guesses
     raw.execute(f"PRAGMA busy_timeout = {PATIENCE_SECONDS * 1000}")
     if raw.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
@@ -563,8 +544,7 @@ def _prepare_sqlite(raw: sqlite3.Connection, _record: object, *, cache_kb: int) 
         raise StoreUnavailableError("SQLite cannot keep a write-ahead log here")
     raw.execute("PRAGMA synchronous = FULL")
     raw.execute("PRAGMA foreign_keys = ON")
-    raw.execute(f"PRAGMA cache_size = {-cache_kb}")
-    raw.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+    raw.execute("PRAGMA wal_autocheckpoint = 0")  # the store does it, under its lock
 
 
 def _close(raw: object, record: ConnectionPoolEntry) -> None:

@@ -1,19 +1,12 @@
-"""Files: flushed to the disk, named by a digest, kept secret, safe in a spreadsheet, read ahead.
+"""Files: flushed to the disk, named by a digest, kept secret, safe in a spreadsheet.
 
 The SHA-256 of a file names it in the journal if it is too large to be a record. A secret is written
 atomically and readable by its owner alone. A CSV file that people open in a spreadsheet holds text,
 never a formula; bulk folders are not among them, because a load reads every cell as it is.
-
-A decision reads some forty pages all over SQLite's file. After a start of the machine, or a
-training, none of them is in memory. A process that uses the store must not open its file itself: to
-close it again would end the locks that SQLite holds for the same process. So another process reads
-the file ahead.
 """
 
 import hashlib
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -78,34 +71,3 @@ def escape_cell(text: str) -> str:
 def escape_cells(texts: Iterable[str]) -> list[str]:
     """Return every text as :func:`escape_cell` does."""
     return [escape_cell(text) for text in texts]
-
-
-SMALLEST_READ_AHEAD = 64 << 20
-"""Bytes of a file that is worth a process: a smaller one is read in a moment."""
-MEMORY_PARTS = 2
-"""A file is read ahead where it is smaller than this part of the memory."""
-_PROGRAM = """
-import os, sys
-with open(sys.argv[1], "rb", buffering=0) as file:
-    for begin in range(0, os.fstat(file.fileno()).st_size, 8 << 20):
-        os.posix_fadvise(file.fileno(), begin, 8 << 20, os.POSIX_FADV_WILLNEED)
-"""
-
-
-def read_ahead(path: Path | None) -> None:
-    """Ask the system for a file's pages, and wait as long as the disk takes to begin with the last.
-
-    Advice without a promise: nothing is raised. No processor time worth mentioning. None, the file
-    of a store on PostgreSQL, is left out.
-    """
-    if path is None or not hasattr(os, "posix_fadvise"):
-        return
-    command = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(path)]
-    with suppress(OSError):  # no such file, or no process can be started
-        if _is_worth_it(path):
-            subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL)
-
-
-def _is_worth_it(path: Path) -> bool:
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return SMALLEST_READ_AHEAD <= path.stat().st_size < memory // MEMORY_PARTS

@@ -60,12 +60,8 @@ class Targeting:
         contexts: DecisionContextBuilder,
         posts: PostAuthority | None = None,
         batched: Callable[[int], None] = lambda size: None,
-        rest: Callable[[], None] = lambda: None,
     ) -> None:
-        """``batched`` is told how many arrivals are decided together.
-
-        ``rest`` does what can wait, while no arrival does.
-        """
+        """``batched`` is told how many arrivals are decided together."""
         self._posts = posts or LocalPosts()
         self._store = store
         self._journal = journal
@@ -75,9 +71,7 @@ class Targeting:
         self._clock = time.monotonic
         self._recorded = -RECENT_SECONDS
         self._tally = Tally()
-        self._worker: BatchWorker[DecisionRequest] = BatchWorker(
-            self._decide, name="targeting", rest=rest
-        )
+        self._worker: BatchWorker[DecisionRequest] = BatchWorker(self._decide, name="targeting")
         self.close = self._worker.close
 
     def decide(
@@ -111,7 +105,7 @@ class Targeting:
     ) -> list[ShiftNeed]:
         """Decide and record; decides on nothing and returns the shifts that are not opened yet."""
         in_force = self._contexts.find_in_force()
-        with self._store.read(to_write=True) as snapshot:
+        with self._store.read() as snapshot:
             head = self._journal.head(snapshot)
             as_of = head.as_of
             self._tally.catch_up(snapshot, head.seq)

@@ -87,7 +87,7 @@ def _sqlite(store: Store, log: EncodedHistory, plan: Plan) -> list[Row]:
     keys, cut = log.keys[:, drawn].T.tolist(), int(log.known_at[-1]) + 1
     events = [_event(log, at, f"bench-{at}") for at in drawn]
     places = _places(plan, keys, cut)
-    with store.read(to_write=True) as connection:  # nothing written in it stays
+    with store.read() as connection:  # nothing written in it stays
         written = [_replaced_states(plan, event, cut) for event in events]
         found = [
             _rows_before(connection, [*read, *added])

@@ -3,12 +3,10 @@
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import IO
@@ -16,10 +14,8 @@ from typing import IO
 import pytest
 
 from engine.errors import BusyError, RecordError, TooCostlyError
-from engine.storage.files import read_ahead
 from engine.storage.worker_process import hold_place, run_bounded, work_apart
 from tests.unit.engine.storage.test_home import open_home
-from tests.unit.engine.storage.test_read_ahead import _WRITE
 
 HERE = "tests.integration.engine.storage.test_worker_process"
 
@@ -135,24 +131,6 @@ def test_a_child_keeps_the_place_of_a_worker_that_was_killed(tmp_path: Path) -> 
         pass
     with hold_place(tmp_path, "test", is_patient=True):
         time.sleep(0)
-
-
-def open_and_close(path: Path) -> None:
-    """Seeded bug: the file is opened in the process that holds locks on it."""
-    path.open("rb").close()
-
-
-@pytest.mark.parametrize(("read", "is_kept"), [(read_ahead, True), (open_and_close, False)])
-def test_locks_of_this_process_are_kept(
-    tmp_path: Path, read: Callable[[Path], None], *, is_kept: bool
-) -> None:
-    path = tmp_path / "a.sqlite"
-    with closing(sqlite3.connect(path, isolation_level=None)) as ours:
-        ours.execute("CREATE TABLE t (a)")
-        ours.execute("BEGIN EXCLUSIVE")
-        read(path)
-        other = subprocess.run([sys.executable, "-c", _WRITE, path], capture_output=True)
-    assert (b"locked" in other.stderr) == is_kept
 
 
 def reads_without_a_role(path: Path) -> bool:

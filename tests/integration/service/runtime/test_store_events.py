@@ -59,8 +59,8 @@ def test_a_full_disk_is_an_event(
     """SQLite itself says that there is no room: a store may grow by a few pages only."""
     prepare, most = database._prepare_sqlite, 0
 
-    def bound(raw: sqlite3.Connection, record: object, *, cache_kb: int) -> None:
-        prepare(raw, record, cache_kb=cache_kb)
+    def bound(raw: sqlite3.Connection, record: object) -> None:
+        prepare(raw, record)
         raw.execute(f"PRAGMA max_page_count = {most}")
 
     monkeypatch.setattr(database, "_prepare_sqlite", bound)

@@ -32,22 +32,14 @@ class Book:
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
-        self.order: list[list[str]] = []
-        """Batches and rests. These begin by the clock, so that no other test may count them."""
         self.held, self.free = Event(), Event()
-        self.rested = Event()
-        self.desk: BatchWorker[str] = BatchWorker(self._handle, name="book", rest=self._rest)
+        self.desk: BatchWorker[str] = BatchWorker(self._handle, name="book")
 
     def ask(self, what: str) -> "Future[StoredRecord]":
         return self.desk.ask(what, IdempotencyClaim("kind", "OYB", (what,), what))
 
-    def _rest(self) -> None:
-        self.order.append(["rest"])
-        self.rested.set()
-
     def _handle(self, asked: Sequence[PendingRequest[str]]) -> None:
         self.batches.append([one.what for one in asked])
-        self.order.append(self.batches[-1])
         self.held.set()
         assert self.free.wait(SECONDS)
         if any(one.what == "lost" for one in asked):
