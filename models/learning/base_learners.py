@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.array_types import Floats, Labels, Positions, Rows
 from models.config import Trees
-from models.learning.scikit_trees import SharedBins, average_ensembles, widen_ensemble
+from models.learning.scikit_trees import average_ensembles, fit_trees, widen_ensemble
 from models.scoring import Linear, fold_values
 
 _OUTER = (0.005, 0.995)
@@ -47,7 +47,7 @@ def grow(
     seed: int,
     weight: Floats | None = None,
     among: Positions | None = None,
-    bins: SharedBins | None = None,
+    by_weight: bool = False,
 ) -> HistGradientBoostingClassifier:
     """Grow one ensemble over the seeds ``seed``, ``seed + 1``, ... and return their mean.
 
@@ -64,23 +64,22 @@ def grow(
         Of each row; all alike when absent.
     among : int array, optional
         Ascending columns that a split may use; all when absent.
-    bins : SharedBins, optional
-        Of these rows and weights, where other trees grow on them too.
+    by_weight : bool
+        Whether bins hold equal weights instead of equal numbers of rows.
     """
     columns = np.arange(values.shape[1]) if among is None else among
     used = values if among is None else values[:, among]
     is_blank = np.isnan(used).all(axis=0)
     filled = np.where(is_blank, np.float32(0), used) if is_blank.any() else used
-    bins = SharedBins() if bins is None else bins
     # Sums over threads depend on their number; one thread, and the bits repeat on any machine.
     with threadpool_limits(1, user_api="openmp"):
         grown = [
-            bins.fit(
+            fit_trees(
                 _estimator(trees, signs[columns], seed + number),
                 filled,
                 label,
                 weight=weight,
-                columns=columns,
+                by_weight=by_weight,
             )
             for number in range(trees.seeds)
         ]
@@ -111,7 +110,7 @@ def grow_with_field(
     signs: NDArray[np.int8],
     seed: int,
     weight: Floats | None = None,
-    bins: SharedBins | None = None,
+    by_weight: bool = False,
 ) -> HistGradientBoostingClassifier:
     """Grow one ensemble, half of it on nothing but the features whose sign is known.
 
@@ -120,8 +119,7 @@ def grow_with_field(
     tries twice the share of features, about as many as the other half tries.
     """
     signed = np.flatnonzero(signs)
-    bins = SharedBins() if bins is None else bins
-    teach = partial(grow, values, label, signs=signs, seed=seed, weight=weight, bins=bins)
+    teach = partial(grow, values, label, signs=signs, seed=seed, weight=weight, by_weight=by_weight)
     whole = teach(trees=trees)
     if len(signed) < FEWEST_SIGNED:
         return whole

@@ -38,7 +38,7 @@ from models.learning.calibration import (
 )
 from models.learning.fit_tasks import FitTask, plan_fit_tasks
 from models.learning.own_estimators import OwnEstimator, fit_estimator, load_estimator
-from models.learning.scikit_trees import SharedBins, read_trees, shift_log_odds
+from models.learning.scikit_trees import read_trees, shift_log_odds
 from models.scoring import (
     PRECEDENTS,
     UNSEEN,
@@ -266,7 +266,7 @@ def _fit_one(
             signs=task.signs,
             seed=seed,
             weight=weight,
-            bins=SharedBins(by_weight=bins == "weighted"),
+            by_weight=bins == "weighted",
         )
     if isinstance(grown, HistGradientBoostingClassifier):
         shift_log_odds(grown, by=thinned)

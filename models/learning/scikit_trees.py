@@ -33,10 +33,6 @@ NODE_FIELDS = (
 """Fields of a tree's node table."""
 
 
-BINS = ("missing_values_bin_idx_", "is_categorical_", "bin_thresholds_", "n_bins_non_missing_")
-"""Attributes of fitted bins; of the second and later ones there is one value a feature."""
-
-
 class UnknownLayoutError(RiskError):
     """An estimator is not laid out as the known versions of scikit-learn lay it out."""
 
@@ -44,67 +40,32 @@ class UnknownLayoutError(RiskError):
     TEXT = "scikit-learn's trees have no {missing}: its version is not supported"
 
 
-class SharedBins:
-    """Bins of some rows, found by the first fit on them and taken over by all others.
+def fit_trees(
+    estimator: HistGradientBoostingClassifier,
+    values: Rows,
+    label: Labels,
+    *,
+    weight: Floats | None,
+    by_weight: bool,
+) -> HistGradientBoostingClassifier:
+    """Fit an estimator and return it.
 
-    Assumes that every fit gets the same rows and weights. Each feature's bins depend on these
-    alone, and not on the seed, up to the number of rows of which scikit-learn draws a sample:
-    beyond it nothing is shared. Half of a small fit is the search for bins.
-
+    ``values`` are float32 of shape (n, k), ``label`` int8 and ``weight`` float64 of shape (n,).
     ``by_weight``: bins hold equal weights, as scikit-learn has them, instead of equal numbers of
     rows. Version 1.9 takes twenty times as long to find them.
     """
 
-    def __init__(self, *, by_weight: bool = True) -> None:
-        self._by_weight = by_weight
-        self._columns: Positions | None = None
-        self._found: Any = None
-        self._binned: Any = None
+    def bin_rows(rows: Any, _weight: Any, *, is_training_data: bool) -> Any:
+        del is_training_data  # nothing is held back: fits do not stop early
+        return estimator._bin_mapper.fit_transform(rows)
 
-    def fit(
-        self,
-        estimator: HistGradientBoostingClassifier,
-        values: Rows,
-        label: Labels,
-        *,
-        weight: Floats | None,
-        columns: Positions,
-    ) -> HistGradientBoostingClassifier:
-        """Fit an estimator and return it; on bins by weight to the bit as its own ``fit`` would.
-
-        ``values`` are float32 of shape (n, k), ``label`` int8 and ``weight`` float64 of shape (n,).
-        ``columns`` (intp, shape (k,), ascending) names them among all features; those of later fits
-        are among the first one's.
-        """
-
-        def bin_rows(rows: Any, sample_weight: Any, *, is_training_data: bool) -> Any:
-            del is_training_data  # nothing is held back: fits do not stop early
-            own, sample_weight = estimator._bin_mapper, sample_weight if self._by_weight else None
-            if own.subsample is not None and len(rows) > own.subsample:
-                return own.fit_transform(rows, sample_weight=sample_weight)
-            if self._columns is None:
-                self._columns, self._found = columns, own
-                self._binned = own.fit_transform(rows, sample_weight=sample_weight)
-                return self._binned
-            return self._take_over(own, np.searchsorted(self._columns, columns))
-
-        estimator._bin_data = bin_rows
-        try:
-            return estimator.fit(values, label, sample_weight=weight)
-        finally:
-            del estimator._bin_data
-
-    def _take_over(self, own: Any, places: Positions) -> Any:
-        """Give bins those of some columns of the first fit; return the rows in them."""
-        same, *of_features = BINS
-        setattr(own, same, getattr(self._found, same))
-        for name in of_features:
-            kept = getattr(self._found, name)
-            is_list = isinstance(kept, list)
-            setattr(own, name, [kept[at] for at in places] if is_list else kept[places])
-        if len(places) == self._binned.shape[1]:
-            return self._binned
-        return np.asfortranarray(self._binned[:, places])
+    if by_weight:
+        return estimator.fit(values, label, sample_weight=weight)
+    estimator._bin_data = bin_rows
+    try:
+        return estimator.fit(values, label, sample_weight=weight)
+    finally:
+        del estimator._bin_data
 
 
 def check_layout(estimator: HistGradientBoostingClassifier) -> None:

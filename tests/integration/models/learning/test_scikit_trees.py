@@ -10,18 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from models.array_types import Floats, Labels, Positions, Rows
+from models.array_types import Floats, Labels, Rows
 from models.config import Trees
 from models.learning.base_learners import grow_with_field
 from models.learning.scikit_trees import (
     ATTRIBUTES,
-    BINS,
     NODE_FIELDS,
-    SharedBins,
     UnknownLayoutError,
     average_ensembles,
     check_layout,
     count_trees,
+    fit_trees,
     read_trees,
     widen_ensemble,
 )
@@ -78,39 +77,33 @@ def test_a_widened_ensemble_reads_the_columns_it_was_fitted_on() -> None:
     np.testing.assert_array_equal(widened.decision_function(wide), before)
 
 
-ALL, SOME = np.arange(6), np.array([1, 2, 5])
+WEIGHT = np.linspace(0.5, 1.5, 300)
 
 
-def fit_on(
-    bins: SharedBins, columns: Positions, *, seed: int, weight: Floats | None = None
-) -> HistGradientBoostingClassifier:
+def fit_on(weight: Floats | None, *, by_weight: bool) -> HistGradientBoostingClassifier:
+    return fit_trees(make_estimator(1), *make_rows(6), weight=weight, by_weight=by_weight)
+
+
+def trees_of(estimator: HistGradientBoostingClassifier) -> list[bytes]:
+    return [tree.nodes.tobytes() for (tree,) in estimator._predictors]
+
+
+def bins_of(estimator: HistGradientBoostingClassifier) -> bytes:
+    return pickle.dumps(estimator._bin_mapper.bin_thresholds_)
+
+
+def test_bins_by_weight_are_scikit_learns_own() -> None:
     values, label = make_rows(6)
-    return bins.fit(make_estimator(seed), values[:, columns], label, weight=weight, columns=columns)
+    own = make_estimator(1).fit(values, label, sample_weight=WEIGHT)
+    made = fit_on(WEIGHT, by_weight=True)
+    assert (trees_of(made), bins_of(made)) == (trees_of(own), bins_of(own))
 
 
-def fit_alone(
-    columns: Positions, *, seed: int, weight: Floats | None = None
-) -> HistGradientBoostingClassifier:
-    values, label = make_rows(6)
-    return make_estimator(seed).fit(values[:, columns], label, sample_weight=weight)
-
-
-def state(estimator: HistGradientBoostingClassifier) -> tuple[bytes, ...]:
-    """Return the bytes of its trees and of its bins."""
-    mapper = estimator._bin_mapper
-    trees = [tree.nodes.tobytes() for (tree,) in estimator._predictors]
-    kept = [pickle.dumps((mapper.random_state, [getattr(mapper, name) for name in BINS]))]
-    return (*trees, *kept)
-
-
-@pytest.mark.parametrize("weight", [None, np.linspace(0.5, 1.5, 300)])
-def test_trees_on_shared_bins_are_to_the_bit_those_grown_alone(weight: Floats | None) -> None:
-    bins = SharedBins()
-    for columns, seed in ((ALL, 1), (ALL, 2), (SOME, 3), (SOME, 4)):
-        shared = fit_on(bins, columns, seed=seed, weight=weight)
-        alone = fit_alone(columns, seed=seed, weight=weight)
-        assert state(shared) == state(alone)
-        assert vars(shared).keys() == vars(alone).keys()
+def test_bins_by_rows_are_those_of_rows_that_weigh_alike() -> None:
+    alike, made = fit_on(None, by_weight=True), fit_on(WEIGHT, by_weight=False)
+    assert bins_of(made) == bins_of(alike)
+    assert trees_of(made) != trees_of(alike), "trees still follow the weights"
+    assert vars(made).keys() == vars(alike).keys()
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
