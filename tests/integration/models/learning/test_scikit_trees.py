@@ -103,7 +103,7 @@ def test_bins_by_rows_are_those_of_rows_that_weigh_alike() -> None:
     alike, made = fit_on(None, by_weight=True), fit_on(WEIGHT, by_weight=False)
     assert bins_of(made) == bins_of(alike)
     assert trees_of(made) != trees_of(alike), "trees still follow the weights"
-    assert vars(made).keys() == vars(alike).keys()
+    assert vars(made).keys() == vars(fit_on(WEIGHT, by_weight=True)).keys()
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
