@@ -313,7 +313,8 @@ UNSEEN = "(unseen)"
 class Doubt:
     """How far a target's stated chances may be off, by what set their level and their slope.
 
-    Random checks set the level, later finds the slope. Of both, the errors are counted in log-odds.
+    Random checks set the level, later finds the slope. Of both, the errors are counted in log-odds,
+    and so is ``SHAPE``: what no straight line tells.
     """
 
     random_finds: int
@@ -337,17 +338,20 @@ class Doubt:
 
         >>> doubt = Doubt(random_finds=12, center=-5.0, level=0.3, slope=0.1)
         >>> doubt.bounds(np.log(1 / 239)).round(4).tolist()
-        [0.0023, 0.0075]
+        [0.0017, 0.0103]
         """
         if not self.has_level:
             return None
         stated = np.asarray(log_odds, np.float64)
-        error = NORMAL_95 * np.hypot(self.level, self.slope * (stated - self.center))
+        line = np.hypot(self.level, self.slope * (stated - self.center))
+        error = NORMAL_95 * np.hypot(line, SHAPE)
         return probability(np.stack([stated - error, stated + error], axis=-1))
 
 
 FEWEST_RANDOM_FINDS = 5
 """Below so many finds of random checks a chance has an order and no number."""
+SHAPE = 0.35
+"""Log-odds by which chances like each other stray from the line, however well that is known."""
 NORMAL_95 = 1.96
 
 Blend = tuple[tuple[str, float], ...]

@@ -141,7 +141,7 @@ def _list_coverage(name: str, stated: Scores, truth: Scores) -> Iterator[Row]:
             held += int(low <= true <= high)
         if tenths:
             about = f"{name}: of these, with the truth in the interval"
-            yield row(f"{about} ({target})", "tenths", held, ">= 0")
+            yield row(f"{about} ({target})", "tenths", held, ">= 7")
 
 
 def _measure_without(network: KnownTruth, pattern: str) -> Figures:

@@ -199,14 +199,13 @@ def draw_chances(seed: int, *, base: float) -> tuple[Floats, Floats, Doubt]:
     return base + 0.8 * arrivals, stated(arrivals) + shift, doubt
 
 
-def count_covered(share: float, *, narrower: float = 1.0) -> float:
+def count_covered(share: float) -> float:
     """Return the share of worlds whose riskiest part truly carries what the intervals say."""
     covered, asked = 0, 0
     for seed in range(DRAWS):
         truth, stated, doubt = draw_chances(seed, base=-3.8)
         if not doubt.has_level:
             continue
-        doubt = replace(doubt, level=doubt.level * narrower, slope=doubt.slope * narrower)
         top = np.argsort(-stated)[: round(share * len(stated))]
         ends = doubt.bounds(stated[top])
         assert ends is not None
