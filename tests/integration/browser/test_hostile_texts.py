@@ -165,7 +165,8 @@ def test_a_page_that_does_not_escape_is_found(browser: Browser, site: Site) -> N
         page = plain(made)
         signed_in(page, site, "malika")
         page.goto(where)
-        assert len(page.evaluate(STRANGE)) > 5
+        # A frame among the goods, which the head of the page names, swallows what comes after it.
+        assert len(page.evaluate(STRANGE)) > 3
 
 
 def plain(made: BrowserContext) -> Page:
