@@ -116,6 +116,21 @@ LACKED_BY_BODY: Mapping[BodyType, tuple[str, ...]] = MappingProxyType(
 )  # fmt: skip
 """Places that no vehicle with a body has, or whole groups with a dot; its class lacks more."""
 
+BODY_FITS: Mapping[BodyType, Mapping[str, float]] = MappingProxyType(
+    {
+        "tilt": {"trailer.floor": 1.5, "trailer.front_wall": 0.7},
+        "box": {"trailer.doors": 2.0, "trailer.sides": 1.5, "trailer.front_wall": 1.5},
+        "reefer": {"trailer.refrigeration": 5.0, "trailer.sides": 1.5, "trailer.front_wall": 1.5},
+        "tank": {"cargo.inside": 2.0, "chassis.frame": 2.0},
+        "container": {"trailer.doors": 3.0, "trailer.front_wall": 2.0},
+        "flat": {"chassis.frame": 2.5, "cargo.inside": 2.0},
+        "car_carrier": {"cargo.inside": 4.0, "chassis.frame": 2.0},
+        "timber": {"cargo.inside": 4.0, "chassis.frame": 2.0},
+        "livestock": {"trailer.floor": 2.0},
+    }
+)
+"""How many times likelier than in other vehicles of its class a body hides a load, by judgement."""
+
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "cargo.among": "xray",
@@ -548,14 +563,14 @@ def rate_places(arrival: Arrival, searches: SearchCounts) -> Mapping[str, RatedP
     """
     crossing, item = arrival.crossing, main_item(arrival)
     fits = FITS[form_of(item.hs_code)] if item is not None else {}
+    of_body = BODY_FITS.get(crossing.body_type, {}) if crossing.body_type else {}
     is_precursor = _declares_precursor(arrival)
     rated = {}
     for place in sorted(candidates(arrival, searches)):
         usual = _usual(crossing.vehicle_class, place, searches)
         raised: dict[Why, float] = {
-            "body": _factor(searches.of(BODY).get(place, _NONE), usual, 1.0),
-            "goods": _factor(searches.of(GOODS).get(place, _NONE), usual, 1.0)
-            * fits.get(place, 1.0),
+            "body": _factor(searches.of(BODY).get(place, _NONE), usual, of_body.get(place, 1.0)),
+            "goods": _factor(searches.of(GOODS).get(place, _NONE), usual, fits.get(place, 1.0)),
             "corridor": _factor(searches.of(CORRIDOR).get(place, _NONE), usual, 1.0),
         }
         if is_precursor and place == "cargo.disguised":

@@ -253,7 +253,7 @@ def _act(one: SupervisorView, rng: random.Random) -> dict[str, Any]:
         "methods": ["physical", "canine"] if is_red else ["documents", "xray"],
         "minutes": rng.randint(25, 70) if is_red else rng.randint(8, 25),
         "outcome": outcome,
-        "places_searched": [step.place for step in one.search_order[:3]],
+        "places_searched": [step.place for step in one.search_order if step.place][:3],
     }
 
 

@@ -302,7 +302,7 @@ def test_the_story_of_the_seventh_of_march(partners: Partners) -> None:
     assert "no_mirror_record" not in yellow["data_gaps"], "the manifest is its mirror record"
     uz.ask(f"/v1/watchlist/{attention}/approvals", {}, by="second", status=201)
     red = arrive(uz, 2, channel="red")
-    places = [step["place"] for step in red["search_order"]]
+    places = [step["place"] for step in red["search_order"] if step["place"]]
     assert any(place.startswith("chassis") for place in places), places
 
     act = {

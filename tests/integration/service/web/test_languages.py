@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from math import nan
+from typing import get_args
 
 import pytest
 
@@ -16,6 +17,7 @@ from engine.domain.records import PLACES, Arrival
 from engine.domain.rights import Role
 from engine.explanation.facts import data_gaps, facts
 from engine.ports import Evidence
+from engine.search_orders import Action, Precaution, Why
 from models.explanation.feature_wording import profile_figure
 from tests.catalogues import list_texts, places
 from tests.support.people import at_desk
@@ -91,6 +93,12 @@ EVIDENCE = (
 
 def test_every_label_exists_for_every_code() -> None:
     assert set(TABLES["place"]) == set(PLACES)
+    on_vehicle = {place for place in PLACES if not place.startswith("cargo.")}
+    actions = set(get_args(Action)) - {"search"}
+    assert set(TABLES["step"]) == actions
+    assert set(TABLES["look"]) == {*on_vehicle, *actions, "place"}
+    assert set(TABLES["step_why"]) == set(get_args(Why)) - {"usual"}
+    assert set(TABLES["precaution"]) == set(get_args(Precaution))
     gaps = data_gaps(Arrival.model_validate(arrival(3, plate=None), strict=False), {})
     assert set(gaps) <= set(TABLES["gap"])
 
