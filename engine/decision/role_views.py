@@ -51,7 +51,10 @@ def outcome(decision: Decision) -> dict[str, Any]:
         "data_gaps": list(decision.data_gaps),
         "mode": decision.mode,
         "advisory": True,
-        "risk": flat(decision.risk),
+        "risk": {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in flat(decision.risk).items()
+        },
         "propensity": decision.propensity,
         "propensities": {c.code: p for c, p in selection.propensities.items()},
         "basis": selection.basis,
