@@ -227,9 +227,9 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     # What moves a step of a search order up in one vehicle.
     "step_why": {
-        "body": N_("more often in such a body"),
-        "goods": N_("more often with such goods"),
-        "corridor": N_("more often on this way"),
+        "body": N_("likelier in such a body"),
+        "goods": N_("likelier with such goods"),
+        "corridor": N_("likelier on this way"),
         "came_laden": N_("it left empty on the other side and came laden"),
         "heavier": N_("heavier than on the other side"),
         "lighter": N_("lighter than on the other side"),

@@ -164,5 +164,5 @@ def test_an_operator_that_is_off_by_one_bit_for_one_row_is_found(
 ) -> None:
     monkeypatch.setitem(OPERATORS, operator, _off(operator))
     plan = Plan(CATALOGUE)
-    slots = draw_slots()[:20]
+    slots = draw_slots()[:40]
     assert not np.array_equal(alone(plan, slots), bits(plan, slots))
