@@ -15,6 +15,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import write_po
 
 from api.web.i18n import FOLDER, LANGUAGES, read_catalogue
+from api.web.labels import TABLES
 from api.web.messages import EVERY_TEMPLATE
 from engine.criteria.profiles.checker import DERIVED
 from engine.criteria.profiles.parser import PART_KINDS
@@ -62,6 +63,7 @@ def list_texts() -> frozenset[Message]:
         *EVERY_TEMPLATE.values(),
         *WORDS,
         *PART_KINDS,
+        *TABLES["kind"].values(),
         *_words_of_features(),
     )
     return frozenset(found.union(text if isinstance(text, str) else text.both for text in made))

@@ -29,9 +29,9 @@ class CaseEventBody(ReportBody):
     """Of an assignment: UTC microseconds."""
 
 
-CASE_OPENED: Final = Kind[CaseOpenedBody]("case_opened")
+CASE_OPENED: Final = Kind[CaseOpenedBody]("case_opened", "case opened")
 """A case is opened from a find, an attention or by hand; the subject is the case."""
-CASE_EVENT: Final = Kind[CaseEventBody]("case_event")
+CASE_EVENT: Final = Kind[CaseEventBody]("case_event", "event of a case")
 """What happened in a case; the subject is the case."""
 
 

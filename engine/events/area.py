@@ -41,15 +41,15 @@ class WebhookDisabledBody(TypedDict):
     since: str
 
 
-WEBHOOK_REGISTERED: Final = Kind[WebhookBody]("webhook_registered")
+WEBHOOK_REGISTERED: Final = Kind[WebhookBody]("webhook_registered", "webhook registered")
 """An administrator lets events go out to an address; the subject is the webhook."""
-WEBHOOK_ROTATED: Final = Kind[WebhookRotationBody]("webhook_rotated")
+WEBHOOK_ROTATED: Final = Kind[WebhookRotationBody]("webhook_rotated", "secret of a webhook changed")
 """A new secret signs; the one before signs too until ``until``."""
-WEBHOOK_RESENT: Final = Kind[WebhookStepBody]("webhook_resent")
+WEBHOOK_RESENT: Final = Kind[WebhookStepBody]("webhook_resent", "events sent again")
 """Everything that waits or was set aside is sent again; a disabled webhook is enabled."""
-WEBHOOK_DISABLED: Final = Kind[WebhookDisabledBody]("webhook_disabled")
+WEBHOOK_DISABLED: Final = Kind[WebhookDisabledBody]("webhook_disabled", "webhook disabled")
 """The service sends nothing more to an address that is gone, or that failed for days."""
-WEBHOOK_ENDED: Final = Kind[WebhookStepBody]("webhook_ended")
+WEBHOOK_ENDED: Final = Kind[WebhookStepBody]("webhook_ended", "webhook ended")
 
 
 _STEP = RecordRule(matter=Matter.PEOPLE, is_of_subject=True)

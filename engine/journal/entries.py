@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, cast, get_args
+from typing import Any, Generic, Protocol, Self, cast, get_args
 
 from sqlalchemy import Connection
 from typing_extensions import TypeVar
@@ -38,11 +38,20 @@ class Draft(Generic[Body_co]):
 
 
 class Kind(str, Generic[Body_co]):
-    """A kind of record, whose bodies have one type; :mod:`engine.journal.kinds` names them all."""
+    """A kind of record, whose bodies have one type: ``Kind[Body](name, label)``."""
+
+    label: str
+    """What pages call a record of the kind, in English; empty for a kind that they do not list."""
+
+    def __new__(cls, name: str, label: str = "") -> Self:
+        """Make a kind of its name, which never changes."""
+        made = super().__new__(cls, name)
+        made.label = label
+        return made
 
     @property
     def body_type(self) -> Any:
-        """The type of its bodies, as ``Kind[Type](name)`` states it."""
+        """The type of its bodies, as ``Kind[Body]`` states it."""
         (found,) = get_args(self.__orig_class__)  # type: ignore[attr-defined]  # of typing
         return found
 

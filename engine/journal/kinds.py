@@ -568,134 +568,150 @@ class CopiedBody(TypedDict):
     origin_seq: NotRequired[int]
 
 
-TICK: Final = Kind[TickBody]("tick")
+TICK: Final = Kind[TickBody]("tick", "tick of the clock")
 """States only the time."""
-CLOCK_ACCEPTED: Final = Kind[ClockBody]("clock_accepted")
+CLOCK_ACCEPTED: Final = Kind[ClockBody]("clock_accepted", "clock accepted")
 """A person accepts the wall clock."""
-ERASURE: Final = Kind[ErasureBody]("erasure")
+ERASURE: Final = Kind[ErasureBody]("erasure", "erasure")
 """Names earlier records, in ``sequences``, whose bodies were erased."""
 
-ERASURE_PROPOSED: Final = Kind[ApprovalBody]("erasure_proposed")
+ERASURE_PROPOSED: Final = Kind[ApprovalBody]("erasure_proposed", "erasure proposed")
 """A first person proposes what is to be erased; the erasure takes this body too."""
-ERASURE_APPROVED: Final = Kind[ApprovalBody]("erasure_approved")
+ERASURE_APPROVED: Final = Kind[ApprovalBody]("erasure_approved", "erasure approved")
 """A second person approves; the erasures follow in the same transaction."""
 
-LOAD_WITHDRAWAL_PROPOSED: Final = Kind[ApprovalBody]("load_withdrawal_proposed")
+LOAD_WITHDRAWAL_PROPOSED: Final = Kind[ApprovalBody](
+    "load_withdrawal_proposed", "withdrawal of loaded history proposed"
+)
 """A first person proposes that a load be taken out of the history; the content names the load."""
-LOAD_WITHDRAWAL_APPROVED: Final = Kind[ApprovalBody]("load_withdrawal_approved")
+LOAD_WITHDRAWAL_APPROVED: Final = Kind[ApprovalBody](
+    "load_withdrawal_approved", "loaded history withdrawn"
+)
 """A second person approves: from this record on the load is no part of the history."""
 
-DECISION: Final = Kind[DecisionBody]("decision")
-CROSSING: Final = Kind[CrossingBody]("crossing")
+DECISION: Final = Kind[DecisionBody]("decision", "decision")
+CROSSING: Final = Kind[CrossingBody]("crossing", "crossing")
 """A crossing that was reported without a request for a decision."""
-DECLARATION_LODGED: Final = Kind[LodgedBody]("declaration_lodged")
+DECLARATION_LODGED: Final = Kind[LodgedBody](
+    "declaration_lodged", "declaration ahead lodged or amended"
+)
 """A version of a declaration ahead of its vehicle; the subject is the declaration."""
-DECLARATION_CANCELLED: Final = Kind[CancelledBody]("declaration_cancelled")
+DECLARATION_CANCELLED: Final = Kind[CancelledBody](
+    "declaration_cancelled", "declaration ahead cancelled"
+)
 """A declaration ahead is withdrawn by its sender."""
-INSPECTION: Final = Kind[InspectionBody]("inspection")
-SEIZURE: Final = Kind[SeizureBody]("seizure")
-INSPECTION_CORRECTED: Final = Kind[InspectionCorrectedBody]("inspection_corrected")
+INSPECTION: Final = Kind[InspectionBody]("inspection", "inspection act")
+SEIZURE: Final = Kind[SeizureBody]("seizure", "seizure")
+INSPECTION_CORRECTED: Final = Kind[InspectionCorrectedBody](
+    "inspection_corrected", "inspection act corrected"
+)
 """An inspection act is stated again as a whole; the subject is the act."""
-SEIZURE_CORRECTED: Final = Kind[SeizureCorrectedBody]("seizure_corrected")
+SEIZURE_CORRECTED: Final = Kind[SeizureCorrectedBody]("seizure_corrected", "seizure corrected")
 """A seizure is stated again, or withdrawn; the subject is the seizure."""
-FIND_CONFIRMED: Final = Kind[ConfirmationBody]("find_confirmed")
+FIND_CONFIRMED: Final = Kind[ConfirmationBody]("find_confirmed", "find confirmed")
 """A second person confirms to which crossing a find belongs."""
-RELEASE: Final = Kind[ReleaseBody]("release")
+RELEASE: Final = Kind[ReleaseBody]("release", "release from the queue")
 """A vehicle is released from the queue."""
-VEHICLE_TAKEN: Final = Kind[VehicleTakenBody]("vehicle_taken")
+VEHICLE_TAKEN: Final = Kind[VehicleTakenBody]("vehicle_taken", "vehicle taken")
 """An officer takes a waiting vehicle, or takes it over; the subject is the crossing."""
-VEHICLE_GIVEN_BACK: Final = Kind[VehicleGivenBackBody]("vehicle_given_back")
+VEHICLE_GIVEN_BACK: Final = Kind[VehicleGivenBackBody]("vehicle_given_back", "vehicle given back")
 """The officer who took it gives it back."""
-AUDIT_CLOSED: Final = Kind[AuditClosedBody]("audit_closed")
+AUDIT_CLOSED: Final = Kind[AuditClosedBody]("audit_closed", "audit after release closed")
 """An audit after release will not be made; the subject is the decision."""
-QUEUE_EXPIRED: Final = Kind[ExpiryBody]("queue_expired")
+QUEUE_EXPIRED: Final = Kind[ExpiryBody]("queue_expired", "left the queue after a day")
 """A vehicle left the queue after a day."""
-REVIEW: Final = Kind[ReviewBody]("review")
+REVIEW: Final = Kind[ReviewBody]("review", "verdict of a supervisor")
 """A supervisor's verdict on a decision."""
 
-ROSTER: Final = Kind[RosterBody]("roster")
-HANDOVER: Final = Kind[HandoverBody]("handover")
+ROSTER: Final = Kind[RosterBody]("roster", "roster")
+HANDOVER: Final = Kind[HandoverBody]("handover", "shift handed over")
 """The supervisor who leaves signs what a shift leaves open; the subject is the shift."""
-HANDOVER_TAKEN: Final = Kind[HandoverTakenBody]("handover_taken")
+HANDOVER_TAKEN: Final = Kind[HandoverTakenBody]("handover_taken", "shift taken over")
 """The one who takes over signs the same."""
-SEEDS_COMMITTED: Final = Kind[SeedsCommittedBody]("seeds_committed")
+SEEDS_COMMITTED: Final = Kind[SeedsCommittedBody]("seeds_committed", "seeds committed ahead")
 """Commits to the seeds of a post's next shifts; the subject is the post."""
-SHIFT_OPENED: Final = Kind[ShiftOpenedBody]("shift_opened")
-SHIFT_CLOSED: Final = Kind[ShiftClosedBody]("shift_closed")
+SHIFT_OPENED: Final = Kind[ShiftOpenedBody]("shift_opened", "shift opened")
+SHIFT_CLOSED: Final = Kind[ShiftClosedBody]("shift_closed", "shift's seed revealed")
 """Reveals the seed of a shift."""
-PERCENTILES: Final = Kind[PercentilesBody]("percentiles")
+PERCENTILES: Final = Kind[PercentilesBody]("percentiles", "table of percentiles")
 """The table of percentiles that decisions of a shift refer to."""
 
-PROFILE_PROPOSED: Final = Kind[ApprovalBody]("profile_proposed")
+PROFILE_PROPOSED: Final = Kind[ApprovalBody]("profile_proposed", "profile proposed")
 PROFILE_NOTICED: Final = Kind[ApprovalBody]("profile_noticed")
-PROFILE_BACKTESTED: Final = Kind[ApprovalBody]("profile_backtested")
-PROFILE_APPROVED: Final = Kind[ApprovalBody]("profile_approved")
-PROFILE_LEAVING: Final = Kind[ApprovalBody]("profile_leaving")
-PROFILE_LEFT: Final = Kind[ApprovalBody]("profile_left")
-PROFILE_COUNTED: Final = Kind[ProfileCountsBody]("profile_counted")
+PROFILE_BACKTESTED: Final = Kind[ApprovalBody]("profile_backtested", "profile's backtest")
+PROFILE_APPROVED: Final = Kind[ApprovalBody]("profile_approved", "profile approved")
+PROFILE_LEAVING: Final = Kind[ApprovalBody]("profile_leaving", "profile's leaving proposed")
+PROFILE_LEFT: Final = Kind[ApprovalBody]("profile_left", "profile retired")
+PROFILE_COUNTED: Final = Kind[ProfileCountsBody]("profile_counted", "profiles' hits counted")
 """Counts of what shadow profiles would have matched."""
-PROFILE_FAILED: Final = Kind[FailedProfileBody]("profile_failed")
+PROFILE_FAILED: Final = Kind[FailedProfileBody]("profile_failed", "profile failed")
 """A profile could not be evaluated."""
-WATCHLIST_PROPOSED: Final = Kind[ApprovalBody]("watchlist_proposed")
-WATCHLIST_NOTICED: Final = Kind[ApprovalBody]("watchlist_noticed")
+WATCHLIST_PROPOSED: Final = Kind[ApprovalBody]("watchlist_proposed", "watch list entry proposed")
+WATCHLIST_NOTICED: Final = Kind[ApprovalBody]("watchlist_noticed", "notice of a counterpart")
 WATCHLIST_BACKTESTED: Final = Kind[ApprovalBody]("watchlist_backtested")
-WATCHLIST_APPROVED: Final = Kind[ApprovalBody]("watchlist_approved")
-WATCHLIST_LEAVING: Final = Kind[ApprovalBody]("watchlist_leaving")
-WATCHLIST_LEFT: Final = Kind[ApprovalBody]("watchlist_left")
+WATCHLIST_APPROVED: Final = Kind[ApprovalBody]("watchlist_approved", "watch list entry approved")
+WATCHLIST_LEAVING: Final = Kind[ApprovalBody](
+    "watchlist_leaving", "watch list entry's leaving proposed"
+)
+WATCHLIST_LEFT: Final = Kind[ApprovalBody]("watchlist_left", "watch list entry retired")
 
-MODEL_REGISTERED: Final = Kind[ModelBody]("model_registered")
-MODEL_SHADOWED: Final = Kind[ModelBody]("model_shadowed")
-MODEL_APPROVED: Final = Kind[ModelBody]("model_approved")
-MODEL_IN_FORCE: Final = Kind[ModelBody]("model_in_force")
-MODEL_RETIRED: Final = Kind[ModelBody]("model_retired")
-MODEL_CHALLENGED: Final = Kind[ModelBody]("model_challenged")
-SHADOW_SCORES: Final = Kind[ShadowScoresBody]("shadow_scores")
+MODEL_REGISTERED: Final = Kind[ModelBody]("model_registered", "model registered")
+MODEL_SHADOWED: Final = Kind[ModelBody]("model_shadowed", "model in shadow")
+MODEL_APPROVED: Final = Kind[ModelBody]("model_approved", "model approved")
+MODEL_IN_FORCE: Final = Kind[ModelBody]("model_in_force", "model put into force")
+MODEL_RETIRED: Final = Kind[ModelBody]("model_retired", "model retired")
+MODEL_CHALLENGED: Final = Kind[ModelBody]("model_challenged", "trial of a model approved")
+SHADOW_SCORES: Final = Kind[ShadowScoresBody]("shadow_scores", "shadow's scores")
 """Shadow scores of one day at a post; the subject is the version."""
-DRIFT_MEASURED: Final = Kind[FiguresBody]("drift_measured")
+DRIFT_MEASURED: Final = Kind[FiguresBody]("drift_measured", "change of data measured")
 """One measurement of drift; the subject is the version."""
-TRIAL_MEASURED: Final = Kind[TrialBody]("trial_measured")
+TRIAL_MEASURED: Final = Kind[TrialBody]("trial_measured", "trial measured")
 """Results of both sides of a trial; the subject is the challenger."""
 
-HISTORY_LOADED: Final = Kind[HistoryBody]("history")
+HISTORY_LOADED: Final = Kind[HistoryBody]("history", "history loaded")
 """Anchors a load, with which the counters started again."""
-HISTORY_ERASED: Final = Kind[ErasedHistoryBody]("history_erased")
+HISTORY_ERASED: Final = Kind[ErasedHistoryBody]("history_erased", "rows of loaded history erased")
 """Anchors what is left of a load, which was put in the place of the load."""
-LOAD_BEGUN: Final = Kind[LoadBody]("load_begun")
+LOAD_BEGUN: Final = Kind[LoadBody]("load_begun", "load of history begun")
 """Names a load before its folder is in place. Without the record of the load after it, the load
 was not finished."""
-NETWORK_DECLARED: Final = Kind[NetworkBody]("network_declared")
+NETWORK_DECLARED: Final = Kind[NetworkBody]("network_declared", "network file declared")
 """Anchors the network file."""
 
-KEY_CREATED: Final = Kind[AccountBody]("key_created")
-KEY_REVOKED: Final = Kind[AccountBody]("key_revoked")
-USER_CREATED: Final = Kind[AccountBody]("user_created")
-USER_LEFT: Final = Kind[AccountBody]("user_left")
-PASSWORD_CHANGED: Final = Kind[AccountBody]("password_changed")
-SIGNED_IN: Final = Kind[AccountBody]("signed_in")
-SIGNED_OUT: Final = Kind[AccountBody]("signed_out")
-AGENCIES_PROPOSED: Final = Kind[ApprovalBody]("agencies_proposed")
+KEY_CREATED: Final = Kind[AccountBody]("key_created", "key made")
+KEY_REVOKED: Final = Kind[AccountBody]("key_revoked", "key revoked")
+USER_CREATED: Final = Kind[AccountBody]("user_created", "user made")
+USER_LEFT: Final = Kind[AccountBody]("user_left", "user removed")
+PASSWORD_CHANGED: Final = Kind[AccountBody]("password_changed", "password changed")
+SIGNED_IN: Final = Kind[AccountBody]("signed_in", "sign-in")
+SIGNED_OUT: Final = Kind[AccountBody]("signed_out", "sign-out")
+AGENCIES_PROPOSED: Final = Kind[ApprovalBody]("agencies_proposed", "table of agencies proposed")
 """A table of what each role of each agency may do, proposed by a first person."""
-AGENCIES_APPROVED: Final = Kind[ApprovalBody]("agencies_approved")
+AGENCIES_APPROVED: Final = Kind[ApprovalBody]("agencies_approved", "table of agencies approved")
 """A second person puts the table into force."""
-OIDC_PROPOSED: Final = Kind[ApprovalBody]("oidc_proposed")
+OIDC_PROPOSED: Final = Kind[ApprovalBody]("oidc_proposed", "identity provider proposed")
 """An identity provider and what its claims grant, proposed by a first person."""
-OIDC_APPROVED: Final = Kind[ApprovalBody]("oidc_approved")
+OIDC_APPROVED: Final = Kind[ApprovalBody]("oidc_approved", "identity provider approved")
 """A second person puts the identity provider into force."""
-OIDC_GRANTED: Final = Kind[OidcGrantBody]("oidc_granted")
+OIDC_GRANTED: Final = Kind[OidcGrantBody](
+    "oidc_granted", "account changed by the identity provider"
+)
 """What the claims of a subject grant from now on; the subject is a keyed digest."""
-OIDC_LINKED: Final = Kind[AccountBody]("oidc_linked")
+OIDC_LINKED: Final = Kind[AccountBody]("oidc_linked", "accounts of one person linked")
 """A subject and the owner of a local account are one person."""
-ACCOUNT_PROPOSED: Final = Kind[ApprovalBody]("account_proposed")
+ACCOUNT_PROPOSED: Final = Kind[ApprovalBody]("account_proposed", "account proposed")
 """A person, a key, a role or a password that a first administrator asks a second one to grant."""
-ACCOUNT_APPROVED: Final = Kind[ApprovalBody]("account_approved")
+ACCOUNT_APPROVED: Final = Kind[ApprovalBody]("account_approved", "account approved")
 """A second administrator grants it; of a role its ``content`` again, for the table of users."""
-ACCOUNT_WITHDRAWN: Final = Kind[AccountBody]("account_withdrawn")
+ACCOUNT_WITHDRAWN: Final = Kind[AccountBody](
+    "account_withdrawn", "proposal of an account withdrawn"
+)
 """One administrator ends a proposal, or a grant that no one redeemed yet."""
 
 
-SECRETS_DROPPED: Final = Kind[DroppedSecretsBody]("secrets_dropped")
+SECRETS_DROPPED: Final = Kind[DroppedSecretsBody]("secrets_dropped", "secrets dropped by a rebuild")
 """Names the secrets that a rebuild could not keep."""
-SENSITIVE_READ: Final = Kind[SensitiveReadBody]("sensitive_read")
+SENSITIVE_READ: Final = Kind[SensitiveReadBody]("sensitive_read", "record opened")
 """A person opened a record."""
-JOURNAL_VERIFIED: Final = Kind[VerifiedBody]("verified")
+JOURNAL_VERIFIED: Final = Kind[VerifiedBody]("verified", "journal checked")
 """The journal was verified from the pages."""

@@ -188,33 +188,39 @@ class MatchStepBody(TypedDict):
     """Why a step of the other side counts for nothing."""
 
 
-LINK_PROPOSED: Final = Kind[ApprovalBody]("link_proposed")
+LINK_PROPOSED: Final = Kind[ApprovalBody]("link_proposed", "link's agreement proposed")
 """The agreement of a link, proposed by a first person; the subject is the link."""
-LINK_APPROVED: Final = Kind[ApprovalBody]("link_approved")
+LINK_APPROVED: Final = Kind[ApprovalBody]("link_approved", "link's agreement approved")
 """A second person of this installation approves the agreement."""
-LINK_ENDED: Final = Kind[LinkEndedBody]("link_ended")
+LINK_ENDED: Final = Kind[LinkEndedBody]("link_ended", "link ended")
 """One person declares the end of a link."""
-LINK_STOPPED: Final = Kind[LinkStoppedBody]("link_stopped")
+LINK_STOPPED: Final = Kind[LinkStoppedBody]("link_stopped", "link stopped by an alarm")
 """An alarm: both sides no longer hold the same envelopes. Nothing moves until two people decide."""
-LINK_RESUMPTION_PROPOSED: Final = Kind[ApprovalBody]("link_resumption_proposed")
-LINK_RESUMPTION_APPROVED: Final = Kind[ApprovalBody]("link_resumption_approved")
-LINK_RESUMED: Final = Kind[LinkResumedBody]("link_resumed")
+LINK_RESUMPTION_PROPOSED: Final = Kind[ApprovalBody](
+    "link_resumption_proposed", "link's resumption proposed"
+)
+LINK_RESUMPTION_APPROVED: Final = Kind[ApprovalBody](
+    "link_resumption_approved", "link's resumption approved"
+)
+LINK_RESUMED: Final = Kind[LinkResumedBody]("link_resumed", "link resumed")
 """Which envelopes are sent again, or count no more; follows the approval of a resumption."""
-LINK_SENT: Final = Kind[LinkSentBody]("link_sent")
+LINK_SENT: Final = Kind[LinkSentBody]("link_sent", "envelope sent")
 """An envelope that leaves, with what it says."""
-LINK_RECEIVED: Final = Kind[LinkReceivedBody]("link_received")
+LINK_RECEIVED: Final = Kind[LinkReceivedBody]("link_received", "envelope received")
 """An envelope that arrived; its origin is link and sender, its number there the envelope's."""
-LINK_REFUSED: Final = Kind[LinkRefusedBody]("link_refused")
+LINK_REFUSED: Final = Kind[LinkRefusedBody]("link_refused", "envelope refused")
 """An envelope that arrived and was refused, without what it says."""
-LINK_RECEIPTED: Final = Kind[LinkReceiptedBody]("link_receipted")
+LINK_RECEIPTED: Final = Kind[LinkReceiptedBody]("link_receipted", "envelope receipted")
 """The other side's receipt of an envelope."""
-MATCH_ASKED: Final = Kind[MatchAskedBody]("match_asked")
+MATCH_ASKED: Final = Kind[MatchAskedBody]("match_asked", "common entries asked about")
 """A request to compare watch lists; the subject of this and the next four kinds is the link."""
-MATCH_ANSWERED: Final = Kind[MatchAnsweredBody]("match_answered")
-MATCH_FOUND: Final = Kind[MatchFoundBody]("match_found")
-MATCH_ENQUIRED: Final = Kind[MatchEnquiredBody]("match_enquired")
+MATCH_ANSWERED: Final = Kind[MatchAnsweredBody](
+    "match_answered", "answer about common entries read"
+)
+MATCH_FOUND: Final = Kind[MatchFoundBody]("match_found", "common entries found")
+MATCH_ENQUIRED: Final = Kind[MatchEnquiredBody]("match_enquired", "enquiry about common entries")
 """An enquiry of the other side, answered or refused."""
-MATCH_STEP: Final = Kind[MatchStepBody]("match_step")
+MATCH_STEP: Final = Kind[MatchStepBody]("match_step", "step about the details of a common entry")
 """A step of the release of details about a common entry."""
 POST_RECORD: Final = Kind[PostRecordBody]("post_record")
 """A record of the other side of a link of kind ``post`` that has no effect here."""

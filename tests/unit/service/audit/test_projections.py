@@ -5,10 +5,8 @@ Every edit is made in a transaction that is undone, on SQLite and on PostgreSQL,
 """
 
 import json
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -27,7 +25,7 @@ from engine.audit.store_check import find_structure_faults
 from engine.audit.store_comparison import Comparison, identity_of
 from engine.domain.rights import Role
 from engine.journal import kinds
-from engine.journal.areas import check_body
+from engine.journal.areas import check_body, load_areas
 from engine.journal.entries import JournalFault, JournalRecord
 from engine.journal.journal import JournalReader
 from engine.storage.database import METADATA
@@ -179,8 +177,12 @@ def plan_waves() -> tuple[tuple[str, ...], ...]:
 WAVES = plan_waves()
 
 
-STATED = re.findall(r'Kind\[(\w+)\]\("(\w+)"\)', Path(kinds.__file__).read_text("utf-8"))
-BODIES = {kind: getattr(kinds, body) for body, kind in STATED if body != "Json"}
+BODIES = {
+    str(kind): kind.body_type
+    for area in load_areas()
+    for kind in area.records
+    if hasattr(kind.body_type, "__required_keys__")
+}
 """The type of a body that each kind of record states."""
 
 
