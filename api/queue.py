@@ -267,7 +267,7 @@ def _vehicle(
         waited=max((moment(as_of) - arrived).total_seconds() / 60.0, 0.0),
         minutes=Minutes(**body["inputs"]["minutes"]).of(channel),
         place=next((step["place"] for step in order if step["place"] is not None), None),
-        is_amended=known.amends is not None,
+        is_amended=body["inputs"]["amendment"] > 0,
         why=None if is_blind else _why(body),
         holder=holder,
     )

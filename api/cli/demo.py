@@ -2,8 +2,8 @@
 
 A demonstration begins with eight weeks of work at one line (:mod:`api.demonstration.weeks`), then
 loads history, trains a model and lets three shifts pass (:mod:`api.demonstration.shifts`). It puts
-profiles, a watch list and a measurement of drift on the analysts' desk, and lets the opposite post
-report otherwise of one vehicle.
+profiles, a watch list and a measurement of drift on the analysts' desk. One lorry shows what is
+impossible across the line, and what a late record of the opposite post does.
 
 Everything goes through the service, by the steps that people take; what it shows is synthetic.
 """
@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,7 +39,7 @@ from api.cli.common import (
     say,
 )
 from engine.domain.rights import Role
-from engine.domain.time_units import DAY, HOUR, SystemClock, micros, moment
+from engine.domain.time_units import DAY, HOUR, SystemClock, moment
 from engine.errors import HomeError
 from engine.storage.home import DATABASE_VARIABLE, Home
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from api.client import Client
     from api.decisions.answers import SupervisorView
     from api.demonstration.links import LinksStory
+    from api.demonstration.shifts import ShowCase
     from experiments.support.arrivals import HeldOutShift
 
 
@@ -82,6 +83,8 @@ def furnish(analyst: "Client", supervisor: "Client") -> None:
     from api.drift import DriftAnswer
     from api.http.answers import AcknowledgedStep
     from api.profiles.answers import AcknowledgedProfile
+    from engine.criteria.match import FACTS
+    from engine.criteria.profiles.profile import read_template
 
     until = (moment(SystemClock().now()) + timedelta(days=VALID_DAYS)).isoformat()
     profiles, watchlist = "/v1/profiles", "/v1/watchlist"
@@ -89,6 +92,10 @@ def furnish(analyst: "Client", supervisor: "Client") -> None:
     with suppress(RefusedError):  # no backtest, no approval
         supervisor.post(AcknowledgedStep, f"{profiles}/{IN_FORCE['code']}/approvals", {})
     analyst.post(AcknowledgedProfile, profiles, PROPOSED | {"valid_until": until})
+    for name in FACTS:  # as of the history that was loaded since they came into force
+        code = read_template(name)["code"]
+        with suppress(RefusedError):
+            analyst.post(AcknowledgedProfile, f"{profiles}/{code}/backtests", {})
     listed = analyst.post(AcknowledgedStep, watchlist, LISTED | {"expiry": until})
     with suppress(RefusedError):
         supervisor.post(AcknowledgedStep, f"{watchlist}/{listed.id}/approvals", {})
@@ -107,8 +114,6 @@ ANALYST, SUPERVISORS = "demo-analyst", ("dilnoza", "rustam")
 """Who trains and proposes, and who approves; the keys of the demonstration are theirs."""
 ON_SCREEN = 10
 """Posts that the terminal shows, the busiest; pages and JSON have all."""
-HEAVIER = 1.45
-"""How much heavier the opposite post weighed the vehicle of which the two sides differ."""
 WEEKS_LOG = "weeks.log"
 COLOURS = {"red": "bold red", "yellow": "yellow"}
 
@@ -151,11 +156,11 @@ def demo(
         _show_links(found, once=once, as_json=as_json)
         return
     with progress() as report_progress:
-        shift, version, credentials = _live(found, report_progress)
+        case, version, credentials = _live(found, report_progress)
         port = port or find_free_port()
         say(f"starting the service on port {port}")
         with run_service(found.root, port):
-            differing = _report_differently(found, shift, credentials, port)
+            differing = _tell_late(case, credentials, port)
             queues = _queues(credentials, port)
             seconds = time.monotonic() - started
             result = _result(queues, seconds=seconds, version=version)
@@ -170,12 +175,12 @@ def demo(
                 _stay(_address(port), credentials, differing, is_said=as_json)
 
 
-def _live(home: Home, report_progress: ReportProgress) -> tuple["HeldOutShift", str, Credentials]:
-    """Let the weeks and the last shifts pass; return what was sent, the model's version, the keys.
+def _live(home: Home, report_progress: ReportProgress) -> tuple["ShowCase", str, Credentials]:
+    """Let the weeks and the last shifts pass; return the show case, the model's version, the keys.
 
     History, model and keys are made as these shifts begin, under the clock by which they pass.
     """
-    from api.demonstration.shifts import live_shifts
+    from api.demonstration.shifts import insert_show_case, live_shifts, make_show_case
     from api.demonstration.weeks import SimulatedClock, read_truth
     from api.service.structured_logging import configure
     from experiments.support.processes import LOG
@@ -189,11 +194,12 @@ def _live(home: Home, report_progress: ReportProgress) -> tuple["HeldOutShift", 
         _load(home, shift, report_progress)
         version = _model(home, people, report_progress)
         credentials = _credentials(home, shift, people)
+    case = make_show_case(until=now)
     with (home.root / LOG).open("a") as log:
         configure(log)
         live_shifts(
             home,
-            shift.arrivals,
+            insert_show_case(shift.arrivals, case),
             credentials.checkpoints,
             clock=clock,
             truth=read_truth(home.root / "synthetic" / "all"),
@@ -201,7 +207,7 @@ def _live(home: Home, report_progress: ReportProgress) -> tuple["HeldOutShift", 
             progress=partial(report_progress, "three shifts' arrivals"),
         )
     configure()
-    return shift, version, credentials
+    return case, version, credentials
 
 
 def _show_links(home: Home, *, once: bool, as_json: bool) -> None:
@@ -357,49 +363,22 @@ def _credentials(home: Home, shift: "HeldOutShift", people: Mapping[str, str]) -
     return Credentials(supervisor, analyst, checkpoints, people, roles)
 
 
-def _report_differently(
-    home: Home, shift: "HeldOutShift", credentials: Credentials, port: int
-) -> str | None:
-    """Let the opposite post report a waiting vehicle late, with another weight and another seal.
-
-    Returns the decision next to which the difference is shown, None where no vehicle fits.
-    """
+def _tell_late(case: "ShowCase", credentials: Credentials, port: int) -> str:
+    """Let Fotehobod report the lorry of the show case late; return the decision made after it."""
     from api.client import Client
+    from api.decisions.answers import Decisions
     from api.http.answers import Acknowledged
-    from api.queue import Queue
-    from engine.domain.network import read_network
     from experiments.support.processes import HOST
 
-    network = read_network(home.network)
-    address = f"http://{HOST}:{port}"
+    address, there = f"http://{HOST}:{port}", case.told["crossing"]["post"]
+    with Client(address, credentials.checkpoints[there]) as client:
+        client.post(Acknowledged, "/v1/crossings", case.told)
+    crossing = case.came["crossing"]
     with Client(address, credentials.supervisor) as client:
-        waiting = {
-            one.crossing_id: one.decision_id
-            for post in credentials.checkpoints
-            for one in client.get(Queue, "/v1/posts/{post}/queue", post=post).waiting
-        }
-    crossings = [one["crossing"] for one in shift.arrivals]
-    for crossing in sorted(crossings, key=lambda one: one["vehicle_class"] != "truck"):
-        opposite = network.pair(crossing["post"])
-        key = credentials.checkpoints.get(opposite or "")
-        is_fit = crossing.get("weighed_mass_kg") and crossing.get("plate") and key
-        if not is_fit or key is None or crossing["crossing_id"] not in waiting:
-            continue
-        names = ("vehicle_class", "plate", "plate_country", "trailer_plate")
-        left = moment(micros(datetime.fromisoformat(crossing["arrived_at"])) - 2 * HOUR)
-        told = {name: crossing[name] for name in names if name in crossing}
-        told |= {
-            "crossing_id": f"{crossing['crossing_id']}-opposite",
-            "post": opposite,
-            "direction": "exit",
-            "arrived_at": left.isoformat(),
-            "weighed_mass_kg": round(crossing["weighed_mass_kg"] * HEAVIER),
-            "seal_numbers": ["TJ-0400817"],
-        }
-        with Client(address, key) as there:
-            there.post(Acknowledged, "/v1/crossings", {"crossing": told})
-        return waiting[crossing["crossing_id"]]
-    return None
+        found = client.get(Decisions, "/v1/decisions", post=crossing["post"])
+    return next(
+        one.decision_id for one in found.decisions if one.crossing_id == crossing["crossing_id"]
+    )
 
 
 def _furnish(credentials: Credentials, port: int) -> None:
@@ -482,7 +461,7 @@ def _address(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def _stay(here: str, credentials: Credentials, differing: str | None, *, is_said: bool) -> None:
+def _stay(here: str, credentials: Credentials, differing: str, *, is_said: bool) -> None:
     """Say where the service is and with what to call it, then leave it up until stopped."""
     if not is_said:
         _say_how(here, credentials, differing)
@@ -498,13 +477,12 @@ def _wait_for_stop() -> None:
         say("stopping")
 
 
-def _say_how(here: str, credentials: Credentials, differing: str | None) -> None:
+def _say_how(here: str, credentials: Credentials, differing: str) -> None:
     post, key = next(iter(credentials.checkpoints.items()))
     OUT.print(
         f"Pages: {here}/ (a tour: docs/pages.md), document: {here}/openapi.json", soft_wrap=True
     )
-    if differing is not None:
-        OUT.print(f"The two sides differ: {here}/decisions/{differing}", soft_wrap=True)
+    OUT.print(f"Impossible across the line: {here}/decisions/{differing}", soft_wrap=True)
     for name, password in credentials.people.items():
         OUT.print(f"  {name:<14}{password}  {credentials.roles[name]}")
     OUT.print(f"  supervisor key            {credentials.supervisor}")

@@ -29,6 +29,9 @@ def backtest(
     tolerance: Annotated[
         float | None, typer.Option(min=0, help="What the name tolerance stands for.")
     ] = None,
+    tolerance_at: Annotated[
+        list[str] | None, typer.Option(help="The same at one post: POST=NUMBER; may be repeated.")
+    ] = None,
     *,
     polite: PoliteOption = False,
     as_json: JsonOption = False,
@@ -40,7 +43,8 @@ def backtest(
     from models.evaluation.profile_backtest import profile_backtest
 
     step_back(if_polite=polite)
-    trial = BacktestSubject(expression, channel, percentage, post or None, tolerance)
+    others = dict(map(_read_tolerance, tolerance_at or ()))
+    trial = BacktestSubject(expression, channel, percentage, post or None, tolerance, others)
     with opened_to_read(home) as (found, store), store.read() as connection:
         tables, sent = read_event_log(found, connection), read_sent(connection)
     result = profile_backtest(tables, trial, days=days, sent=sent)
@@ -59,6 +63,14 @@ def templates(
 
     result = dict(read_template(name) if name else read_templates())
     emit(result, as_json=as_json, text=lambda: typer.echo(json.dumps(result, indent=2)))
+
+
+def _read_tolerance(text: str) -> tuple[str, float]:
+    post, sign, number = text.rpartition("=")
+    try:
+        return (post, float(number)) if post and sign else ("", float(""))
+    except ValueError:
+        raise typer.BadParameter(f"--tolerance-at {text}: POST=NUMBER") from None
 
 
 def _print_backtest(result: dict[str, Any]) -> None:

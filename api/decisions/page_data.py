@@ -50,6 +50,7 @@ from engine.queue.queue import (
     QueuedDecision,
     list_opening_conditions,
     list_waiting,
+    read_decision,
 )
 from engine.queue.reviews import NEEDS_SECOND
 from engine.search_orders import PRIOR
@@ -208,9 +209,13 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
             reasons = [Reason(**one) for one in seen["reasons"]]
             if both is not None and (manifest := seen.get("partner_manifest")) is not None:
                 both = fill_from_manifest(both, manifest)
+            records = [features]
+            if before_told is not None:
+                seq = read_decision(snapshot, before_told["decision_id"]).seq
+                records.append(service.recompute.features(snapshot, seq)[1])
             masses = list_masses(
                 body["arrival"]["crossing"],
-                features,
+                records,
                 network=service.network,
                 late=late_crossings(snapshot, decision_id),
             )

@@ -172,21 +172,23 @@ SAME_TIME = timedelta(seconds=2)
 
 def list_masses(
     crossing: Mapping[str, Any],
-    features: Mapping[str, float],
+    records: Sequence[Mapping[str, float]],
     *,
     network: Network,
     late: Sequence[tuple[int, Mapping[str, Any]]],
 ) -> list[WeighedMass]:
     """Return the masses of a passage in the order in which they were weighed.
 
-    A record of an earlier passage of the vehicle is none of them. ``late`` are crossings that the
-    opposite post told of after the first decision, each with when it became known.
+    A record of an earlier passage of the vehicle is none of them. ``records`` are the features of
+    the decision, and of the one before a late record. ``late`` are crossings that the opposite post
+    told of after the first decision, each with when it became known.
     """
     found = [_read_mass(one, network, moment(at)) for at, one in late]
-    there = _infer_mass(crossing, features, network)
-    known = [one.weighed_at for one in found]
-    if there is not None and not any(abs(at - there.weighed_at) < SAME_TIME for at in known):
-        found.append(there)
+    for features in records:
+        there = _infer_mass(crossing, features, network)
+        known = [one.weighed_at for one in found]
+        if there is not None and not any(abs(at - there.weighed_at) < SAME_TIME for at in known):
+            found.append(there)
     found.append(_read_mass(crossing, network))
     return _compare_masses(sorted(found, key=lambda one: one.weighed_at))
 

@@ -34,18 +34,26 @@ from api.cases.answers import AcknowledgedCase
 from api.client import Client, RefusedError
 from api.decisions.answers import CheckpointView
 from api.http.answers import Acknowledged, AcknowledgedAct, AcknowledgedStep, Problem
+from api.profiles.answers import AcknowledgedProfile
 from api.service.assembly import open_network, open_runtime, open_store
+from api.service.executors import Backtests
 from api.service.model_watch import HomeModels
+from api.service.runtime import Runtime
 from api.service.settings import Settings
 from api.shifts.answers import SignedHandover
+from engine.criteria.match import FACTS
+from engine.criteria.profiles.profile import BacktestSubject, read_template
 from engine.domain.network import Network, read_network
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, HOUR, MINUTE, SystemClock, micros, moment, rfc3339
+from engine.storage.database import Store
 from engine.storage.home import Home
 from experiments.support.arrivals import read_arrivals
 from experiments.support.processes import HOST, find_free_port, wait_until_ready
 from experiments.synthetic.folder import write
 from experiments.synthetic.posts import network_toml
+from features.history.tables import read_event_log
+from models.evaluation.profile_backtest import profile_backtest
 
 LINE = ("UZ-OYB", "TJ-FOT")
 """The two posts, which face each other."""
@@ -85,6 +93,8 @@ PEOPLE: Mapping[str, tuple[Role, str | None]] = {
 PLACES = ("cab.dash", "fuel.tank", "chassis.spare_wheel", "cargo.among", "trailer.doors")
 IDLE_SECONDS = 600
 """How long a connection may be idle: each person of the demonstration keeps one."""
+FACTS_OWNER = "Risk unit (synthetic)"
+"""The office that answers for the hard facts."""
 NOTE = "Both scanners worked. One truck waits for its driver."
 
 
@@ -203,10 +213,27 @@ def _people(home: Home, lived: LivedWeeks) -> dict[str, str]:
     return keys
 
 
+class BacktestsHere(Backtests):
+    """Runs backtests in this process: one of their own takes longer to start than all they do."""
+
+    def run(self, trial: BacktestSubject, *, days: int) -> dict[str, Any]:
+        """Return what the command would."""
+        with Store(self._home.database_url) as store, store.read() as connection:
+            tables = read_event_log(self._home, connection)
+        made: dict[str, Any] = json.loads(json.dumps(profile_backtest(tables, trial, days=days)))
+        return made
+
+
+def _open_here(home: Home, settings: Settings) -> Runtime:
+    runtime = open_runtime(home, settings, HomeModels(home))
+    runtime.backtests = BacktestsHere(home)
+    return runtime
+
+
 @contextmanager
 def serve_here(home: Home, settings: Settings) -> Iterator[int]:
     """Run the service in this process, whose clock it shares; yield its port."""
-    app = create_app(lambda: open_runtime(home, settings, HomeModels(home)))
+    app = create_app(lambda: _open_here(home, settings))
     port = find_free_port()
     server = uvicorn.Server(
         uvicorn.Config(
@@ -247,7 +274,7 @@ class _Work:
         self._has_case = False
 
     def begin(self, begins: int, network: Network) -> None:
-        """Put rosters of the network's minutes with teams, and list two trailers watched for."""
+        """Put rosters of the network's minutes with teams, hard facts and two trailers."""
         for post in LINE:
             roster = {"minutes": network.post(post).roster, "teams": ["Alfa", "Beta"]}
             self._clients["dilnoza"].call(
@@ -258,6 +285,20 @@ class _Work:
             entry = {"trailer": plate, "reason": "changed hands twice (synthetic)", "expiry": until}
             made = self._clients["dilnoza"].post(AcknowledgedStep, "/v1/watchlist", entry)
             approvals = f"/v1/watchlist/{made.id}/approvals"
+            self._clients["rustam"].post(AcknowledgedStep, approvals, {})
+        self._put_facts_into_force(begins)
+
+    def _put_facts_into_force(self, begins: int) -> None:
+        """Let two people put the shipped hard facts into force."""
+        added = {
+            "valid_until": moment(begins + 300 * DAY).isoformat(),
+            "review_by": moment(begins + 120 * DAY).isoformat(),
+            "owner": FACTS_OWNER,
+        }
+        for name in FACTS:
+            proposed = dict(read_template(name)) | added
+            self._clients["dilnoza"].post(AcknowledgedProfile, "/v1/profiles", proposed)
+            approvals = f"/v1/profiles/{proposed['code']}/approvals"
             self._clients["rustam"].post(AcknowledgedStep, approvals, {})
 
     def answer(self, arrivals: Sequence[Mapping[str, Any]]) -> None:

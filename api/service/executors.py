@@ -279,6 +279,10 @@ class Backtests(_CommandJob):
         options += ["--percentage", repr(trial.percentage)]
         if trial.post is not None:
             options += ["--post", trial.post]
+        if trial.tolerance is not None:
+            options += ["--tolerance", repr(trial.tolerance)]
+        for post, tolerance in trial.tolerances.items():
+            options += ["--tolerance-at", f"{post}={tolerance!r}"]
         options += ["--", trial.expression]
         found: dict[str, Any] = self._run(BACKTESTS, ["profiles", "backtest"], options)
         return found

@@ -105,6 +105,8 @@ class AmendedDecision:
     """Where the opposite post's records are cut, if a late one of them leads to this decision."""
     advance: AdvanceMatch | None = None
     """The declarations ahead that the vehicle was decided with, if so."""
+    facts: tuple[Match, ...] = ()
+    """Hard facts by the records known before, which a late one does not take away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,7 @@ def read_told(
         last.amendment,
         told_at=as_of,
         advance=last.advance,
+        facts=tuple(match for match in last.matches if match.fact),
     )
 
 
@@ -384,6 +387,9 @@ class DecisionContextBuilder:
                 LeadingModel(scorer, scores, standing), rival, rivals, movement=movement
             )
             matches = tuple(match for each in found for match in each[index])
+            stand = () if amends is None else amends.facts
+            again = {match.code for match in matches}
+            matches = (*matches, *(match for match in stand if match.code not in again))
             one = DecisionContext(
                 row=rows.values[index],
                 event=rows.events[index],

@@ -4,11 +4,14 @@ Names, countries and pairs are public; volumes, equipment and delays are assumed
 docs/synthetic.md. A trip from A to B leaves at A's post and enters at B's.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.decision.inspection_minutes import PRIOR
 from engine.domain.network import IdentifierField, country_time_zone
@@ -17,6 +20,21 @@ from experiments.synthetic.config import Floats, Ints
 
 _CODES = "UZ KZ KG TJ TM AF CN RU TR IR IN AE PK DE KR PL BY"
 COUNTRIES = tuple(_CODES.split())
+HUBS = {
+    "UZ": (41.3, 69.2), "KZ": (43.2, 76.9), "KG": (42.9, 74.6), "TJ": (38.6, 68.8),
+    "TM": (38.0, 58.4), "AF": (34.5, 69.2), "CN": (43.8, 87.6), "RU": (55.8, 37.6),
+    "TR": (39.9, 32.9), "IR": (35.7, 51.4), "IN": (28.6, 77.2), "AE": (25.2, 55.3),
+    "PK": (33.7, 73.1), "DE": (52.5, 13.4), "KR": (37.6, 127.0), "PL": (52.2, 21.0),
+    "BY": (53.9, 27.6),
+}  # fmt: skip
+"""Where the roads of each country meet, degrees north and east."""
+ROADS = (
+    "UZ-KZ UZ-KG UZ-TJ UZ-TM UZ-AF KZ-RU KZ-KG KZ-CN KG-CN KG-TJ TJ-AF TM-IR TM-AF AF-PK AF-IR "
+    "IR-TR IR-PK IR-AE IR-IN PK-IN RU-BY BY-PL PL-DE TR-DE CN-KR RU-CN"
+)
+"""Countries with a road, or a ferry for lorries, between them."""
+DETOUR = 1.15
+"""How much longer than the shortest a route may be."""
 CLASSES: tuple[VehicleClass, ...] = ("car", "van", "bus", "truck", "rail_wagon")
 CAR, VAN, BUS, TRUCK, WAGON = range(5)
 GOODS_CLASSES = (VAN, TRUCK, WAGON)
@@ -89,7 +107,7 @@ PLACES = {
     "KZ-SYP": (42.9, 73.4), "KG-CHA": (42.8, 73.4), "TJ-NPJ": (37.2, 68.6), "AF-SHB": (37.1, 68.6),
     "KG-KAI": (42.8, 73.7),
 }  # fmt: skip
-"""Roughly where each post lies, degrees north and east: for the map of the overview alone."""
+"""Roughly where each post lies, degrees north and east."""
 
 PAIRS = (
     PostPair(0, 1, 0.155, 2.6, 0.24, (0.25, 1.0), (0.85, 0.50)),
@@ -139,6 +157,55 @@ def countries_of(pair: int, direction: int) -> tuple[int, int]:
     here = int(where[PAIRS[pair].a])
     there = int(where[PAIRS[pair].b]) if PAIRS[pair].b >= 0 else COUNTRIES.index("KZ")
     return (here, there) if direction == 0 else (there, here)
+
+
+def measure_km(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Return the kilometres between two places, degrees north and east."""
+    (a, b), (c, d) = (map(math.radians, each) for each in (one, other))
+    return 6371.0 * math.acos(
+        min(1.0, math.sin(a) * math.sin(c) + math.cos(a) * math.cos(c) * math.cos(b - d))
+    )
+
+
+@cache
+def find_routes() -> tuple[Floats, list[list[tuple[str, ...]]]]:
+    """Return the shortest way between each two countries: its km, and the countries on it.
+
+    The first has the shape (countries, countries); each way begins and ends with its ends.
+    """
+    n = len(COUNTRIES)
+    km = np.full((n, n), np.inf)
+    ways: list[list[tuple[str, ...]]] = [[() for _ in range(n)] for _ in range(n)]
+    for at, name in enumerate(COUNTRIES):
+        km[at, at], ways[at][at] = 0.0, (name,)
+    for road in ROADS.split():
+        one, other = road.split("-")
+        for a, b in ((one, other), (other, one)):
+            i, j = COUNTRIES.index(a), COUNTRIES.index(b)
+            km[i, j], ways[i][j] = measure_km(HUBS[a], HUBS[b]), (a, b)
+    for over in range(n):
+        for i in range(n):
+            for j in range(n):
+                if km[i, over] + km[over, j] < km[i, j]:
+                    km[i, j] = km[i, over] + km[over, j]
+                    ways[i][j] = (*ways[i][over], *ways[over][j][1:])
+    return km, ways
+
+
+def is_on_the_way(start: Ints, here: Ints, there: Ints, end: Ints) -> NDArray[np.bool_]:
+    """Tell whether the border from one country to the next lies on the way, shape (n,).
+
+    All are indices of countries: where the way starts, the two at the border, where it ends.
+    """
+    km, _ = find_routes()
+    across = km[start, here] + km[here, there] + km[there, end]
+    return np.asarray(across <= DETOUR * km[start, end] + 1.0)
+
+
+def name_route(start: int, here: int, there: int, end: int) -> str:
+    """Return the countries on the way over a border, in order, separated as in files."""
+    _, ways = find_routes()
+    return ";".join(dict.fromkeys((*ways[start][here], *ways[there][end])))
 
 
 def entry_shares() -> Floats:

@@ -35,6 +35,8 @@ from experiments.synthetic.posts import (
     POSTS,
     TRUCK,
     WAGON,
+    countries_of,
+    name_route,
 )
 from experiments.synthetic.smuggling import FRONTS, SUBSTANCES, WAYS
 from experiments.synthetic.trade import DUTY, LINES
@@ -335,6 +337,7 @@ def tabulate_declarations(world: World, kept: CrossingRows) -> pa.Table:
             "consignee_id": _parties(world, "consignee", lane, 0.03),
             "dispatch_country": choose_names(COUNTRIES, lanes.dispatch[lane]),
             "destination_country": choose_names(COUNTRIES, lanes.destination[lane]),
+            "route_countries": _routes(world, trip, draw_some(rng, n, ROUTED)),
             "tir_carnet": blank(carnet, ~tir),
             "cmr_number": blank(note, (kind == WAGON) | draw_some(rng, n, 0.25)),
             "transport_mode": choose_names(("30", "20"), (kind == WAGON).astype(np.int64)),
@@ -342,6 +345,24 @@ def tabulate_declarations(world: World, kept: CrossingRows) -> pa.Table:
             "payment_type": choose_names(("A", "B", "E"), (lane * 7) % 11 // 4),
         }
     )
+
+
+ROUTED = 0.7
+"""Declarations that name the countries of routing, of those whose goods go beyond this border."""
+
+
+def _routes(world: World, trip: Ints, is_named: Bools) -> pa.Array:
+    """Return the countries on the way of each declared trip; null where there are but two."""
+    plan, lanes = world.plan, world.plan.lanes
+    lane, ends = plan.habits.lane[trip], (lanes.dispatch, lanes.destination)
+    roads = zip(plan.calls.pair[trip].tolist(), plan.calls.direction[trip].tolist(), strict=True)
+    found = []
+    for number, road, named in zip(lane.tolist(), roads, is_named.tolist(), strict=True):
+        here, there = countries_of(*road)
+        start, end = (int(one[number]) for one in ends)
+        is_long = named and (start, end) != (here, there)
+        found.append(name_route(start, here, there, end) if is_long else None)
+    return pa.array(found, pa.string())
 
 
 def _parties(world: World, who: str, lane: Ints, missing: float) -> pa.Array:

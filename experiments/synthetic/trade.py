@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.synthetic.config import Config, Floats, Ints, pick
-from experiments.synthetic.posts import COUNTRIES, PAIRS, countries_of
+from experiments.synthetic.posts import COUNTRIES, PAIRS, countries_of, is_on_the_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +195,10 @@ def _fill_lanes(config: Config, rng: np.random.Generator, given: tuple[Ints, Int
     group, line, road = given
     n = len(group)
     origin = _origins(rng, line, road[:, 0])
-    onward = rng.random(n) < 0.22
+    onward = rng.random(n) < 0.5
     beyond = rng.integers(0, len(COUNTRIES), n)
+    onward &= is_on_the_way(road[:, 0], road[:, 0], road[:, 1], beyond)
+    begins = is_on_the_way(origin, road[:, 0], road[:, 1], np.where(onward, beyond, road[:, 1]))
     consignee = _heavy(rng, n, max(2, int(n / 2.2)))
     declarant = _heavy(rng, n, max(2, n // 9))
     fraud, since = draw_misdeclaration(config, rng, consignee, declarant)
@@ -206,7 +208,7 @@ def _fill_lanes(config: Config, rng: np.random.Generator, given: tuple[Ints, Int
         line=line,
         side_line=_side_lines(rng, consignee),
         origin=origin,
-        dispatch=np.where(rng.random(n) < 0.75, road[:, 0], origin),
+        dispatch=np.where((rng.random(n) < 0.75) | ~begins, road[:, 0], origin),
         destination=np.where(onward, beyond, road[:, 1]),
         consignor=_heavy(rng, n, max(2, int(n / 1.8))),
         consignee=consignee,

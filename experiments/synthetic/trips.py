@@ -29,11 +29,14 @@ from experiments.synthetic.posts import (
     CAR,
     GOODS_CLASSES,
     PAIRS,
+    PLACES,
     POSTS,
     TRUCK,
     VAN,
     WAGON,
+    countries_of,
     leaving_and_entering,
+    measure_km,
 )
 from experiments.synthetic.smuggling import COVER_LANES, FRONTS, KEY_DRIVERS, Circles
 from experiments.synthetic.trade import DUTY, LINES, PACKAGE_KG, TONNES, USD_PER_KG, Lanes
@@ -205,12 +208,15 @@ def draw_habits(
         signs, calls, (lanes, circles, kind, owner, front), places=places, season=season
     )
     mirror, transit = _mirrors(signs, calls, (kind, mess))
+    transit = _after_the_trip_before(calls, entry_at, transit)
+    through = (lane >= 0) & (lanes.destination[lane] != _into(calls))
     has_trailer = (kind == TRUCK) & (rng.random(len(kind)) < 0.93)
-    swapped = signs.draw(0.02 + 0.12 * mess, 0.2, where=mirror & has_trailer)
+    broken = np.where(through, UNDER_SEAL, 0.02 + 0.12 * mess)
+    swapped = signs.draw(broken, 0.2, where=mirror & has_trailer)
     trailer = np.where(has_trailer, _own_or_lent(rng, calls.vehicle, pool, 0.03 + 0.1 * mess), -1)
     before = np.where(swapped, pool.member(calls.vehicle, rng.random(len(kind))), trailer)
     sealed = (lane >= 0) & (rng.random(len(kind)) < np.where(kind == WAGON, 0.9, 0.62))
-    changed = signs.draw(0.02 + 0.12 * mess, 0.26, where=mirror & sealed)
+    changed = signs.draw(broken, 0.26, where=mirror & sealed)
     return Habits(
         entry_at=entry_at,
         exit_at=entry_at - transit,
@@ -223,6 +229,35 @@ def draw_habits(
         seal_changed=changed,
         evidence=signs.evidence,
     )
+
+
+UNDER_SEAL = 0.002
+"""Lawful trips in transit whose seal or trailer is changed between the posts all the same."""
+
+
+def _into(calls: Calls) -> Ints:
+    """Return the country that each trip enters, shape (n,)."""
+    table = np.array([[countries_of(pair, way)[1] for way in (0, 1)] for pair in range(len(PAIRS))])
+    return np.asarray(table[calls.pair, calls.direction], dtype=np.int64)
+
+
+def _after_the_trip_before(calls: Calls, entry_at: Ints, transit: Ints) -> Ints:
+    """Return transits of which none begins before the vehicle can be there from its trip before.
+
+    Ordinary trips alone are looked at: which of a run and its ordinary trip takes place is not
+    known yet.
+    """
+    plain = np.flatnonzero(calls.role == ORDINARY)
+    order = plain[np.lexsort((entry_at[plain], calls.vehicle[plain]))]
+    drive = (_drive_hours(calls.pair[order]) * HOUR).astype(np.int64)
+    free = entry_at[order] - np.roll(entry_at[order], 1) - drive
+    is_same = calls.vehicle[order] == np.roll(calls.vehicle[order], 1)
+    free[0] = 0
+    is_same[0] = False
+    capped = transit.copy()
+    most = np.maximum(free * 9 // 10, 10 * MINUTE)
+    capped[order] = np.where(is_same, np.minimum(transit[order], most), transit[order])
+    return capped
 
 
 def _mirrors(signs: Signs, calls: Calls, given: tuple[Ints, Floats]) -> tuple[Bools, Ints]:
@@ -253,7 +288,8 @@ def _entry_times(
     at = midnight + (hour * HOUR).astype(np.int64)
     at = at // 1_000_000 * 1_000_000
     plain = np.flatnonzero(calls.role == ORDINARY)  # these stand first, sorted by vehicle and day
-    at[plain] = _apart(at[plain], calls.vehicle[plain], GAP_HOURS[kind[plain]])
+    gap = GAP_HOURS[kind[plain]] + _drive_hours(calls.pair[plain])
+    at[plain] = _apart(at[plain], calls.vehicle[plain], gap)
     road = (calls.pair * 2 + calls.direction)[plain]
     at[plain] = _convoys(rng, at[plain], (calls.vehicle[plain], owner[plain], road))
     escorts = np.flatnonzero(calls.role == ESCORT)
@@ -269,13 +305,29 @@ def _utc_offset_hours(post: Ints, at: Ints) -> Floats:
     return np.asarray(table[post, np.arange(len(at))], dtype=np.float64)
 
 
+DRIVE_KMH = 45.0
+"""In a straight line."""
+
+
+def _drive_hours(pair: Ints) -> Floats:
+    """Return how long it takes from the border of the trip before, shape (n,); 0 for the first."""
+    places = np.array([PLACES[POSTS[one.a].code] for one in PAIRS])
+    table = np.array([[measure_km(tuple(a), tuple(b)) for b in places] for a in places])
+    hours = np.zeros(len(pair))
+    hours[1:] = table[pair[:-1], pair[1:]] / DRIVE_KMH
+    return hours
+
+
 def _apart(at: Ints, vehicle: Ints, gap_hours: Floats) -> Ints:
-    """Push trips of one vehicle at least a gap apart, later ones later."""
+    """Push trips of one vehicle at least a gap apart, later ones later.
+
+    The gap of a trip is that from the one before.
+    """
     if len(at) == 0:
         return at
     second = 1_000_000  # whole seconds, so that vehicles times span stays far below 2**63
-    rank = np.arange(len(at)) - np.searchsorted(vehicle, vehicle, side="left")
-    shift = rank * (gap_hours * HOUR / second).astype(np.int64)
+    shift = np.cumsum((gap_hours * HOUR / second).astype(np.int64))
+    shift -= shift[np.searchsorted(vehicle, vehicle, side="left")]
     base = int(at.min())
     since = (at - base) // second - shift
     lane = vehicle * np.int64(since.max() - since.min() + 1)  # vehicles cannot push each other
@@ -474,11 +526,16 @@ def cheaper_lines() -> Ints:
     return np.array(found)
 
 
+ALONE = np.array([one.hs6.startswith(("1512", "2710", "2711", "2915", "8703")) for one in LINES])
+"""Goods that fill a tank or a car carrier, in which nothing else travels."""
+
+
 def _draw_items(rng: np.random.Generator, lanes: Lanes, given: tuple[Ints, Cargo, Floats]) -> Items:
     lane, cargo, net = given
     trips = np.flatnonzero(cargo.is_declared)
     main = lanes.line[lane[trips]]
     mixed = rng.random(len(trips)) < np.where(USD_PER_KG[main] > 1.2, 0.38, 0.06)
+    mixed &= ~ALONE[main]
     counts = np.where(mixed, 1 + rng.geometric(0.45, len(trips)).clip(1, 9), 1)
     trip = np.repeat(trips, counts)
     number = 1 + np.arange(len(trip)) - np.repeat(np.cumsum(counts) - counts, counts)

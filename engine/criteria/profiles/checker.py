@@ -132,7 +132,7 @@ def _estimate_undeclared(weighed_less_gross: float, over_usual: float) -> float:
     return weighed_less_gross - weighed_less_gross / over_usual
 
 
-DERIVED: Mapping[str, Derived] = {
+DERIVED: dict[str, Derived] = {
     "undeclared_mass_kg": Derived(
         ("weighed_less_gross_kg", "tare_over_usual_of_plate"),
         _estimate_undeclared,

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.criteria.match import FACTS
+from engine.criteria.profiles.checker import DERIVED, Derived
+from engine.criteria.profiles.profile import BacktestSubject, read_template
 from engine.domain.network import read_network
 from engine.domain.records import (
     Crossing,
@@ -19,7 +22,9 @@ from engine.domain.records import (
 )
 from engine.errors import InputError
 from experiments.synthetic.folder import MARK, Summary, claim, write
+from features.history.tables import Tables
 from features.intake.load import read_folder
+from models.evaluation.profile_backtest import profile_backtest
 
 RECORDS: dict[str, type[Record]] = {
     "crossings": Crossing,
@@ -52,7 +57,7 @@ NUMBERS = {
     "minutes",
     "quantity_g",
 }
-LISTS = {"container_numbers", "seal_numbers", "methods", "places_searched"}
+LISTS = {"container_numbers", "seal_numbers", "route_countries", "methods", "places_searched"}
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +135,29 @@ def test_intake_quarantines_nothing_and_never_reads_the_truth(
     assert intake.accepted["crossings.csv"] == summary.rows["crossings"] == SIZE
     assert intake.tables.digest == bare.tables.digest
     assert intake.tables.network.synthetic
+
+
+def test_hard_facts_are_rare_in_synthetic_traffic(
+    synthetic_folder: tuple[Path, Summary], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = read_folder(synthetic_folder[0]).tables
+    alarms = {fact: count_alarms(tables, fact) for fact in FACTS}
+    assert all(rate <= 2.0 for rate in alarms.values()), alarms
+    # Negative control: compared with records of other passages, lawful vehicles would alarm.
+    for name in ("left_empty", "mass_gained_kg"):
+        known = DERIVED[name]
+        anyhow = Derived(known.inputs, lambda value, *_: value, known.unit, known.meaning)
+        monkeypatch.setitem(DERIVED, name, anyhow)
+    wrong = {fact: count_alarms(tables, fact) for fact in ("load", "mass")}
+    assert sum(wrong.values()) > alarms["load"] + alarms["mass"] + 1.0, (alarms, wrong)
+
+
+def count_alarms(tables: Tables, fact: str) -> float:
+    """Return how many of 1,000 crossings a shipped profile matches."""
+    shipped = read_template(fact)
+    subject = BacktestSubject(shipped["expression"], tolerance=shipped.get("tolerance"))
+    rate: float = profile_backtest(tables, subject, days=366)["matches_per_1000"]
+    return rate
 
 
 def test_nothing_is_known_before_it_happened_or_after_the_end(

@@ -1,5 +1,6 @@
 """Facts that are impossible across the line: red, said first, and rare on clean traffic."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import pytest
 
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
+from api.demonstration.shifts import make_show_case
 from api.service.assembly import open_network, open_store
 from api.service.executors import Backtests
 from api.service.settings import Settings
@@ -17,6 +19,7 @@ from engine.criteria.match import FACTS
 from engine.criteria.profiles import checker
 from engine.criteria.profiles.profile import BacktestSubject, read_template
 from engine.domain.rights import Role
+from engine.domain.time_units import micros
 from engine.queue.queue import last_of_crossing, read_decision
 from engine.targeting.targeting import Targeting
 from features.history.tables import read_event_log
@@ -267,6 +270,35 @@ def test_a_late_record_is_judged_again_with_the_same_draws(world: Line) -> None:
     assert weighed == [("15.6 t", "empty"), (f"{round(kg / 1000, 1):g} t", "laden")]
     assert masses.index("Fotehobod") < masses.index("Oybek") and "after the decision" in masses
     assert f'href="/decisions/{first["decision_id"]}">Yellow' in page
+    later = {"crossing_id": f"later-{number}", "vin": "JT2BF22K1W0123456"}
+    report_late(world, number, weighed_mass_kg=kg, **later)
+    last = newest(world, first)
+    assert last["decision_id"] != again["decision_id"] and last["channel"] == "red"
+    assert last["reasons"][0] == again["reasons"][0], "a later record takes no fact away"
+
+
+@pytest.mark.usefixtures("facts")
+def test_the_show_case_of_the_demonstration_shows(world: Line) -> None:
+    case = make_show_case(until=micros(datetime.now(UTC)))
+    left, came, told = (
+        json.loads(json.dumps(one).replace("UZ-OYB", "OYB").replace("TJ-FOT", "FOT"))
+        for one in (case.left, case.came, case.told)
+    )
+    (first,) = decide(world, [(left, came)])
+    said = first["reasons"][0]["text"]
+    assert said.startswith("Left Fotehobod empty (15,600 kg) on ")
+    assert "arrived laden (29,220 kg) on " in said
+    answer = world.client.post(
+        "/v1/crossings", json=told, headers={"Authorization": f"Bearer {world.other}"}
+    )
+    assert answer.status_code == 201, answer.text
+    again = newest(world, first)
+    assert again["amends"] == first["decision_id"]
+    stated = [one["message"] for one in again["reasons"] if one["code"] == "hard_fact"]
+    assert stated == ["fact_came_laden", "fact_mass_lost", "fact_seals"]
+    page = at_desk(world, "boss").get(f"/decisions/{again['decision_id']}").text
+    masses = page.partition('id="masses"')[2].partition("</ol>")[0]
+    assert re.findall(r"<strong>([\d.]+ t)</strong>", masses) == ["15.6 t", "42.4 t", "29.2 t"]
 
 
 @pytest.mark.usefixtures("facts")
