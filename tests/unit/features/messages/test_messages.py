@@ -139,6 +139,15 @@ def changed(name: str, old: bytes, new: bytes) -> dict[str, Any]:
             ("expected_at", "several_offices"),
         ),
         ("ecmr.xml", b">SAMPLE/0091<", b">po<", ("cmr_number", "no_digit")),
+        ("ecmr.xml", b">45R1<", b">reefer<", ("body_type", "malformed_size_and_type")),
+        (
+            "wco.xml",
+            b"<TransportEquipment>",
+            b"<TransportEquipment><CharacteristicCode>22T6</CharacteristicCode></TransportEquipment>"
+            b"<TransportEquipment>",
+            ("body_type", "several_bodies"),
+        ),
+        ("ncts.xml", b">3363<", b">UN3363<", ("un_number", "malformed_un_number")),
     ],
 )
 def test_a_field_of_version_2_that_breaks_its_rule_is_a_gap(
