@@ -88,11 +88,19 @@ class Load:
 def measure(data: Path | None = None) -> list[Row]:
     """Return the rows of ``bench quality --orders``, on ``data`` or synthetic years."""
     loads: list[Load] = []
+    lorries: list[Load] = []
     for seed in SEEDS if data is None else (0,):
         with open_network(data, crossings=CROSSINGS, seed=seed) as folder:
             loads += read_loads(folder)
+            lorries = lorries or read_loads(folder, searched=True)
     simulated = [load for seed in (1, 2, 3, 4) for load in simulate(seed, judged=JUDGED // 4)]
-    return [*compare("loads of years", loads), *compare("simulated searches", simulated)]
+    name = f"different first three steps of the last {LORRIES} lorries searched"
+    return [
+        *compare("loads of years", loads),
+        *compare("simulated searches", simulated),
+        row(f"{name}: by class and load", "orders", count_beginnings(list(map(narrow, lorries)))),
+        row(f"{name}: by all that is seen", "orders", count_beginnings(lorries)),
+    ]
 
 
 def compare(what: str, loads: Sequence[Load]) -> list[Row]:
@@ -136,9 +144,9 @@ def find_hits(loads: Sequence[Load]) -> Hits:
 
 
 def count_beginnings(loads: Sequence[Load]) -> int:
-    """Return how many different first three steps the first lorries have."""
+    """Return how many different first three steps the last lorries have."""
     lorries = [load for load in loads if load.arrival.crossing.vehicle_class == "truck"]
-    return len({_first_steps(load) for load in lorries[:LORRIES]})
+    return len({_first_steps(load) for load in lorries[-LORRIES:]})
 
 
 def count_faults(loads: Sequence[Load]) -> int:
@@ -154,11 +162,16 @@ def _mean(hits: Hits) -> float:
     return float(hits.mean()) if len(hits) else 0.0
 
 
-def read_loads(folder: Path) -> list[Load]:
-    """Read the loads of the last quarter of a synthetic network, with what was known of each."""
+def read_loads(folder: Path, *, searched: bool = False) -> list[Load]:
+    """Read the loads of the last quarter of a synthetic network, with what was known of each.
+
+    With ``searched``, read whatever was searched then, loaded or not.
+    """
     tables = read_folder(folder).tables
     truth = csv.read_csv(folder / "truth.csv")
-    truth = truth.filter(pc.equal(truth["carries"], 1))
+    acts = pc.unique(tables.inspections["crossing_id"])
+    wanted = pc.is_in(truth["crossing_id"].cast(pa.string()), acts)
+    truth = truth.filter(wanted if searched else pc.equal(truth["carries"], 1))
     named = pa.chunked_array(
         [
             *truth["crossing_id"].cast(pa.string()).chunks,
