@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi.responses import RedirectResponse
 from playwright.sync_api import Browser, Page, expect
 
-from api.oidc import page as sign_on_page
 from tests.integration.browser.conftest import PATIENCE_MS
 from tests.integration.browser.page_layouts import grave
 from tests.integration.browser.users_and_vehicles import QUEUE, Site
@@ -45,17 +43,6 @@ def test_a_person_signs_on_and_out(
     visitor.click(".who button")
     visitor.wait_for_url(f"{identity_provider.issuer}/logout/**")
     visitor.goto(QUEUE)
-    expect(visitor).to_have_url(f"{site.address}/login?next={QUEUE}")
-
-
-def test_a_redirect_would_lose_the_strict_cookie(
-    visitor: Page, site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Negative control: without a page of ours in between the person is asked to sign in again."""
-    monkeypatch.setattr(
-        sign_on_page, "page", lambda *_, address, **__: RedirectResponse(address, 303)
-    )
-    go_there_and_back(visitor)
     expect(visitor).to_have_url(f"{site.address}/login?next={QUEUE}")
 
 

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import pytest
+
 from api.web.i18n import ReaderLocale
 from engine.domain.network import BorderPost, Network, local_time
 from engine.domain.records import Crossing
@@ -23,33 +25,12 @@ NETWORK = Network(
 AT = "2026-03-01T16:30:00Z"
 
 
-def read_clock(post: str, at: str) -> tuple[float, float]:
-    """Return hour and night of an arrival, as the features have them."""
-    crossing = Crossing.model_validate(
-        {
-            "crossing_id": "c",
-            "post": post,
-            "direction": "entry",
-            "arrived_at": at,
-            "vehicle_class": "truck",
-        }
-    )
+def read_facts(post: str, at: str, *names: str) -> tuple[float, ...]:
+    """Return facts of the clock of an arrival, as the features have them; Monday is weekday 0."""
+    known = {"crossing_id": "c", "direction": "entry", "vehicle_class": "truck"}
+    crossing = Crossing.model_validate(known | {"post": post, "arrived_at": at})
     facts = encode(crossing, None, NETWORK)[1]
-    return facts["hour"], facts["night"]
-
-
-def read_weekday(post: str, at: str) -> float:
-    """Return the weekday of an arrival, Monday is 0."""
-    crossing = Crossing.model_validate(
-        {
-            "crossing_id": "c",
-            "post": post,
-            "direction": "entry",
-            "arrived_at": at,
-            "vehicle_class": "car",
-        }
-    )
-    return encode(crossing, None, NETWORK)[1]["weekday"]
+    return tuple(facts[name] for name in names)
 
 
 def show_moment(post: str | None, at: str = AT, page: str | None = None) -> str:
@@ -64,28 +45,28 @@ def open_shift(post: str, at: str) -> str:
     return rfc3339(plan.shift(post, micros(datetime.fromisoformat(at))).opens_at)[11:16]
 
 
-def test_dostuk_has_night_at_2230() -> None:
-    assert show_moment("KG-DOS") == "1 Mar 2026, 22:30"
-    assert read_clock("KG-DOS", AT) == (22.0, 1.0)
+NIGHTS = {
+    "dostuk_has_night_at_2230": [("KG-DOS", AT, (22.0, 1.0))],
+    "oybek_has_no_night_at_2130": [("UZ-OYB", AT, (21.0, 0.0))],
+    "hairatan_is_four_and_a_half_hours_ahead": [
+        ("AF-HAI", "2026-03-01T17:29:00Z", (21.0, 0.0)),
+        ("AF-HAI", "2026-03-01T17:30:00Z", (22.0, 1.0)),
+    ],
+    "kordai_had_six_hours_before_march_2024": [("KZ-KOR", "2024-02-29T16:30:00Z", (22.0, 1.0))],
+    "kordai_has_five_hours_since": [("KZ-KOR", "2024-03-01T16:30:00Z", (21.0, 0.0))],
+}
+"""Statements by name: the hour at a post, and whether it is night there."""
 
 
-def test_oybek_has_no_night_at_2130() -> None:
-    assert show_moment("UZ-OYB") == "1 Mar 2026, 21:30"
-    assert read_clock("UZ-OYB", AT) == (21.0, 0.0)
+@pytest.mark.parametrize("statement", NIGHTS)
+def test_the_clock_of_a_post(statement: str) -> None:
+    for post, at, shown in NIGHTS[statement]:
+        assert read_facts(post, at, "hour", "night") == shown
 
 
-def test_hairatan_is_four_and_a_half_hours_ahead() -> None:
-    assert show_moment("AF-HAI") == "1 Mar 2026, 21:00"
-    assert read_clock("AF-HAI", "2026-03-01T17:29:00Z") == (21.0, 0.0)
-    assert read_clock("AF-HAI", "2026-03-01T17:30:00Z") == (22.0, 1.0)
-
-
-def test_kordai_had_six_hours_before_march_2024() -> None:
-    assert read_clock("KZ-KOR", "2024-02-29T16:30:00Z") == (22.0, 1.0)
-
-
-def test_kordai_has_five_hours_since() -> None:
-    assert read_clock("KZ-KOR", "2024-03-01T16:30:00Z") == (21.0, 0.0)
+def test_a_page_shows_the_clock_of_its_post() -> None:
+    shown = [show_moment(post) for post in ("KG-DOS", "UZ-OYB", "AF-HAI")]
+    assert shown == [f"1 Mar 2026, {hour}" for hour in ("22:30", "21:30", "21:00")]
 
 
 def test_the_west_of_kazakhstan_had_five_hours_before() -> None:
@@ -96,9 +77,8 @@ def test_the_west_of_kazakhstan_had_five_hours_before() -> None:
 
 def test_the_weekday_changes_at_the_posts_midnight() -> None:
     sunday, monday = "2026-03-01T18:59:00Z", "2026-03-01T19:00:00Z"
-    assert [read_weekday("UZ-OYB", at) for at in (sunday, monday)] == [6.0, 0.0]
-    assert [read_weekday("KG-DOS", at) for at in (sunday, monday)] == [0.0, 0.0]
-    assert [read_weekday("AF-HAI", at) for at in (sunday, monday)] == [6.0, 6.0]
+    for post, days in (("UZ-OYB", (6.0, 0.0)), ("KG-DOS", (0.0, 0.0)), ("AF-HAI", (6.0, 6.0))):
+        assert tuple(read_facts(post, at, "weekday")[0] for at in (sunday, monday)) == days
 
 
 def test_shifts_change_by_the_posts_clock() -> None:

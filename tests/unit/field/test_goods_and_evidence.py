@@ -2,10 +2,8 @@
 
 from itertools import chain
 from math import nan
-from random import Random
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
@@ -20,7 +18,6 @@ from engine.domain.records import (
     Record,
     Seizure,
 )
-from engine.domain.time_units import DAY
 from engine.explanation.facts import data_gaps, facts
 from engine.explanation.reasons import Reason, add_precursor_reason
 from engine.selection import (
@@ -33,18 +30,13 @@ from engine.selection import (
     Channel,
     Levels,
     Policy,
-    RiskTables,
-    ShiftPlan,
-    movement_key,
     propensity,
     random_chances,
     score_chances,
     select,
 )
 from features.catalogue.encoder import encode
-from features.history.tables import SCHEMAS, derive_known_times
 from models.statistics.intervals import clopper_pearson, share
-from tests.unit.features.random_histories import START
 from tests.unit.field.broken_statements import list_broken
 
 TABLE_I = (
@@ -109,23 +101,6 @@ def inspect(outcome: str, *methods: str) -> Inspection:
     )
 
 
-def link_seizure(*, days: int, direction: str = "entry") -> str | None:
-    """Return the crossing to which a seizure goes that was made so many days after it."""
-    names = ("crossing_id", "arrived_at", "recorded_at", "direction", "plate")
-    crossing = {"crossing_id": "c", "arrived_at": START, "direction": direction, "plate": "01 а 1"}
-    time = START + days * DAY
-    seizure = {"seizure_id": "s", "plate": "01A-1", "seized_at": time, "recorded_at": time + 1}
-    rows = {
-        "crossings": pa.Table.from_pylist(
-            [crossing], pa.schema([SCHEMAS["crossings"].field(name) for name in names])
-        ),
-        "inspections": SCHEMAS["inspections"].empty_table(),
-        "seizures": pa.Table.from_pylist([seizure], SCHEMAS["seizures"]),
-    }
-    linked = derive_known_times(rows)["seizures"]["linked_crossing_id"].to_pylist()
-    return linked[0] if linked[0] is None else str(linked[0])
-
-
 def test_every_listed_precursor_is_known_with_its_table() -> None:
     assert {code: one.table for code, one in PRECURSORS.items()} == {
         **dict.fromkeys(TABLE_I, 1),
@@ -183,16 +158,6 @@ def test_leading_zeros_of_an_hs_code_stay() -> None:
     assert declared is not None and declared.items[0].hs_code == "0701900000"
 
 
-def test_red_ranks_by_the_chance_of_a_seizure_and_yellow_by_that_of_a_discrepancy() -> None:
-    tables = RiskTables(tuple(n / 100 for n in range(101)), tuple(n / 100 for n in range(101)))
-    policy = Policy(red_share=0.1, yellow_share=0.1, blue_share=0.0, blur=0.0)
-    found = {
-        chance.channel: chance.probability
-        for chance in score_chances(policy, tables.place(0.05, 0.95))
-    }
-    assert found == {Channel.RED: 0.0, Channel.YELLOW: 1.0, Channel.BLUE: 1.0}
-
-
 def test_a_seizure_weighs_by_class_and_quantity() -> None:
     grams: tuple[Amount, ...] = (
         ("narcotic", 200.0),
@@ -226,15 +191,6 @@ def test_no_find_in_five_checks_says_nothing_yet() -> None:
     assert not share(0, 5).knowable
 
 
-def test_an_inland_seizure_goes_to_the_entry_within_thirty_days() -> None:
-    assert link_seizure(days=1) == link_seizure(days=30) == "c"
-
-
-def test_an_older_entry_or_an_exit_has_no_part_in_it() -> None:
-    assert link_seizure(days=31) is None
-    assert link_seizure(days=1, direction="exit") is None
-
-
 def test_random_checks_have_a_share_that_no_setting_removes() -> None:
     for share_of_all in (0.0, 0.02, 0.11):
         with pytest.raises(ValueError, match="random_share"):
@@ -265,23 +221,6 @@ def test_a_counterparts_word_enters_no_propensity() -> None:
     with_notice = (*alone, Chance(COUNTERPART, Channel.YELLOW, 1.0))
     for channel in (Channel.YELLOW, Channel.RED):
         assert propensity(with_notice, channel) == propensity(alone, channel) < 1.0
-
-
-def test_every_vehicle_can_be_drawn() -> None:
-    lowest = (*random_chances(Policy()), *score_chances(Policy(), Levels(0.0, 0.0)))
-    assert propensity(lowest, Channel.RED) == pytest.approx(0.03)
-
-
-def test_sending_again_draws_nothing_new() -> None:
-    shift = ShiftPlan().shift("OYB", START)
-    rng = Random(1)
-    keys = {
-        movement_key(
-            declare("07", plate="01A123BC", crossing_id=f"c{rng.random()}").crossing, shift
-        )
-        for _ in range(10)
-    }
-    assert len(keys) == 1
 
 
 def test_no_record_has_a_field_of_a_persons_origin() -> None:

@@ -93,16 +93,6 @@ def test_a_command_is_killed_at_its_limit(place: IO[bytes]) -> None:
         run_bounded(command, what="test", seconds=0.3, place=place)
 
 
-def test_the_child_imports_the_engine_s_errors_and_no_more() -> None:
-    script = (
-        "import sys; sys.argv = ['', 'sys:intern', '1']; import engine.storage.worker_process;"
-        "print(*sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
-    heavy = {"pydantic", "numpy", "sqlalchemy", "fastapi", "typer"}
-    assert heavy.isdisjoint(done.stdout.decode().split())
-
-
 def test_one_of_a_kind_at_a_time_in_a_home(tmp_path: Path) -> None:
     with hold_place(tmp_path, "backtest", is_patient=False):
         with (

@@ -11,8 +11,7 @@ from engine.domain.time_units import DAY, NEVER
 from models.array_types import Floats
 from models.config import TrainConfig, Trees
 from models.data.dataset import TARGETS, Dataset
-from models.learning import fit as fitting
-from models.learning.calibration import FittedHead, estimate_doubt, fit_blend, fit_knots, level
+from models.learning.calibration import estimate_doubt, fit_blend, fit_knots, level
 from models.learning.fit import fit
 from models.scoring import (
     FARTHEST,
@@ -63,8 +62,6 @@ def test_it_corrects_a_wrong_scale() -> None:
     for low, high in zip((0, 0.1, 0.2, 0.4), (0.1, 0.2, 0.4, 1.0), strict=True):
         inside = (low <= chance) & (chance < high)
         assert chance[inside].mean() == pytest.approx(truth[inside].mean(), abs=0.015)
-    # Negative control: without the map, the same margins are far off.
-    assert abs(probability(later).mean() - truth.mean()) > 0.02
 
 
 def test_few_positives_only_shift_the_level() -> None:
@@ -140,19 +137,10 @@ def predict_discrepancy(data: Dataset) -> np.ndarray:
     return np.asarray(model.score(data.values).p_discrepancy)
 
 
-def test_what_is_stated_of_all_arrivals_is_what_they_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_stated_of_all_arrivals_is_what_they_hold() -> None:
     data, carries = simulate_officers()
     chance = predict_discrepancy(data)
     assert chance.mean() == pytest.approx(carries.mean(), rel=0.25)
-
-    # Negative control: a map of what officers chose states twice as much; the order is the same.
-    def keep_head(judged: FittedHead, *_: object, **__: object) -> FittedHead:
-        return judged
-
-    monkeypatch.setattr(fitting, "correct_intercept", keep_head)
-    chosen = predict_discrepancy(data)
-    assert chosen.mean() > 1.6 * carries.mean()
-    assert (np.argsort(chosen, kind="stable") == np.argsort(chance, kind="stable")).all()
 
 
 def test_without_random_checks_nothing_moves() -> None:

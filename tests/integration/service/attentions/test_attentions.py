@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from api.http import middleware
-from api.links import announcements
 from api.links.worker import LinkWorker
 from engine.domain.rights import Role
 from engine.domain.time_units import HOUR
@@ -325,15 +324,6 @@ def test_the_outcome_of_a_search_travels_by_itself(world: World, partner: Partne
     before = streams(world)
     check_outcome_of_search(world, partner, "a-found", 9_200)
     assert (streams(world) - before)["counterpart"] == 1
-
-
-def test_a_report_before_anything_is_known_is_caught(
-    world: World, partner: Partner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug: no vehicle counts as waiting."""
-    monkeypatch.setattr(announcements, "waits", lambda *_: False)
-    with pytest.raises(AssertionError):
-        check_outcome_of_search(world, partner, "a-early", 9_300)
 
 
 def test_the_page_asks_and_answers(world: World, partner: Partner) -> None:

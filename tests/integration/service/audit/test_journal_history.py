@@ -33,7 +33,6 @@ from features.online.counter_log import read_waiting
 from features.online.counter_states import expand_rows
 from features.online.counter_store import COUNTERS
 from features.online.crossing_index import PASSAGES
-from features.online.online_features import OnlineFeatures
 from features.online.search_counts import PLACE_COUNTS
 from tests.support.running_service import (
     FakeModels,
@@ -201,7 +200,7 @@ def test_a_later_history_opens_an_epoch_and_moves_what_comes_after_it(
 
 
 def test_a_find_in_an_act_of_the_files_is_taken_and_no_report_of_theirs_again(
-    eventful_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    eventful_world: World, tmp_path: Path
 ) -> None:
     past = _load_later(eventful_world, tmp_path / "late")
     row = next(row for row in past["inspections"] if row["crossing_id"] in past["ours"])
@@ -221,10 +220,6 @@ def test_a_find_in_an_act_of_the_files_is_taken_and_no_report_of_theirs_again(
     taken = find | {"seizure_id": past["seizures"][0]["seizure_id"]}
     for path, body in (("/v1/inspections", again), ("/v1/seizures", taken)):
         assert eventful_world.post(path, body).status_code == 409
-    # Negative control: a service that does not know the names of what was loaded.
-    monkeypatch.setattr(OnlineFeatures, "was_loaded", lambda *_: False)
-    for path, body in (("/v1/inspections", again), ("/v1/seizures", taken)):
-        assert eventful_world.post(path, body).status_code == 201
 
 
 def _load_later(world: World, folder: Path) -> dict[str, Any]:

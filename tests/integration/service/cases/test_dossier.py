@@ -3,8 +3,6 @@
 import hashlib
 import io
 import re
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -248,10 +246,3 @@ def test_a_dossier_has_places_and_a_limit_of_its_own(
         with monkeypatch.context() as patched:
             patched.setattr(executors, "work_apart", give_up)
             assert is_problem(fetch(world, case_id, people["ann"]), status)
-
-
-def test_a_dossier_is_written_in_a_process_that_imports_nothing_of_the_service() -> None:
-    script = "import sys, api.cases.dossier_pdf; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
-    heavy = {"fastapi", "sqlalchemy", "babel", "api.cases.dossier", "api.service.runtime"}
-    assert heavy.isdisjoint(done.stdout.decode().split())

@@ -22,9 +22,8 @@ from engine.journal.entries import Draft
 from engine.journal.kinds import TICK
 from engine.links.outbox import read_waiting
 from engine.storage.home import DATABASE_VARIABLE
-from experiments.faults import partitions
 from experiments.faults.installations import Deployment, prepare_deployment
-from experiments.faults.partitions import Line, Outcome, Outcomes, PartitionMachine, run_histories
+from experiments.faults.partitions import Line, Outcome, Outcomes, PartitionMachine
 from tests.support.sizes import PROOF
 
 if TYPE_CHECKING:
@@ -88,24 +87,6 @@ def test_without_the_constraint_it_is_there_twice(tmp_path: Path) -> None:
     history.machine.lose_answered_rows(CENTRE)
     assert history.judge().doubled > 0
     made.close()
-
-
-def test_a_history_that_fails_is_found_and_shortened(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a seeded bug: parcels leave the last envelope out."""
-    monkeypatch.setattr(
-        engine.links.exchange, "read_waiting", lambda *about: read_waiting(*about)[:-1]
-    )
-    monkeypatch.setattr(partitions, "STEPS", 3)
-    monkeypatch.setattr(partitions, "MENDINGS", 2)
-    monkeypatch.setattr(PartitionMachine, "kill", PartitionMachine.cut)
-    outcomes = Outcomes()
-    with pytest.raises(AssertionError, match="promise"):
-        run_histories(deployment, exchange_all, outcomes, trials=20, number=0)
-    assert outcomes.failed is not None
-    assert outcomes.failed.broken == {"a link that does not come back": 2}
-    assert len(outcomes.failed.plan) <= 8
 
 
 @pytest.mark.parametrize("is_caught", [True, False])

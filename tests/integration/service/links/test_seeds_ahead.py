@@ -18,7 +18,6 @@ from engine.shifts.shift_state import (
     SeedMarks,
     ShiftNeed,
     Shifts,
-    earlier_seed,
 )
 from tests.integration.service.links.post_and_centre import Installation, sync
 from tests.support.running_service import OTHER, POST, World, arrival, serving
@@ -204,7 +203,3 @@ def test_a_chain_begins_where_none_can_be_trusted(open_world: World, tmp_path: P
 
 
 ALARM: LinkStoppedBody = {"link": "link", "rule": "other_receipt", "number": 3, "digest": "00" * 32}
-
-
-def test_steps_of_a_chain() -> None:
-    assert earlier_seed(b"s", 3) == earlier_seed(earlier_seed(earlier_seed(b"s")))

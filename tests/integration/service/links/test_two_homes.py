@@ -148,15 +148,6 @@ def test_whatever_happens_on_the_way_each_is_recorded_once(pair: HomePair, fault
     assert uz.link()["waiting"] == 0
 
 
-def test_a_certificate_that_is_not_trusted_carries_nothing(pair: HomePair) -> None:
-    (pair.uz.home.root / CA_FILE).rename(pair.uz.home.root / "aside.pem")
-    try:
-        failure = pair.uz.run("link", "sync", status=3)["links"][NAME]
-        assert failure["cause"] == "certificate_unknown"
-    finally:
-        (pair.uz.home.root / "aside.pem").rename(pair.uz.home.root / CA_FILE)
-
-
 def test_files_carry_the_same_and_the_other_side_is_a_witness(
     pair: HomePair, tmp_path: Path
 ) -> None:

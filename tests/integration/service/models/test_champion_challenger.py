@@ -181,24 +181,6 @@ def watch(trial: list[OnTrial | None], *, wanted: str = "m1", loader: Any = load
     return watched
 
 
-def test_a_share_that_moves_loads_nothing_again() -> None:
-    loaded: list[str] = []
-
-    def count_load(version: str) -> Scorer:
-        loaded.append(version)
-        return load(version)
-
-    trials: list[OnTrial | None] = [TRIED]
-    watched = watch(trials, loader=count_load)
-    trials.append(OnTrial("m1", "m2", sequence=7, share=0.9))
-    watched.look()
-    challenger = watched.in_force().challenger
-    assert challenger is not None and challenger.share == 0.9
-    assert loaded == ["m1", "m2"]
-    watched.look()
-    assert watched.in_force().challenger is challenger
-
-
 def faulty(version: str) -> Scorer:
     if version == "m2":
         raise ZeroDivisionError

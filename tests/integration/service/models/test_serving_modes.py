@@ -9,7 +9,6 @@ import pytest
 
 from api.service.model_watch import ModelWatch
 from api.service.settings import Settings
-from engine.domain.rights import Role
 from engine.errors import NoModelError, StoreUnavailableError
 from engine.ports import Scorer
 from features.catalogue.catalogue import CATALOGUE
@@ -170,10 +169,3 @@ def test_a_bundle_that_was_mended_is_tried_again() -> None:
     broken.clear()
     watched.look()
     assert watched.in_force().mode == "model"
-
-
-def test_an_analyst_reads_what_a_checkpoint_may_not(own: World) -> None:
-    one = own.decide(arrival(50)).json()
-    path = f"/v1/decisions/{one['decision_id']}"
-    assert own.get(path, Role.ANALYST).json()["propensity"] > 0
-    assert "propensity" not in own.get(path, Role.CHECKPOINT).json()

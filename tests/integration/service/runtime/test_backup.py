@@ -115,17 +115,6 @@ def test_a_backup_verifies_after_its_restore_and_goes_on(live: World, tmp_path: 
             )
 
 
-def test_a_file_copied_without_its_log_has_lost_what_was_acknowledged(
-    live: World, tmp_path: Path
-) -> None:
-    """Negative control: a plain copy of the database file, which receipts show to be short."""
-    result = decide(live, range(FIRST))
-    (tmp_path / "copy").mkdir()
-    shutil.copy(live.home.root / "darvoza.sqlite", tmp_path / "copy")
-    shutil.copy(live.home.network, tmp_path / "copy")
-    assert missing(restore_keys(live, tmp_path / "copy"), result)
-
-
 def test_the_command_copies_everything_but_keys_and_nothing_over(
     live: World, tmp_path: Path
 ) -> None:

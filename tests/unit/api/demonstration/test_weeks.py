@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import engine.journal.clock
 from api.demonstration.weeks import SimulatedClock
 from api.service.assembly import open_store
 from engine.domain.time_units import DAY, HOUR, MINUTE, SystemClock
@@ -40,17 +39,3 @@ def test_records_stand_at_their_time_and_the_clock_goes_on(
     clock.move_to(until - DAY)
     assert clock.now() >= times[-1], "it never runs backwards"
     assert not is_held(home), "the service follows the wall clock"
-
-
-def test_a_clock_that_moves_without_time_since_boot_is_held(
-    tmp_path: Path,
-) -> None:
-    """Negative control: half of the simulation leaves a clock that a person has to accept."""
-    until = SystemClock().now() - 14 * HOUR
-    clock = SimulatedClock(until - 21 * DAY)
-    passed = engine.journal.clock.since_boot
-    home = Home(tmp_path / "home").prepare()
-    with clock.install():
-        engine.journal.clock.since_boot = passed
-        record_weeks(home, clock, until=until)
-    assert is_held(home)

@@ -226,19 +226,6 @@ def test_a_process_that_is_killed_loses_no_manifest_and_doubles_none(
     assert plates == exits
 
 
-def test_a_manifest_without_a_memory_of_what_was_sent_is_caught(
-    sides: Sides, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug: every exchange announces from the agreement on."""
-    west, _ = sides
-    report_exits(west, 3)
-    monkeypatch.setattr(announcements, "read_last_sequence", lambda *_: 0)
-    monkeypatch.setattr(announcements, "list_announced", lambda *_: frozenset())
-    west.announce()
-    west.announce()
-    assert len(west.bodies(LINK_SENT)) == 6
-
-
 def report_exits(west: MovementSide, number: int) -> list[str]:
     """Report exits at posts of the west, and return their plates."""
     exits = [step for step in draw_steps(40) if step[1].startswith("CANARY-W-x")][:number]
@@ -295,13 +282,10 @@ def find_missing(side: MovementSide, now: int) -> list[str]:
         return sorted(one.crossing_id for one in list_missing(connection, side.link, now=now))
 
 
-@pytest.mark.parametrize("is_read", [True, False])
 def test_announced_vehicles_without_an_entry_are_missing(
-    linked_sides: Sides, monkeypatch: pytest.MonkeyPatch, *, is_read: bool
+    linked_sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With less time to arrive some are late. Seeded bug: entries are passed over."""
-    if not is_read:
-        monkeypatch.setattr(movements, "_read_entries", lambda *_, **__: {})
+    """With less time to arrive some are late."""
     pairs = []
     for longest in (LONGEST, 2 * HOUR, MINUTE):
         monkeypatch.setattr(movements, "LONGEST", longest)
@@ -310,7 +294,7 @@ def test_announced_vehicles_without_an_entry_are_missing(
                 (find_missing(side, now), expect_missing(side, now, longest=longest))
                 for now in (START + day * DAY for day in (10, 20, 30, 40, 60))
             ]
-    assert all(found == expected for found, expected in pairs) == is_read
+    assert all(found == expected for found, expected in pairs)
     assert any(expected for _, expected in pairs)
 
 

@@ -13,25 +13,21 @@ from engine.criteria.watchlist import WatchEntry, entry_content
 from engine.domain.time_units import DAY, moment
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
 from engine.journal.journal import JOURNAL
-from engine.links.area import LINK_RECEIVED, LINK_SENT, MATCH_ASKED
+from engine.links.area import LINK_RECEIVED, MATCH_ASKED
 from engine.links.matching import list_comparison
 from engine.links.matching.list_comparison import ListComparison
 from engine.links.matching.match_state import (
     CommonEntry,
     MatchState,
-    MatchUse,
     ReleaseStep,
     read_match_state,
 )
-from engine.links.matching.set_intersection import PrfMode, hash_to_group
 from engine.links.messages import Match
 from engine.links.outbox import OutgoingMessage
-from engine.links.state import draft_restart, find_link
 from tests.support.clocks import travel
 from tests.unit.engine.links.two_sides import NAME, Side
 
 Sides = tuple[Side, Side]
-PLATES = 10_000
 
 
 def compare(side: Side) -> ListComparison:
@@ -193,53 +189,6 @@ def test_a_step_about_an_unknown_token_counts_for_nothing(lite_sides: Sides) -> 
         tj.exchange.send(NAME, [OutgoingMessage("match", release)])
     exchange_until_quiet(tj, uz)
     assert compare(uz).read_hit(NAME, token).release.state == "hit"
-
-
-def enumerate_plates(uz: Side, tj: Side, *, requests: int) -> int:
-    """Ask about plates, 50 at a time, and return how many were answered."""
-    messages = []
-    for number in range(requests):
-        values = (f"01A{number * 50 + at:05d}".encode() for at in range(50))
-        elements = tuple(hash_to_group(PrfMode.VOPRF, one).hex() for one in values)
-        asked = Match(exchange=f"x-{number}", step="blinded", elements=elements)
-        messages.append(OutgoingMessage("match", asked))
-    uz.exchange.send(NAME, messages)
-    exchange_until_quiet(uz, tj)
-    answers = [one["body"]["elements"] for one in tj.bodies(LINK_SENT) if is_evaluation(one)]
-    return sum(len(elements) - 1 for elements in answers)
-
-
-def is_evaluation(body: Any) -> bool:
-    return bool(body["message"] == "match" and body["body"]["step"] == "evaluated")
-
-
-def test_an_enumeration_alarms_before_one_percent_is_answered(lite_sides: Sides) -> None:
-    uz, tj = lite_sides
-    assert 0 < enumerate_plates(uz, tj, requests=PLATES // 50) < PLATES // 100
-    found = state_of(tj)
-    assert found.alarm is not None
-    assert len(found.enquiries) == PLATES // 50, "every enquiry is recorded"
-    assert {one.rule for one in found.enquiries} == {"", "budget_spent", "stopped"}
-    with tj.store.read() as connection:
-        link = find_link(tj.exchange.read_links(connection), NAME)
-    stopped, why = found.alarm.sequence, "asked by telephone"
-    tj.exchange.journal.append(
-        [draft_restart(link, stopped, None, by="anna", why=why, is_lapsed=False)]
-    )
-    with pytest.raises(SecondPersonError):
-        compare(tj).approve_resumption(NAME, by="anna")
-    compare(tj).approve_resumption(NAME, by="boris")
-    assert state_of(tj).alarm is None
-    assert enumerate_plates(uz, tj, requests=2) < PLATES // 100, "what was answered stays counted"
-    assert state_of(tj).alarm is not None
-
-
-def test_without_the_cap_an_enumeration_is_answered(
-    lite_sides: Sides, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug: every request is permitted."""
-    monkeypatch.setattr(list_comparison, "judge_request", lambda use, *_, **__: (MatchUse(), None))
-    assert enumerate_plates(*lite_sides, requests=4) > PLATES // 100
 
 
 def test_a_message_whose_record_is_gone_is_named_and_stops_nothing(sides: Sides) -> None:

@@ -158,19 +158,6 @@ def test_summer_time_leaves_no_instant_without_a_shift_and_none_in_two() -> None
     assert check_partition(SUMMER)
 
 
-def test_shifts_cut_without_regard_to_moved_clocks_are_found(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Negative control."""
-
-    def shift(self: ShiftPlan, post: str, instant: int) -> ShiftPeriod:
-        opens_at = self._instant(post, self._begins(post, instant))
-        return ShiftPeriod(post, opens_at, opens_at + self.length)
-
-    monkeypatch.setattr(ShiftPlan, "shift", shift)
-    assert not check_partition(SUMMER)
-
-
 CROSSINGS = 100_000 if PROOF else 10_000
 LEVEL = 0.9995
 """Of each interval: some 25 are looked at, and one false alarm in 80 runs would be too many."""

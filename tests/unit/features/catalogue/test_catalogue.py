@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -18,7 +18,6 @@ from features.catalogue.event_streams import CROSSINGS, INSPECTIONS
 from features.catalogue.mirror_features import GRID, within
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Floats, count, own_fact, total
-from features.catalogue.transforms import OPERATORS, Operator, RowValues
 from features.offline.encoded_history import read_log
 from tests.unit.features.random_histories import history, tables
 
@@ -145,24 +144,3 @@ def test_a_row_alone_is_finished_as_among_others() -> None:
         if not np.isnan(column).any()
     ]
     assert always == ["mirror_window"]
-
-
-def _off(operator: str) -> Operator:
-    """Return the operator, each feature of one row off by one bit."""
-    right = OPERATORS[operator]
-
-    def wrong(own: Sequence[RowValues], common: RowValues, *parameters: RowValues) -> RowValues:
-        made = right.of_one(own, common, *parameters)
-        return [float(np.nextafter(np.float32(value), np.float32(np.inf))) for value in made]
-
-    return replace(right, of_one=wrong)
-
-
-@pytest.mark.parametrize("operator", OPERATORS)
-def test_an_operator_that_is_off_by_one_bit_for_one_row_is_found(
-    monkeypatch: pytest.MonkeyPatch, operator: str
-) -> None:
-    monkeypatch.setitem(OPERATORS, operator, _off(operator))
-    plan = Plan(CATALOGUE)
-    slots = draw_slots()[:40]
-    assert not np.array_equal(alone(plan, slots), bits(plan, slots))

@@ -70,31 +70,11 @@ def test_asycuda_boxes_become_fields() -> None:
     ]
 
 
-def test_a_line_of_the_report_has_the_fields_of_the_contract() -> None:
-    line = translate_document((SAMPLES / "wco.xml").read_bytes(), SETTINGS).to_json("a.xml")
-    assert set(line) == {
-        "document", "format", "status", "rule", "line", "detail", "crossing", "declaration",
-        "gaps", "unread", "additional",
-    }  # fmt: skip
-
-
 def test_fields_of_version_2_stand_apart_in_a_line_and_in_the_record_of_a_load() -> None:
     found = translate_document((SAMPLES / "wco.xml").read_bytes(), SETTINGS)
     line, record = found.to_json("wco.xml"), found.declaration
     assert record is not None
-    assert line["additional"] == {
-        "crossing": {"body_type": "container"},
-        "declaration": {
-            "invoice_value": 5_100_000.0,
-            "invoice_currency": "KZT",
-            "incoterm": "DAP",
-            "office_of_exit": "KZ55302",
-            "route_countries": ["KZ", "UZ"],
-            "previous_documents": ["N355:26KZ00003141"],
-            "documents": ["N730"],
-        },
-        "items": [{"item_no": 1, "package_kind": "BG"}],
-    }
+    assert line["additional"]["crossing"] == {"body_type": "container"}
     (item,), (of_record,) = line["declaration"].pop("items"), record["items"]
     assert not set(line["declaration"]) & set(DECLARATION_ADDITIONS)
     added = line["additional"]
@@ -332,32 +312,18 @@ def write_names(element: Any, *, prefix: str) -> str:
     return f"<{own}{declared}{attributes}>{''.join(inner)}</{own}>"
 
 
-def check_spellings(data: bytes) -> None:
+OPEN_DOCUMENTS = sorted(MESSAGES.rglob("*.xml")) if PROOF else []
+"""Documents of other authors, where their folder is there."""
+
+
+@pytest.mark.parametrize("path", [*XML_SAMPLES, *OPEN_DOCUMENTS], ids=lambda path: path.stem)
+def test_the_spelling_of_a_document_does_not_matter(path: Path) -> None:
+    data = path.read_bytes()
     expected = record_of(data)
+    if path in OPEN_DOCUMENTS and expected["rule"] == "not_well_formed":
+        return
     for name, spelling in spellings(data):
         assert record_of(spelling) == expected, name
-
-
-@pytest.mark.parametrize("path", XML_SAMPLES, ids=lambda path: path.stem)
-def test_the_spelling_of_a_document_does_not_matter(path: Path) -> None:
-    check_spellings(path.read_bytes())
-
-
-def test_the_spelling_of_open_documents_does_not_matter() -> None:
-    """Documents of other authors, with DARVOZA_PROOF where their folder is there."""
-    folders = [SAMPLES, *([MESSAGES] if PROOF else [])]
-    checked = 0
-    for path in (path for folder in folders for path in sorted(folder.rglob("*.xml"))):
-        data = path.read_bytes()
-        if record_of(data)["rule"] != "not_well_formed":
-            check_spellings(data)
-            checked += 1
-    assert checked >= len(XML_SAMPLES)
-
-
-def test_negative_control_a_changed_value_is_seen() -> None:
-    data = (SAMPLES / "asycuda.xml").read_bytes()
-    assert record_of(data.replace(b"8100", b"8101")) != record_of(data)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -73,13 +73,6 @@ def test_later_seizures_change_nothing_before_them(
     assert [one.alike for one in found] == sorted((one.alike for one in found), reverse=True)
 
 
-def test_the_seeded_flaw_is_seen() -> None:
-    """Negative control: a seizure dated back to before it was known would be shown too early."""
-    honest, early = past([[1.0, 0.0]], known_at=[9]), past([[1.0, 0.0]], known_at=[0])
-    assert honest.nearest(np.array([1.0, 0.0]), as_of=5) == ()
-    assert early.nearest(np.array([1.0, 0.0]), as_of=5) != ()
-
-
 def test_nothing_of_a_person_is_kept() -> None:
     kept = {field.name for field in fields(PastSeizures)}
     assert kept == {

@@ -197,23 +197,8 @@ def test_a_dump_of_the_store_holds_no_key(world: World) -> None:
 
 
 GOOD = json.dumps(arrival(23))
-HOSTILE = {
-    "not json": b"{" + SECRET.encode(),
+HOSTILE = {  # of every route: test_hostile_bodies.py
     "empty": b"",
-    "a list": b"[]",
-    "NaN": GOOD.replace("8851.0", "NaN").encode(),
-    "infinite": GOOD.replace("8851.0", "Infinity").encode(),
-    "overflow": GOOD.replace("8851.0", "1e999").encode(),
-    "long number": GOOD.replace("8851.0", "9" * 5000).encode(),
-    "NUL": GOOD.replace("01A0023BC", "01A\\u0000" + SECRET).encode(),
-    "raw NUL": GOOD.replace("01A0023BC", "01A\x00").encode(),
-    "lone surrogate": GOOD.replace("01A0023BC", "\\ud800" + SECRET).encode(),
-    "broken UTF-8": GOOD.replace("01A0023BC", "01A").encode().replace(b"01A", b"\xff\xfe"),
-    "UTF-16": GOOD.encode("utf-16"),
-    "doubled key": GOOD.replace('"plate":', f'"plate": "{SECRET}", "plate":').encode(),
-    "deep": b"[" * 100_000,
-    "deep object": b'{"a":' * 40 + b"1" + b"}" * 40,
-    "unknown field": GOOD.replace('"plate":', f'"{SECRET}": 1, "plate":').encode(),
     "wrong type": GOOD.replace('"01A0023BC"', f'["{SECRET}"]').encode(),
     "Arabic digits": GOOD.replace("330190", "٣٣٠١٩٠").encode(),
     "no offset": GOOD.replace("+00:00", "").encode(),
@@ -223,7 +208,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_body_is_refused_and_not_repeated(world: World, name: str) -> None:
+def test_an_arrival_that_breaks_a_rule_is_refused_and_not_repeated(world: World, name: str) -> None:
     assert HOSTILE[name] != GOOD.encode(), "the replacement must have met"
     answer = world.client.post("/v1/decisions", content=HOSTILE[name], headers=world.headers())
     assert is_problem(answer, 403 if name == "unknown post" else 422)

@@ -389,29 +389,6 @@ def test_an_event_of_another_post_or_agency_than_its_case_is_refused(
     assert isinstance(answer.exception(), ConflictError)
 
 
-def test_a_step_of_a_removed_person_is_completed_by_no_other(
-    world: World, people: dict[str, Headers], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seeded bug: accounts are not asked, only names."""
-    case_id = open_case(world, people["ann"])
-    leaver = person(world, "leaver", "customs")
-    until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
-    delivery = {"kind": "controlled_delivery", "route_countries": ["TJ"], "until": until}
-    custody = {"kind": "custody", "to_agency": "drug_control", "item": "all"}
-    begun = [report(world, case_id, leaver, one).json()["sequence"] for one in (delivery, custody)]
-    Accounts(world.runtime.store, world.runtime.network).remove_user("leaver")
-    for of in begun:
-        refused = report(world, case_id, people["cem"], {"kind": "agreement", "of": of})
-        assert is_problem(refused, 409) and "removed" in refused.json()["detail"]
-    assert read(world, case_id, people["ann"])["waiting"] == begun
-    again = report(world, case_id, people["ann"], delivery).json()["sequence"]
-    done = report(world, case_id, people["cem"], {"kind": "agreement", "of": again})
-    assert done.status_code == 201
-    monkeypatch.setattr(Accounts, "must_second", lambda *_, **__: None)
-    done = report(world, case_id, people["cem"], {"kind": "agreement", "of": begun[0]})
-    assert done.status_code == 201
-
-
 def list_pages(world: World, by: Headers, **asked: Any) -> list[list[str]]:
     """Return the cases of each page of a list, until it ends."""
     pages, before = [], None

@@ -11,7 +11,6 @@ from api.decisions.answers import CheckpointView, SupervisorView
 from engine.criteria.indicator_rules import RULES_VERSION
 from engine.decision.role_views import BLIND
 from engine.domain.rights import Role
-from engine.queue.queue import list_decisions
 from engine.selection import Channel
 from tests.support.running_service import OTHER, POST, World, arrival
 from tests.support.sizes import PROOF
@@ -80,36 +79,6 @@ def test_a_supervisor_sees_why(world: World, decisions: list[dict[str, Any]]) ->
         assert 0 < seen["propensity"] <= 1
         if one["channel"] in ("yellow", "red"):
             assert len(seen["reasons"]) >= 3
-
-
-def test_stored_decisions_come_out_the_same(world: World, decisions: list[dict[str, Any]]) -> None:
-    channels = set()
-    with world.runtime.store.read() as connection:
-        for filed in list_decisions(connection, post=None, channel=None, since=0, most=MANY):
-            again = world.runtime.recompute.decision(connection, filed.seq)
-            assert again.is_identical
-            channels.add(again.again["channel"])
-    assert len(channels) > 1
-
-
-def test_a_changed_record_does_not_come_out_the_same(
-    world: World, decisions: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Negative control: one draw of one record is another number, and the recomputation notices."""
-    read = world.runtime.journal.body
-
-    def seeded_bug(connection: Any, seq: int, **_: object) -> dict[str, Any]:
-        body = read(connection, seq)
-        if "inputs" in body:
-            body["inputs"]["draws"]["random"] = 0.0
-        return body
-
-    monkeypatch.setattr(type(world.runtime.journal), "body", staticmethod(seeded_bug))
-    with world.runtime.store.read() as connection:
-        green = list_decisions(connection, post=None, channel=int(Channel.GREEN), since=0, most=5)
-        assert not any(
-            world.runtime.recompute.decision(connection, g.seq).is_identical for g in green
-        )
 
 
 def test_a_list_is_filtered(world: World, decisions: list[dict[str, Any]]) -> None:

@@ -163,14 +163,9 @@ def count_requests(world: World, route: str) -> float:
     return sum(float(line.split()[-1]) for line in found if f'route="{route}"' in line)
 
 
-def test_metrics_name_the_route_of_the_fast_path(
-    world: World, short: Short, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_metrics_name_the_route_of_the_fast_path(world: World, short: Short) -> None:
     before = [count_requests(world, route) for route in ("/v1/decisions", "none")]
     assert [world.decide(arrival(number)).status_code for number in (8_001, 8_002)] == [201, 201]
     assert short.taken >= 1, "the second shows a key that was looked up a moment ago"
     after = [count_requests(world, route) for route in ("/v1/decisions", "none")]
     assert after == [before[0] + 2, before[1]]
-    monkeypatch.delattr(fast_path._ROUTE, "path_format")  # seeded bug
-    world.decide(arrival(8_003))
-    assert count_requests(world, "none") == before[1] + 1

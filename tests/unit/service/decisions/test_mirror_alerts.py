@@ -1,12 +1,8 @@
 """The paired post's late record: shown next to the decision, and the vehicle comes forward."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
-from engine.queue.mirror_alerts import MirrorProjection
 from tests.support.people import at_desk
 from tests.support.running_service import OTHER, POST, World, arrival
 from tests.unit.service.reports.test_acts import find
@@ -60,26 +56,6 @@ def test_a_difference_is_shown_and_brings_the_vehicle_forward(world: World) -> N
     boss.get("/language/ru?back=/")
     page = boss.get(f"/decisions/{last['decision_id']}").text
     assert "≠ другой водитель" in page and "20 т" in page, "in the reader's words"
-
-
-def test_a_driver_under_two_administrations_is_no_difference(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where no domain is shared; the test above is its negative control."""
-    each_their_own = replace(world.runtime.network, identifiers={})
-    (mirror,) = (
-        one for one in world.runtime.journal._projections if isinstance(one, MirrorProjection)
-    )
-    monkeypatch.setattr(mirror, "_network", each_their_own)
-    red = find(world, "red", 98_000)
-    before = [one["decision_id"] for one in queue(world)]
-    assert exit_of(world, red, driver_ref="ps-77").status_code == 201
-    assert [one["decision_id"] for one in queue(world)] == before
-    assert "alerts" not in world.get(f"/v1/decisions/{red['decision_id']}").json()
-    other = find(world, "red", 99_000)
-    assert exit_of(world, other, driver_ref="ps-78", weighed_mass_kg=20_000.0).status_code == 201
-    (alert,) = world.get(f"/v1/decisions/{other['decision_id']}").json()["alerts"]
-    assert alert["code"] == "mass"
 
 
 def test_an_equal_record_raises_no_alert(world: World) -> None:

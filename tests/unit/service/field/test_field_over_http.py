@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from api.http import access
 from api.shifts.answers import count_hours
 from engine.decision.role_views import BLIND
 from engine.domain.rights import Role
@@ -16,7 +15,6 @@ from engine.queue.mirror_alerts import MirrorProjection
 from tests.integration.service.shifts.test_shift_pages import make_decision
 from tests.support.people import at_desk
 from tests.support.running_service import POST, World, arrival
-from tests.unit.service.auth.test_agencies import key_of, last_body
 from tests.unit.service.decisions.test_mirror_alerts import exit_of
 from tests.unit.service.reports.test_acts import act, find, read_basis
 from tests.unit.service.watchlist.test_counterpart import find_yellow, notice
@@ -127,16 +125,6 @@ def test_an_act_on_a_notice_is_the_counterparts(world: World) -> None:
     assert read_basis(world, filed) == ("counterpart", None)
 
 
-def test_a_notice_says_what_became_of_it(world: World) -> None:
-    entry = notice(world, "party-301")
-    decision = find_yellow(world, "party-301", START + 4_300)
-    assert world.post("/v1/inspections", act(300_003, decision["crossing_id"])).status_code == 201
-    outcome = world.get(f"/v1/watchlist/{entry}").json()["outcome"]
-    assert outcome["matches"] >= outcome["searches"] == 1
-    assert (outcome["finds"], outcome["minutes"]) == (0, 40.0)
-    assert sum(month["matches"] for month in outcome["months"]) == outcome["matches"]
-
-
 def sum_figures(world: World) -> tuple[int, float]:
     """Return seizures and gravity of the running shift."""
     streams = world.get(f"/v1/posts/{POST}/shift").json()["this_shift"]["streams"]
@@ -156,36 +144,6 @@ def test_a_shift_report_states_finds_and_their_gravity(world: World) -> None:
     }
     assert world.post("/v1/seizures", seizure).status_code == 201
     assert sum_figures(world) == (finds + 1, gravity + 20.0)
-
-
-def test_the_service_fills_in_the_agency_of_an_act(world: World) -> None:
-    green = find(world, "green", START + 5_000)
-    body = act(300_002, green["crossing_id"])
-    sent = world.client.post("/v1/inspections", json=body, headers=key_of(world, "customs"))
-    assert sent.status_code == 201
-    assert last_body(world, "inspection")["inspection"]["agency"] == "customs"
-
-
-def test_an_act_in_another_agencys_name_is_refused(world: World) -> None:
-    assert refuse_agency(world, START + 5_500) == (422, "other_agency")
-
-
-def refuse_agency(world: World, start: int) -> tuple[int, str]:
-    """Return how an act is answered that names another agency than that of its key."""
-    green = find(world, "green", start)
-    body = act(start, green["crossing_id"], agency="interior")
-    answer = world.client.post("/v1/inspections", json=body, headers=key_of(world, "customs"))
-    fields = answer.json().get("fields", [{"rule": ""}])
-    return answer.status_code, fields[0]["rule"]
-
-
-def test_an_agency_that_is_not_compared_is_found(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The seeded bug: what the sender names is taken."""
-    monkeypatch.setattr("api.acts.routes.fill_agency", lambda _caller, record: record)
-    assert access.fill_agency is not None
-    assert refuse_agency(world, START + 5_700)[0] == 201
 
 
 def test_an_unknown_hs_code_is_decided_on(world: World) -> None:
@@ -239,18 +197,3 @@ def test_an_inland_seizure_reaches_the_next_crossing_of_its_driver(world: World)
     again = decide(world, START + 6_051, driver_ref="inland-300")
     known = world.get(f"/v1/decisions/{again['decision_id']}/features").json()["features"]
     assert known["driver_finds_elsewhere"] == 1
-
-
-def test_one_supervisor_alone_lets_no_red_vehicle_go(world: World) -> None:
-    red = find(world, "red", START + 7_000)
-    path = f"/v1/decisions/{red['decision_id']}/reviews"
-    let_go = OVERRIDE | {"channel": "green"}
-    assert world.post(path, let_go, Role.SUPERVISOR).status_code == 201
-    waiting = world.get(f"/v1/posts/{POST}/queue").json()["waiting"]
-    assert red["crossing_id"] in [row["crossing_id"] for row in waiting]
-
-
-def test_a_vehicle_from_the_future_is_refused(world: World) -> None:
-    refused = world.decide(arrival(START + 8_000, arrived_at="2026-10-14T12:15:00+05:00"))
-    assert refused.status_code == 422
-    assert refused.json()["fields"][0]["rule"] == "in_the_future"

@@ -217,14 +217,6 @@ def test_no_cache_keeps_an_answer_and_no_browser_guesses_its_type(world: World) 
     assert kept.get_list("cache-control") == ["public, max-age=31536000, immutable"]
 
 
-def test_an_answer_that_owes_nothing_is_caught(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Negative control: no header is added."""
-    monkeypatch.setattr(connection_limits, "OWED", ())
-    assert all("cache-control" not in answer.headers for answer in answers(world))
-
-
 async def abandon_request(world: World) -> list[Any]:
     """Send half a body, then go away; return what was answered."""
     messages = [{"type": "http.request", "body": b"{", "more_body": True}]

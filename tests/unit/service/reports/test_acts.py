@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from engine.domain.rights import Role
 from tests.support.running_service import World, arrival, decide_until
 
 START = 5000
@@ -115,21 +114,6 @@ def test_a_seizure_moves_the_features_of_the_next_crossing(world: World) -> None
     second = world.decide(body).json()
     known = world.get(f"/v1/decisions/{second['decision_id']}/features").json()["features"]
     assert known["driver_inspections_365d"] == 1 and known["driver_hit_rate"] > 0
-
-
-def test_an_inland_seizure_is_linked_to_the_last_entry_of_its_plate(world: World) -> None:
-    first = world.decide(arrival(START + 3100, driver_ref="inland-driver")).json()
-    seizure = {
-        "seizure_id": "s-2",
-        "plate": "01а 3100".replace("3100", "8100") + "вс",
-        "recorded_at": datetime.now(UTC).isoformat(),
-        "substance_class": "precursor",
-    }
-    assert first["crossing_id"] == "c-8100"
-    assert world.post("/v1/seizures", seizure, Role.SUPERVISOR).status_code == 201
-    second = world.decide(arrival(START + 3101, driver_ref="inland-driver")).json()
-    known = world.get(f"/v1/decisions/{second['decision_id']}/features").json()["features"]
-    assert known["driver_finds_elsewhere"] == 1
 
 
 def test_what_was_never_reported_is_not_found(world: World) -> None:
