@@ -66,8 +66,16 @@ def long_shift() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def noon() -> Iterator[None]:
-    """Begin every module on the same Wednesday noon: no shift, day or week ends in a test."""
+def noon(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Begin every module on the same Wednesday noon: no shift, day or week ends in a test.
+
+    One marked ``machine_clock`` keeps the clock that other processes and servers have.
+    """
+    if request.node.get_closest_marker("machine_clock"):
+        request.getfixturevalue("long_shift")
+        yield
+        return
+
     import time_machine
 
     from tests.support.running_service import NOON, SHIFT_STARTS

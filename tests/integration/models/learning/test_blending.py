@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from engine.domain.time_units import DAY
-from models.config import Trees
-from models.learning.base_learners import grow, straight_part
+from models.learning.base_learners import straight_part
 from models.learning.calibration import discrepancy_head
 from models.learning.fit import _recency
 from models.scoring import UNSEEN, Linear
@@ -18,22 +17,6 @@ DRAW = np.random.default_rng(7)
 VALUES = DRAW.normal(size=(1500, 6)).astype(np.float32)
 VALUES[DRAW.random(VALUES.shape) < 0.1] = np.nan
 LABEL = (np.nan_to_num(VALUES[:, 0]) + DRAW.normal(size=1500) > 1).astype(np.int8)
-FREE = np.zeros(6, np.int8)
-
-
-def small(seeds: int) -> Trees:
-    return Trees(iterations=12, depth=3, leaves=8, share_of_features=0.3, seeds=seeds)
-
-
-def test_a_sign_that_the_field_knows_is_kept() -> None:
-    signs = FREE.copy()
-    signs[0] = -1
-    made = grow(VALUES, LABEL, trees=small(2), signs=signs, seed=1)
-    rows = np.zeros((50, 6), np.float32)
-    rows[:, 0] = np.linspace(-3, 3, 50)
-    assert (np.diff(made.decision_function(rows)) <= 0).all()
-    free = grow(VALUES, LABEL, trees=small(2), signs=FREE, seed=1)
-    assert (np.diff(free.decision_function(rows)) > 0).any()
 
 
 FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=False, allow_subnormal=False)

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from engine.domain.time_units import DAY
 from engine.errors import NotEnoughDataError
 from models.config import TrainConfig, Trees
 from models.data.dataset import Dataset
-from models.learning import tree_walk
 from models.learning.fit import FittedModel, fit
 from models.learning.fit_tasks import screen_features, thin_clear
 from models.learning.scikit_trees import count_trees
@@ -48,35 +48,15 @@ def without_random_checks(data: Dataset) -> Dataset:
     return data
 
 
-def auc(score: np.ndarray, label: np.ndarray) -> float:
-    rank = np.argsort(np.argsort(score)) + 1.0
-    positives = int(label.sum())
-    low = positives * (positives + 1) / 2
-    return float((rank[label == 1].sum() - low) / (positives * (len(label) - positives)))
-
-
 def test_it_learns_what_is_there_and_its_chances_are_right() -> None:
     data = without_random_checks(small_world(12_000, seed=1))
     later = data.take(data.evidence("discrepancy") & (data.arrived_at >= CUT))
     scores = fit_model(data).score(later.values)
 
-    assert auc(scores.p_discrepancy, later.discrepancy) > 0.7
-    assert auc(scores.p_seizure, later.seizure) > 0.65
+    assert roc_auc_score(later.discrepancy, scores.p_discrepancy) > 0.7
+    assert roc_auc_score(later.seizure, scores.p_seizure) > 0.65
     assert scores.p_discrepancy.mean() == pytest.approx(later.discrepancy.mean(), abs=0.03)
     assert scores.p_seizure.mean() == pytest.approx(later.seizure.mean(), abs=0.015)
-
-
-def test_trees_score_rows_alike_whatever_rows_come_with_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    data = small_world(4000, seed=1)
-    model = fit_model(data)
-    whole = {name: trees.decision_function(data.values) for name, trees in model.ensembles.items()}
-    monkeypatch.setattr(tree_walk, "_ROWS", 97)
-    parts = model.margins(data.values)
-    assert whole
-    assert all(parts[name].tobytes() == margin.tobytes() for name, margin in whole.items())
-    assert all(len(margin) == 0 for margin in model.margins(data.values[:0]).values())
 
 
 def test_shuffled_labels_give_flat_chances() -> None:

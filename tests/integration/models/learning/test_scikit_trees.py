@@ -25,7 +25,6 @@ from models.learning.scikit_trees import (
     widen_ensemble,
 )
 from models.learning.tree_walk import add_trees
-from models.scoring import TreeEnsemble
 
 
 def make_rows(width: int = 3) -> tuple[Rows, Labels]:
@@ -46,15 +45,6 @@ def grow_small(seed: int) -> HistGradientBoostingClassifier:
 
 
 ROWS = np.random.default_rng(2).normal(size=(50, 3)).astype(np.float32)
-
-
-def test_the_arrays_say_what_scikit_learn_says() -> None:
-    estimator = grow_small(1)
-    rows = ROWS.copy()
-    rows[::7, 1] = np.nan
-    np.testing.assert_allclose(
-        TreeEnsemble(read_trees(estimator))(rows), estimator.decision_function(rows), atol=1e-12
-    )
 
 
 def test_the_mean_of_ensembles_is_what_scikit_learn_predicts_of_it() -> None:

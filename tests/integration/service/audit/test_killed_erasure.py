@@ -13,10 +13,7 @@ from tests.support.running_service import World
 from tests.unit.service.audit.eventful_home import WATCHED
 from tests.unit.service.audit.test_erasure import Story, derived_values, erase, list_decided, tell
 
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
+pytestmark = pytest.mark.machine_clock
 
 
 @pytest.fixture(scope="module")

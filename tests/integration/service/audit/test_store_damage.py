@@ -28,6 +28,8 @@ from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.support.running_service import POST, World, arrival, make_home, make_keys
 from tests.unit.service.audit.eventful_home import serve
 
+pytestmark = pytest.mark.machine_clock
+
 if TYPE_CHECKING:
     from experiments.support.postgres import Cluster
 
@@ -35,11 +37,6 @@ INDEX = "decisions_waiting_ix"
 """Read by every decision at a post."""
 DECIDED = 40
 NOISE = Random(20_240_311)
-
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
 
 
 @dataclass

@@ -57,16 +57,13 @@ from tests.support.people import Desk, at_desk, user
 from tests.support.running_service import POST, World, serving
 from tests.unit.service.reports.test_acts import find
 
+pytestmark = pytest.mark.machine_clock
+
 HERE = "http://localhost"
 QUEUE = f"/v1/posts/{POST}/queue"
 PAGE = f"/posts/{POST}/queue"
 TOKEN = re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.")
 """A token as it travels; the three letters that it begins with stand in random bytes as well."""
-
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
 
 
 def sign_on_of(world: World) -> Any:

@@ -20,10 +20,7 @@ from tests.support.running_service import (
     arrival,
 )
 
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
+pytestmark = pytest.mark.machine_clock
 
 
 def test_a_review_at_the_centre_moves_the_queue_of_the_node(

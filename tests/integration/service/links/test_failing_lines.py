@@ -25,10 +25,7 @@ from tests.support.people import at_desk
 from tests.support.running_service import World
 from tests.unit.engine.links.links import LinkSides
 
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
+pytestmark = pytest.mark.machine_clock
 
 
 @contextmanager

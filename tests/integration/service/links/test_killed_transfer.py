@@ -41,14 +41,11 @@ from tests.support.running_service import NETWORK, POST
 from tests.support.sizes import PROOF
 from tests.unit.engine.links.links import party_content, post_content
 
+pytestmark = pytest.mark.machine_clock
+
 SIZE, KILLS = (9_000_000, 40) if PROOF else (1_500_000, 2)
 """Bytes of the file, and kills at most: it may be whole before."""
 PATIENCE_SECONDS = 60.0
-
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
 
 
 @dataclass

@@ -14,10 +14,7 @@ from api.demonstration import links as links_demo
 from experiments.faults.service_process import Forker
 from tests.integration.api.training.training_exercises import run_forked
 
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
+pytestmark = pytest.mark.machine_clock
 
 
 def test_a_shift_goes_over_both_links(

@@ -26,16 +26,13 @@ from experiments.faults.installations import Deployment, prepare_deployment
 from experiments.faults.partitions import Line, Outcome, Outcomes, PartitionMachine
 from tests.support.sizes import PROOF
 
+pytestmark = pytest.mark.machine_clock
+
 if TYPE_CHECKING:
     from experiments.support.postgres import Cluster
 
 TRIALS = 1_000 if PROOF else 3
 NODE, CENTRE = (0, "node"), (0, "centre")
-
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
 
 
 def count_faults(*words: str, database: str = "") -> dict[str, Any]:

@@ -24,6 +24,8 @@ from experiments.support.processes import find_free_port
 from experiments.support.tls_line import Line, make_certificate, read_wire, serve_tls
 from tests.integration.service.links.installations import NAME, Installation, Service
 
+pytestmark = pytest.mark.machine_clock
+
 if TYPE_CHECKING:
     from experiments.support.postgres import Cluster
 
@@ -46,11 +48,6 @@ LITTLE = ("movement", "post", "left_at", "vehicle_class", "goods.hs_code")
 """Fields of a manifest that ``uz`` may send: no identifier at all."""
 VEHICLE = ("plate", "trailer_plate", "container_numbers", "tir_carnet")
 MATCH = ("exchange", "step", "elements", "proof", "answer_by")
-
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
 
 
 @dataclass

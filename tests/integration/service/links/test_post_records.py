@@ -68,10 +68,7 @@ from tests.support.running_service import (
     serving,
 )
 
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
+pytestmark = pytest.mark.machine_clock
 
 
 def numbers_of(node: Installation) -> list[int]:

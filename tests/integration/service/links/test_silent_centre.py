@@ -24,12 +24,9 @@ from tests.integration.service.links.post_and_centre import Installation, sync
 from tests.integration.service.links.test_post_records import list_entry, retire_entry
 from tests.support.running_service import World, arrival
 
+pytestmark = pytest.mark.machine_clock
+
 FAR = 10**15
-
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
 
 
 def decide(world: World, number: int, **names: Any) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from experiments.support.tls_line import Line, make_certificate, serve_tls
 from tests.integration.service.links.installations import NAME, Installation, Service
 from tests.unit.engine.links.links import manifest_body
 
+pytestmark = pytest.mark.machine_clock
+
 if TYPE_CHECKING:
     from experiments.support.postgres import Cluster
 
@@ -54,11 +56,6 @@ from = "tj"
 purpose = "smuggling"
 fields = ["movement", "post", "left_at", "plate"]
 """
-
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
 
 
 @dataclass

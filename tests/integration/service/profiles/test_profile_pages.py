@@ -87,18 +87,6 @@ def test_the_list_and_the_page_state_the_same_figures(ann: Desk) -> None:
     assert last_days in page and "1 Jan 2026 – 31 Mar 2026" in page, "the days it looked at"
 
 
-def test_leaving_takes_a_second_person_too(world: World, ann: Desk, bob: Desk) -> None:
-    propose(ann, "GONE-1")
-    step(bob, "GONE-1", "approvals", shadow="1")
-    assert world.get("/v1/profiles/GONE-1").json()["state"] == "shadow"
-    assert step(bob, "GONE-1", "retirements", reason="no finds").status_code == 303
-    assert "no finds" in bob.get("/profiles/GONE-1").text
-    assert step(bob, "GONE-1", "approvals").status_code == 403
-    cem = at_desk(world, "cem")
-    assert step(cem, "GONE-1", "approvals").status_code == 303
-    assert "GONE-1" in cem.get("/profiles").text.partition("<details")[2]
-
-
 def test_the_editor_says_where_and_keeps_what_was_typed(ann: Desk) -> None:
     bad = make_form("BAD-1", expression='features.night == 1 && features.nite == "<b>"')
     checked = ann.send("/profiles/new", "/profiles/checks", bad)

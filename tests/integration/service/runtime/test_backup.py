@@ -34,16 +34,13 @@ from tests.support.running_service import (
     serving,
 )
 
+pytestmark = pytest.mark.machine_clock
+
 if TYPE_CHECKING:
     from experiments.support.postgres import Cluster
 
 FIRST = 40
 Answers = list[dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
 
 
 @pytest.fixture

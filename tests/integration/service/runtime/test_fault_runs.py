@@ -21,6 +21,8 @@ from experiments.support.deployment import Deployment
 from experiments.support.processes import HomeCommands
 from tests.support.sizes import PROOF
 
+pytestmark = pytest.mark.machine_clock
+
 if TYPE_CHECKING:
     from experiments.support.postgres import Cluster
 
@@ -36,11 +38,6 @@ FLIPS = 1000 if PROOF else 2
 BACK_SECONDS = outages.BACK_SECONDS if PROOF else 60.0
 BITES_SECONDS = outages.BITES_SECONDS if PROOF else 60.0
 """A busy machine has the time; that they are back soon is for a quiet one to show."""
-
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
 
 
 @pytest.fixture

@@ -25,16 +25,13 @@ from tests.support.emptied_database import empty_database
 from tests.support.running_service import POST, arrival, make_home, make_keys
 from tests.unit.api.webhooks.webhook_receiver import Receiver
 
+pytestmark = pytest.mark.machine_clock
+
 if TYPE_CHECKING:
     from engine.storage.home import Home
 
 VEHICLES, AMENDMENTS = 4, 3
 PATIENCE_SECONDS = 120.0
-
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
 
 
 class Service:

@@ -60,58 +60,53 @@ def stands(*steps: tuple[Step, str, dict[str, Any]]) -> ApprovalState:
 
 
 Steps = tuple[tuple[Step, str, dict[str, Any]], ...]
-PROPOSED: Steps = (("proposed", "ann", {}), ("backtested", "ann", {}))
+BARE: Steps = (("proposed", "ann", {}),)
+PROPOSED: Steps = (*BARE, ("backtested", "ann", {}))
+SHADOW: Steps = (*PROPOSED, ("approved", "bob", {"of": 1, "shadow": True}))
 IN_FORCE: Steps = (*PROPOSED, ("approved", "bob", {"of": 1}))
+LEAVING: Steps = (*IN_FORCE, ("leaving", "bob", {"why": "old"}))
+LEFT: Steps = (*LEAVING, ("left", "cem", {"of": 4}))
 
 
-def test_two_people_put_it_into_force_and_two_take_it_away() -> None:
-    now = stands(*IN_FORCE)
-    assert (now.state, now.sequence, now.approvals) == ("in_force", 3, ("bob",))
-    now = stands(*IN_FORCE, ("leaving", "bob", {"why": "old"}))
-    assert now.state == "in_force" and now.pending == 4
-    assert stands(*IN_FORCE, ("leaving", "bob", {}), ("left", "cem", {"of": 4})).state == "retired"
+@pytest.mark.parametrize(
+    ("steps", "state"),
+    [
+        (IN_FORCE, "in_force"),
+        (LEAVING, "in_force"),
+        (LEFT, "retired"),
+        ((*PROPOSED, ("approved", "ann", {"of": 1})), "proposed"),
+        ((*LEAVING, ("left", "bob", {"of": 4})), "in_force"),
+        ((*LEAVING, ("left", "ann", {"of": 4})), "in_force"),
+        ((*BARE, ("approved", "bob", {"of": 1})), "proposed"),
+        (SHADOW, "shadow"),
+        ((*SHADOW, ("approved", "bob", {"of": 3})), "in_force"),
+        # two approve the proposal at once, one of them as a shadow: the shadow stays one
+        ((*SHADOW, ("approved", "cem", {"of": 1})), "shadow"),
+        ((*LEFT, ("approved", "bob", {"of": 1})), "retired"),
+    ],
+)
+def test_two_people_put_it_into_force_and_two_take_it_away(steps: Steps, state: State) -> None:
+    assert stands(*steps).state == state
 
 
-def test_the_author_approves_neither_entering_nor_leaving() -> None:
-    for step in (stands(*PROPOSED), stands(*IN_FORCE, ("leaving", "bob", {}))):
+def test_an_approval_and_a_wish_to_retire_are_kept_with_their_records() -> None:
+    now = stands(*LEAVING)
+    assert (now.sequence, now.approvals, now.pending) == (3, ("bob",), 4)
+
+
+def test_a_draft_is_refused_that_one_person_or_no_backtest_stands_behind() -> None:
+    for steps, by in ((PROPOSED, "ann"), (LEAVING, "ann"), (LEAVING, "bob")):
         with pytest.raises(SecondPersonError):
-            draft_approval("profile", step, by="ann")
-    with pytest.raises(SecondPersonError):
-        draft_approval("profile", stands(*IN_FORCE, ("leaving", "bob", {})), by="bob")
-    assert stands(*PROPOSED, ("approved", "ann", {"of": 1})).state == "proposed"
-    assert stands(*IN_FORCE, ("leaving", "bob", {}), ("left", "bob", {"of": 4})).state == "in_force"
-    assert stands(*IN_FORCE, ("leaving", "bob", {}), ("left", "ann", {"of": 4})).state == "in_force"
-
-
-def test_no_approval_without_a_backtest() -> None:
-    bare = stands(("proposed", "ann", {}))
+            draft_approval("profile", stands(*steps), by=by)
     with pytest.raises(ConflictError, match="backtest"):
-        draft_approval("profile", bare, by="bob")
-    assert stands(("proposed", "ann", {}), ("approved", "bob", {"of": 1})).state == "proposed"
-    assert draft_approval("watchlist", bare, by="bob").kind == "watchlist_approved"
-
-
-def test_a_shadow_comes_before_the_force_and_needs_an_approval_of_its_own() -> None:
-    shadow = (*PROPOSED, ("approved", "bob", {"of": 1, "shadow": True}))
-    assert stands(*shadow).state == "shadow"
-    assert stands(*shadow, ("approved", "bob", {"of": 3})).state == "in_force"
+        draft_approval("profile", stands(*BARE), by="bob")
+    assert draft_approval("watchlist", stands(*BARE), by="bob").kind == "watchlist_approved"
     with pytest.raises(ConflictError):
-        draft_approval("profile", stands(*shadow), by="bob", shadow=True)
-
-
-def test_an_approval_that_lost_a_race_is_of_something_else() -> None:
-    """Two approve the proposal at once, one of them as a shadow: the shadow stays one."""
-    raced = (*PROPOSED, ("approved", "bob", {"of": 1, "shadow": True}))
-    assert stands(*raced, ("approved", "cem", {"of": 1})).state == "shadow"
-
-
-def test_what_left_does_not_come_back() -> None:
-    gone: Steps = (*IN_FORCE, ("leaving", "bob", {}), ("left", "cem", {"of": 4}))
-    assert stands(*gone, ("approved", "bob", {"of": 1})).state == "retired"
+        draft_approval("profile", stands(*SHADOW), by="bob", shadow=True)
     with pytest.raises(ConflictError):
-        draft_retirement("profile", stands(*gone), by="bob", why="")
+        draft_approval("profile", stands(*LEFT), by="bob")
     with pytest.raises(ConflictError):
-        draft_approval("profile", stands(*gone), by="bob")
+        draft_retirement("profile", stands(*LEFT), by="bob", why="")
 
 
 def test_a_notice_stands_on_one_word_until_a_second_person_confirms_it() -> None:
@@ -159,8 +154,8 @@ def test_no_order_of_records_moves_anything_with_one_person(
     ("steps", "at"),
     [
         ((*PROPOSED, ("approved", "ann", {"of": 1})), ("proposed", "approved")),
-        ((*IN_FORCE, ("leaving", "bob", {}), ("left", "bob", {"of": 4})), ("in_force", "left")),
-        ((*IN_FORCE, ("leaving", "bob", {}), ("left", "ann", {"of": 4})), ("in_force", "left")),
+        ((*LEAVING, ("left", "bob", {"of": 4})), ("in_force", "left")),
+        ((*LEAVING, ("left", "ann", {"of": 4})), ("in_force", "left")),
     ],
 )
 def test_a_machine_that_asks_for_no_second_person_is_found(

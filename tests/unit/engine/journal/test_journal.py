@@ -306,19 +306,6 @@ def test_bodies_are_read_by_number_and_by_kind_and_unreadable_ones_are_left_out(
 KINDS = (PROFILE_PROPOSED, USER_CREATED)
 
 
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Sequence[Any]]]:
-    """Return a list of the statements that are made from now on, with their parameters."""
-    found: list[tuple[str, Sequence[Any]]] = []
-
-    def note(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        found.append((sql, parameters))
-        return fetch_rows(connection, sql, parameters)
-
-    monkeypatch.setattr(power_records, "fetch_rows", note)
-    return found
-
-
 def test_frequent_records_are_left_out(store: Store) -> None:
     one = PROFILE_PROPOSED.draft("p1", {"by": "", "state": "proposed"})
     Journal(store).append([TICK.draft("", {}), one, TICK.draft("", {})])

@@ -24,10 +24,7 @@ from engine.storage.database import METADATA
 from tests.support.people import at_desk, desk_of, person, send, user
 from tests.support.running_service import STORE, World, arrival
 
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
+pytestmark = pytest.mark.machine_clock
 
 
 @dataclass

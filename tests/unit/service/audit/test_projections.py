@@ -6,7 +6,6 @@ Every edit is made in a transaction that is undone, on SQLite and on PostgreSQL,
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
@@ -36,15 +35,11 @@ from features.online.counter_log import settle_log
 from features.online.counter_store import insert_states
 from tests.support.people import at_desk
 from tests.support.running_service import World
-from tests.support.sizes import PROOF
 from tests.unit.engine.audit.journal_forgery import open_rolled_back
 
+pytestmark = pytest.mark.machine_clock
+
 PLAN = Plan(CATALOGUE)
-
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
 
 
 def check(
@@ -71,82 +66,28 @@ def check(
         return list(checked.faults())
 
 
-@dataclass(frozen=True)
-class Edit:
-    """One edit of a projection, and the table whose comparison finds it."""
-
-    table: str
-    sql: str
-    rule: str
-
-
 EDITS = {
-    "role of a key": Edit(
-        "access_keys",
-        "UPDATE access_keys SET role = 'supervisor', post = NULL WHERE role = 'checkpoint'",
-        "differs",
-    ),
-    "foreign key row": Edit(
-        "access_keys",
+    ("access_keys", "extra"): (
         "INSERT INTO access_keys (key_id, digest, role, created_at) "
-        "SELECT 'key-0', journal.leaf, 'administrator', 1 FROM journal WHERE seq = 1",
-        "extra",
+        "SELECT 'key-0', journal.leaf, 'administrator', 1 FROM journal WHERE seq = 1"
     ),
-    "digest of a key": Edit(
-        "access_keys",
-        "UPDATE access_keys SET digest = (SELECT leaf FROM journal WHERE seq = 1) "
-        "WHERE owner = 'ada'",
-        "differs",
+    ("users", "extra"): (
+        "INSERT INTO users (name, password, role, created_at) VALUES ('ghost', 'x', 'integrity', 1)"
     ),
-    "role and password of a user": Edit(
-        "users",
-        "UPDATE users SET password = '$argon2id$x', role = 'integrity' WHERE name = 'ada'",
-        "differs",
-    ),
-    "user who never was": Edit(
-        "users",
-        "INSERT INTO users (name, password, role, created_at) "
-        "VALUES ('ghost', 'x', 'integrity', 1)",
-        "extra",
-    ),
-    "removed user is back": Edit(
-        "users",
-        "UPDATE users SET password = (SELECT password FROM users WHERE name = 'ada') "
-        "WHERE name = 'cam'",
-        "differs",
-    ),
-    "session without a sign-in": Edit(
-        "sessions",
+    ("sessions", "extra"): (
         "INSERT INTO sessions (digest, name, signed_in_at, until) "
-        "SELECT leaf, 'ada', 1, 9000000000000000 FROM journal WHERE seq = 1",
-        "extra",
+        "SELECT leaf, 'ada', 1, 9000000000000000 FROM journal WHERE seq = 1"
     ),
-    "session that ended goes on": Edit(
-        "sessions", "UPDATE sessions SET ended_at = NULL WHERE name = 'dee'", "differs"
+    ("decisions", "missing"): (
+        "DELETE FROM decisions WHERE seq = (SELECT min(seq) FROM decisions WHERE waiting)"
     ),
-    "queue emptied": Edit(
-        "decisions", "UPDATE decisions SET channel = 0, waiting = (1 = 0)", "differs"
+    ("shifts", "differs"): "UPDATE shifts SET seed = (SELECT leaf FROM journal WHERE seq = 1)",
+    ("counter_epoch", "extra"): (
+        "INSERT INTO counter_epoch (one, epoch, definitions) VALUES (1, 'e', 'd')"
     ),
-    "decision deleted": Edit(
-        "decisions",
-        "DELETE FROM decisions WHERE seq = (SELECT min(seq) FROM decisions WHERE waiting)",
-        "missing",
-    ),
-    "seed of a running shift": Edit(
-        "shifts",
-        "UPDATE shifts SET seed = (SELECT leaf FROM journal WHERE seq = 1)",
-        "differs",
-    ),
-    "epoch of the counters": Edit(
-        "counter_epoch",
-        "INSERT INTO counter_epoch (one, epoch, definitions) VALUES (1, 'e', 'd')",
-        "extra",
-    ),
-    "load that never was": Edit(
-        "loaded_reports", "INSERT INTO loaded_reports (name) VALUES ('inspection:x')", "extra"
-    ),
+    ("loaded_reports", "extra"): "INSERT INTO loaded_reports (name) VALUES ('inspection:x')",
 }
-"""Rows that never were, and edits that grant, hide or decide; test_table_edits edits any column."""
+"""Rows that never were, one that is gone and one of all that differ; below, any column."""
 
 
 def test_an_untouched_home_stands(eventful_world: World) -> None:
@@ -158,23 +99,6 @@ def test_an_untouched_home_stands(eventful_world: World) -> None:
         "loaded_reports",
         "profile_counts",
     }, "a table without a row compares nothing"
-
-
-def plan_waves() -> tuple[tuple[str, ...], ...]:
-    """Part the edits so that a wave edits each table once; at full size, each alone."""
-    if PROOF:
-        return tuple((name,) for name in EDITS)
-    waves: list[list[str]] = []
-    for name, edit in EDITS.items():
-        free = (wave for wave in waves if all(EDITS[each].table != edit.table for each in wave))
-        wave = next(free, None)
-        if wave is None:
-            waves.append(wave := [])
-        wave.append(name)
-    return tuple(map(tuple, waves))
-
-
-WAVES = plan_waves()
 
 
 BODIES = {
@@ -213,26 +137,15 @@ def test_a_body_without_a_key_or_with_another_is_found() -> None:
     assert misfit("queue_expired", body) == "queue_expired: ['decision'] []"
 
 
-@pytest.mark.parametrize("wave", WAVES, ids=lambda wave: wave[0])
-def test_edits_of_projections_are_found_each_in_its_table(
-    eventful_world: World, wave: tuple[str, ...]
-) -> None:
-    edits = [EDITS[name] for name in wave]
+def test_edits_of_projections_are_found_each_in_its_table(eventful_world: World) -> None:
     with open_rolled_back(eventful_world.runtime.store) as connection:
         settle_log(connection, insert_states)  # some rows of counters wait in the log
-        for edit in edits:
-            assert connection.execute(text(edit.sql.replace(":", "\\:"))).rowcount > 0, edit.table
+        for (table, _), sql in EDITS.items():
+            assert connection.execute(text(sql.replace(":", "\\:"))).rowcount > 0, table
         found = {(one.table, one.rule) for one in check(eventful_world, connection)}
-        assert found == {(edit.table, edit.rule) for edit in edits}
-        if PROOF or wave == WAVES[-1]:  # tables are skipped by name alone
-            skipped = {edit.table for edit in edits}
-            assert check(eventful_world, connection, skip=skipped) == [], (
-                "what is skipped is missed"
-            )
-
-
-def test_every_edit_is_made() -> None:
-    assert sorted(name for wave in WAVES for name in wave) == sorted(EDITS)
+        assert found == EDITS.keys()
+        skipped = {table for table, _ in EDITS}
+        assert check(eventful_world, connection, skip=skipped) == [], "what is skipped is missed"
 
 
 TRIGGERS = {

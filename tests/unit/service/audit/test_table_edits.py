@@ -30,6 +30,8 @@ from tests.support.sizes import PROOF
 from tests.unit.engine.audit.journal_forgery import open_rolled_back
 from tests.unit.service.audit.test_projections import other
 
+pytestmark = pytest.mark.machine_clock
+
 JOURNAL = ("journal", "journal_bodies", "journal_identity")
 """Tables that are walked by records."""
 UNCOMPARED: Mapping[str, Sequence[str]] = {
@@ -50,11 +52,6 @@ WAVES = (*(range(MOST_COLUMNS) if PROOF else SAMPLE), None)
 Lived = tuple[Home, Any, str]
 Edit = tuple[Table, Any, Sequence[str]]
 """A table, a statement, and how a fault may name the row: by its key before or after."""
-
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
 
 
 @pytest.fixture(scope="module")

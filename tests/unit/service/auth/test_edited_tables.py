@@ -54,15 +54,12 @@ from tests.support.running_service import (
 from tests.unit.service.cases.sample_files import picture
 from tests.unit.service.reports.test_acts import act, find
 
+pytestmark = pytest.mark.machine_clock
+
 CONTENT = picture("PNG", shade=9)
 PAPERS = {"methods": ["documents"], "minutes": 3, "places_searched": []}
 LET_GO = {"verdict": "override", "channel": "green", "reason_code": "other", "reason": "known"}
 Headers = dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def noon(long_shift: None) -> None:
-    """Keep the machine's clock, which other processes and servers have."""
 
 
 @dataclass(frozen=True)

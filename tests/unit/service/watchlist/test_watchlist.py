@@ -150,28 +150,6 @@ def test_a_notice_is_the_word_of_its_own_post(world: World, people: People) -> N
     assert world.post("/v1/notices", body).status_code == 403  # a checkpoint
 
 
-def test_the_reporter_may_not_confirm(world: World, people: People) -> None:
-    body = {"container": "C 1", "reason": "x", "expiry": ahead(3)}
-    fields = send(world, "/v1/notices", body, people["bob"]).json()
-    path = f"/v1/watchlist/{fields['id']}/approvals"
-    own = send(world, path, {}, people["bob"])
-    assert own.status_code == 403 and own.json()["type"] == "/problems/SecondPerson"
-    assert send(world, path, {}, people["cem"]).status_code == 201
-
-
-def test_leaving_takes_two_who_did_not_write_it(world: World, people: People) -> None:
-    body = {"plate": "03 C 444", "reason": "x", "expiry": ahead(60)}
-    path = f"/v1/watchlist/{send(world, '/v1/watchlist', body, people['bob']).json()['id']}"
-    assert send(world, f"{path}/approvals", {}, people["bob"]).status_code == 403
-    assert send(world, f"{path}/approvals", {}, people["cem"]).status_code == 201
-    assert send(world, f"{path}/retirements", {"reason": "sold"}, people["ann"]).status_code == 201
-    assert decide_arrival(world, 8401, plate="03C444")["watchlist"] is True
-    assert send(world, f"{path}/approvals", {}, people["bob"]).status_code == 403
-    gone = send(world, f"{path}/approvals", {}, people["cem"])
-    assert gone.json()["state"] == "retired"
-    assert decide_arrival(world, 8402, plate="03C444")["watchlist"] is False
-
-
 def test_an_entry_expires(world: World, people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "engine.targeting.targeting.RECENT_SECONDS", -1
