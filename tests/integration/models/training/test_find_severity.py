@@ -2,18 +2,12 @@
 
 import numpy as np
 
-from engine.domain.network import SeverityBand
-from engine.domain.time_units import DAY
 from engine.ports import Scores
 from models.config import TrainConfig
 from models.evaluation.report import evaluate_model
 from models.evaluation.report_text import paragraph
 from tests.support.small_dataset import small_world
-from tests.unit.features.random_histories import START, history, tables
-
-NEVER = START + 9999 * DAY
-KNOWN = tables(history(7, 200))  # every find is a narcotic: 12.4 g, 2,000 g or unknown
-BAND = SeverityBand(substance_class="narcotic", from_g=1000.0, weight=40.0)
+from tests.unit.features.random_histories import START
 
 
 def test_the_report_states_finds_and_what_they_weigh() -> None:

@@ -15,7 +15,7 @@ from engine.journal.entries import Draft
 from engine.journal.kinds import SHIFT_CLOSED
 from engine.ports import Scorer
 from engine.queue.queue import list_decisions
-from engine.selection import CHALLENGER, CHAMPION, SCORE, TRIAL, draw_leader
+from engine.selection import CHALLENGER, CHAMPION, TRIAL, draw_leader
 from engine.shifts.shift_state import SHIFTS
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
@@ -216,11 +216,3 @@ def test_a_fault_of_ours_in_a_challenger_keeps_no_model_from_serving() -> None:
             watched.look()
         assert watched.in_force().mode == "model", "and not the challenger of an older trial"
         assert watched.in_force().challenger is None
-
-
-def test_the_score_draws_another_number_than_the_trial(
-    trial_world: tuple[World, list[Any]],
-) -> None:
-    world, decided = trial_world
-    numbers = [inputs(world, one)["draws"] for one in decided]
-    assert not any(one[TRIAL] == one[SCORE] for one in numbers)

@@ -30,7 +30,6 @@ from engine.journal.hash_chain import (
 from engine.journal.journal import parse_body
 from engine.journal.receipts import (
     KEY_FILE,
-    Receipt,
     Signer,
     is_signed,
     key_id_of,
@@ -314,7 +313,3 @@ def test_what_is_no_receipt_is_refused(tmp_path: Path, change: dict[str, object]
 
     with pytest.raises(RecordError, match="malformed"):
         list(read_receipts(path))
-
-
-def test_a_receipt_survives_json() -> None:
-    assert Receipt.from_json(json.loads(json.dumps(RECEIPT.to_json()))) == RECEIPT
