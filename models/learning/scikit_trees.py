@@ -87,12 +87,6 @@ def check_layout(estimator: HistGradientBoostingClassifier) -> None:
         raise UnknownLayoutError("single baseline")
 
 
-def count_trees(estimator: HistGradientBoostingClassifier) -> int:
-    """Return the number of trees of a fitted ensemble."""
-    check_layout(estimator)
-    return len(estimator._predictors)
-
-
 def average_ensembles(
     estimators: Sequence[HistGradientBoostingClassifier],
 ) -> HistGradientBoostingClassifier:

@@ -14,7 +14,6 @@ from models.config import TrainConfig, Trees
 from models.data.dataset import Dataset
 from models.learning.fit import FittedModel, fit
 from models.learning.fit_tasks import screen_features, thin_clear
-from models.learning.scikit_trees import count_trees
 from models.training.trainer import train
 from tests.support import small_dataset
 from tests.support.sizes import PROOF
@@ -175,7 +174,8 @@ def test_many_finds_get_the_rich_trees() -> None:
 
     def count_grown_trees(many: int) -> int:
         config = replace(SMALL, rich=rich, many_discrepancies=many, folds=1)
-        return count_trees(fit_model(data, config=config).ensembles["discrepancy"])
+        grown: Any = fit_model(data, config=config).ensembles["discrepancy"]
+        return int(grown.n_iter_)
 
     assert count_grown_trees(100_000) == SMALL.discrepancy.iterations
     assert count_grown_trees(10) == rich.iterations

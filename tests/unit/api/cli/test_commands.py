@@ -18,16 +18,16 @@ from api.cli.main import app
 from engine.errors import HomeError, InputError
 
 
-def _leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     inner = getattr(command, "commands", None)
     if inner is None:
         yield path, command
         return
     for name, found in inner.items():
-        yield from _leaves(found, (*path, name))
+        yield from leaves(found, (*path, name))
 
 
-LEAVES = dict(_leaves(typer.main.get_command(app)))
+LEAVES = dict(leaves(typer.main.get_command(app)))
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)
@@ -224,22 +224,13 @@ ASKED = {
 """Every other command, with enough words to run."""
 
 
-def leaves(command: Any, path: str = "") -> Iterator[str]:
-    inner = getattr(command, "commands", None)
-    if inner is None:
-        yield path
-        return
-    for name, found in inner.items():
-        yield from leaves(found, f"{path} {name}".strip())
-
-
 def name_home(words: list[str], home: Path, out: Path) -> list[str]:
     given = [word.format(home=home, out=out) for word in words]
     return [*given, "--home", str(home)]
 
 
 def test_every_command_is_of_one_kind() -> None:
-    every = set(leaves(typer.main.get_command(app)))
+    every = set(map(" ".join, LEAVES))
     assert every - MAKING == ASKED.keys(), "say of a new command whether it makes a home"
 
 
