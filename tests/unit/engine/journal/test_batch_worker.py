@@ -2,9 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
-from threading import Event
 from typing import cast
 
 import pytest
@@ -23,80 +21,6 @@ from engine.journal.entries import Draft, Entry
 from engine.journal.idempotency import IdempotencyClaim
 from engine.journal.journal import Journal
 from engine.storage.database import Store
-
-SECONDS = 10
-
-
-class Book:
-    """A desk that notes its batches, held until it is let go."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[str]] = []
-        self.held, self.free = Event(), Event()
-        self.desk: BatchWorker[str] = BatchWorker(self._handle, name="book")
-
-    def ask(self, what: str) -> "Future[StoredRecord]":
-        return self.desk.ask(what, IdempotencyClaim("kind", "OYB", (what,), what))
-
-    def _handle(self, asked: Sequence[PendingRequest[str]]) -> None:
-        self.batches.append([one.what for one in asked])
-        self.held.set()
-        assert self.free.wait(SECONDS)
-        if any(one.what == "lost" for one in asked):
-            raise StoreUnavailableError("gone")
-        if any(one.what.startswith("bad") for one in asked):
-            raise ValueError("bad")
-        for one in asked:
-            one.answer.set_result(cast("StoredRecord", one.what))
-
-
-@pytest.fixture
-def book() -> Iterator[Book]:
-    found = Book()
-    yield found
-    found.free.set()
-    found.desk.close()
-
-
-def together(book: Book, *names: str) -> "list[Future[StoredRecord]]":
-    """Ask for all of them while the desk is busy with a first one, and let it go."""
-    waiting = [book.ask("first")]
-    assert book.held.wait(SECONDS)
-    waiting += [book.ask(name) for name in names]
-    book.free.set()
-    return waiting
-
-
-def errors(waiting: "Sequence[Future[StoredRecord]]") -> list[str]:
-    return [type(one.exception(SECONDS)).__name__ for one in waiting]
-
-
-def test_what_waits_is_one_batch(book: Book) -> None:
-    for one in together(book, "a", "b", "c"):
-        one.result(SECONDS)
-    assert book.batches == [["first"], ["a", "b", "c"]]
-
-
-def test_a_single_request_is_not_delayed(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr("engine.journal.batch_worker.time.sleep", slept.append)
-    book.free.set()
-    for name in "abc":
-        book.ask(name).result(SECONDS)
-    assert slept == []
-
-
-def test_a_fault_is_found_by_halves_and_belongs_to_one(book: Book) -> None:
-    names = ["a", "b", "bad", "c", "d", "e", "f", "g"]
-    found = dict(zip(["first", *names], errors(together(book, *names)), strict=True))
-    assert {name for name, error in found.items() if error != "NoneType"} == {"bad"}
-    assert len(book.batches) == 1 + 1 + 2 * 3, "halves, not one by one"
-
-
-def test_a_lost_store_is_everybodys_and_is_not_asked_again(book: Book) -> None:
-    assert errors(together(book, "a", "lost", "b")) == ["NoneType"] + ["StoreUnavailableError"] * 3
-    assert len(book.batches) == 2
-
 
 COMMIT_SECONDS = 20
 
@@ -153,6 +77,22 @@ def test_what_waits_shares_one_commit(store: Store) -> None:
     assert verify(store).ok
 
 
+def test_a_single_request_is_not_delayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("engine.journal.batch_worker.time.sleep", slept.append)
+
+    def answer(asked: Sequence[PendingRequest[str]]) -> None:
+        for one in asked:
+            one.answer.set_result(cast("StoredRecord", one.what))
+
+    desk: BatchWorker[str] = BatchWorker(answer, name="desk")
+    for name in "abc":
+        claim = IdempotencyClaim("kind", "OYB", (name,), name)
+        desk.ask(name, claim).result(COMMIT_SECONDS)
+    desk.close()
+    assert slept == []
+
+
 def test_a_batch_is_bounded(store: Store) -> None:
     journal = CountingJournal(store)
     with hold_writer(journal) as writer:
@@ -179,6 +119,14 @@ def test_records_that_break_their_batch_are_taken_out_of_it(store: Store) -> Non
     assert isinstance(unspeakable.exception(), RecordError)
     assert verify(store).checked == 1 + 32 - len(bad)
     assert verify(store).ok
+
+
+def test_a_fault_is_found_by_halves(store: Store) -> None:
+    journal = CountingJournal(store)
+    with hold_writer(journal) as writer:
+        for name in ("a", "b", "bad", "c", "d", "e", "f", "g"):
+            writer.submit(draft(name))
+    assert journal.sizes == [1, 8, 4, 2, 2, 1, 1, 4]
 
 
 def test_a_store_that_is_down_is_no_fault_of_a_record(
