@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from engine.journal.entries import Draft, Entry
 from engine.journal.hash_chain import GENESIS, SALT_BYTES, ChainedFields, chain_of, leaf_of
@@ -84,6 +84,19 @@ def remove(connection: Connection, seq: int) -> None:
         connection.execute(delete(table).where(table.c.seq == seq))
 
 
+def insert_before(connection: Connection, seq: int) -> None:
+    """Put in a record that never was; all from there on move by one."""
+    for table in (JOURNAL, BODIES):
+        connection.execute(update(table).where(table.c.seq >= seq).values(seq=-1 - table.c.seq))
+        connection.execute(update(table).where(table.c.seq < 0).values(seq=-table.c.seq))
+        query = select(table).where(table.c.seq == seq + 1)
+        row = dict(connection.execute(query).mappings().one()) | {"seq": seq}
+        if table is JOURNAL:  # two records never share a time
+            latest = connection.scalars(select(func.max(JOURNAL.c.known_at))).one()
+            row |= {"known_at": latest + 1, "subject": "invented"}
+        connection.execute(insert(table).values(row))
+
+
 def edit(connection: Connection, kind: str, *, seq: int, dice: random.Random) -> None:
     """Change one thing about one record."""
     match kind:
@@ -95,6 +108,8 @@ def edit(connection: Connection, kind: str, *, seq: int, dice: random.Random) ->
             swap(connection, seq)
         case "deletion":
             remove(connection, seq)
+        case "insertion":
+            insert_before(connection, seq)
         case _:
             set_record(connection, seq, **{kind: f"edited{dice.randrange(1000)}"})
 

@@ -40,8 +40,8 @@ from tests.unit.engine.audit.journal_forgery import (
 )
 from tests.unit.engine.targeting.test_targeting import Two, ask, two  # noqa: F401
 
-EDITS = 3200 if PROOF else 48
-KINDS = ("body", "known_at", "kind", "subject", "post", "origin", "order", "deletion")
+KINDS = ("body", "known_at", "kind", "subject", "post", "origin", "order", "deletion", "insertion")
+EDITS = 3200 if PROOF else 6 * len(KINDS)
 SIGNER = Signer(Ed25519PrivateKey.generate())
 
 
