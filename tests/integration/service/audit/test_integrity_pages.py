@@ -63,13 +63,6 @@ def test_a_body_is_not_shown_where_its_reading_cannot_be_recorded(
     assert answer.status_code >= 500 and red["decision_id"] not in answer.text
 
 
-def test_others_than_auditors_are_kept_out(world: World) -> None:
-    for role in (Role.SUPERVISOR, Role.ANALYST, Role.CHECKPOINT, Role.ADMINISTRATOR):
-        desk = at_desk(world, f"audit-{role}", role)
-        assert {desk.get(path).status_code for path in ("/journal", "/journal/1")} == {403}
-        assert desk.get(f"/posts/{POST}/integrity").status_code == 403
-
-
 @pytest.fixture
 def own_world(tmp_path: Path) -> Iterator[World]:
     """Serve a home whose journal nobody has checked."""

@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import func, select
 
 from api.cases import seizure_reports
-from engine.domain.rights import Role
 from engine.errors import TooCostlyError
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import SEIZURE
@@ -99,9 +98,3 @@ def test_a_text_has_places_and_a_limit_of_its_own(
     monkeypatch.setattr(seizure_reports, "run_apart", give_up)
     slow = read_text(desk, REPORT)
     assert slow.status_code == 422 and "send it in parts" in slow.text
-
-
-def test_roles_that_seize_nothing_do_not_reach_it(world: World) -> None:
-    for role in (Role.ANALYST, Role.INTEGRITY):
-        assert at_desk(world, f"report-{role}", role).get(PAGE).status_code == 403
-    assert at_desk(world, "report-post", Role.CHECKPOINT).get(PAGE).status_code == 200

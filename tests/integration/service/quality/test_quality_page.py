@@ -127,10 +127,3 @@ def test_an_assessment_that_does_not_end_leaves_the_last_one(
     sent = mia.send("/quality", "/quality/assessments", {})
     assert sent.headers["location"] == "/quality?done=busy"
     assert "could not be assessed now" in mia.get(sent.headers["location"]).text
-
-
-def test_who_may_not_read_it_is_refused(world: World) -> None:
-    assert world.get("/v1/quality", Role.INTEGRITY).status_code == 200
-    for role in (Role.CHECKPOINT, Role.COUNTERPART, Role.ADMINISTRATOR):
-        assert world.get("/v1/quality", role).status_code == 403
-        assert world.post("/v1/quality/assessments", None, role).status_code == 403

@@ -342,13 +342,6 @@ def test_without_the_setting_no_address_of_this_machine_is_open(
         assert answer.json()["fields"][0]["rule"] == rule
 
 
-def test_administrators_alone_reach_webhooks(hub: Hub) -> None:
-    wanted = WebhookRequest.EXAMPLE
-    for role in set(Role) - {Role.ADMINISTRATOR}:
-        assert hub.world.get("/v1/webhooks", role).status_code == 403
-        assert hub.world.post("/v1/webhooks", wanted, role).status_code == 403
-
-
 def test_an_agency_s_administrator_reaches_its_own_webhooks_alone(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

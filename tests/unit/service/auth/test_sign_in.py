@@ -1,5 +1,6 @@
 """Sessions: cookies no script reads, forms no other site can send, passwords no one can guess."""
 
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
@@ -11,16 +12,22 @@ from sqlalchemy import select
 from api.auth import throttles
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
-from api.auth.permissions import MAY
+from api.auth.permissions import MACHINES, MAY
 from api.auth.sessions import COOKIE, HOST_COOKIE
 from api.auth.tables import NO_PASSWORD, SESSIONS
+from api.service.executors import Assessments, Backtests, Measurements
 from api.site import PAGES
 from api.web import sign_in_page
 from api.web.i18n import choose_language
 from api.web.page_route import HEADERS, local
 from api.web.visitor import OPEN_PAGES, OTHER_ROUTES, SIGNED_IN_ALONE, json_route
 from engine.domain.rights import Role
-from engine.errors import ConflictError, NotAuthenticatedError, NotFoundError
+from engine.errors import (
+    ConflictError,
+    NotAuthenticatedError,
+    NotEnoughDataError,
+    NotFoundError,
+)
 from tests.support.clocks import travel
 from tests.support.people import Desk, at_desk, user
 from tests.support.running_service import CHEAP, POST, World
@@ -186,16 +193,36 @@ def test_an_unknown_name_is_answered_like_a_wrong_password(world: World) -> None
     assert strip[0] == strip[1]
 
 
+ALL_PAGES = {
+    (method, route.path)
+    for router in PAGES
+    for route in router.routes
+    if isinstance(route, APIRoute)
+    for method in route.methods or ()
+}
+OF_ROLES = ALL_PAGES - SIGNED_IN_ALONE - OPEN_PAGES
+ENDLESS = ("GET", "/posts/{post}/queue/events")
+
+
 def test_every_page_names_a_route_that_exists() -> None:
-    pages = {
-        (method, route.path)
-        for router in PAGES
-        for route in router.routes
-        if isinstance(route, APIRoute)
-        for method in route.methods or ()
-    }
-    assert pages >= set(OTHER_ROUTES) | SIGNED_IN_ALONE | OPEN_PAGES
-    assert {json_route(*page) for page in pages - SIGNED_IN_ALONE - OPEN_PAGES} <= set(MAY)
+    assert set(OTHER_ROUTES) | SIGNED_IN_ALONE | OPEN_PAGES <= ALL_PAGES
+    assert {json_route(*page) for page in OF_ROLES} <= set(MAY)
+
+
+@pytest.mark.parametrize("role", sorted(set(Role) - MACHINES))
+def test_a_role_reaches_the_pages_of_its_routes_alone(
+    world: World, role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_process(*_: object, **__: object) -> None:
+        raise NotEnoughDataError("the measurement", "no model is in force")
+
+    for executor in (Assessments, Backtests, Measurements):
+        monkeypatch.setattr(executor, "run", no_process)
+    desk = at_desk(world, f"walks-{role}", role)
+    for page in sorted(OF_ROLES - {ENDLESS}):
+        path = re.sub(r"\{\w+\}", "x-0", page[1].replace("{post}", POST))
+        answer = desk.get(path) if page[0] == "GET" else desk.send("/account", path, {})
+        assert (answer.status_code == 403) == (role not in MAY[json_route(*page)]), page
 
 
 def test_pages_carry_the_headers_and_no_inline_code(world: World) -> None:

@@ -95,12 +95,6 @@ def test_the_shift_report_states_the_same_queue(world: World, state: dict[str, A
     assert row["needed_minutes"] > 0
 
 
-def test_it_is_for_supervisors_and_analysts(world: World) -> None:
-    for role in set(Role) & set(world.keys) - {Role.SUPERVISOR, Role.ANALYST}:
-        assert world.get("/v1/network", role).status_code == 403, role
-    assert at_desk(world, "net-officer", Role.CHECKPOINT).get("/network").status_code == 403
-
-
 def test_a_roster_that_is_used_up_is_a_state(world: World) -> None:
     def put(minutes: float) -> None:
         body = {"minutes": {"physical": minutes}}

@@ -85,10 +85,6 @@ def test_a_bad_roster_is_refused(world: World, put: Any) -> None:
     for minutes in ({}, {"physical": -1.0}, {"hammer": 10.0}, {"physical": 1e9}, None):
         assert put(minutes).status_code == 422
     assert put({"physical": 10.0}, path="/v1/posts/NOWHERE/roster").status_code in (404, 422)
-    for role in Role:
-        if role is not Role.SUPERVISOR:
-            assert put({"physical": 10.0}, role=role).status_code == 403
-    assert world.client.put(ROSTER_PATH, json={"minutes": {}}).status_code == 401
 
 
 def test_the_same_key_puts_a_roster_once(world: World, put: Any) -> None:
