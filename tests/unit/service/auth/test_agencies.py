@@ -120,8 +120,8 @@ def test_another_agency_than_the_senders_is_refused(
         "why": wrong.json()["fields"][0]["why"],
     }
     monkeypatch.setattr("api.acts.routes.fill_agency", lambda _caller, record: record)
-    wrong = act("a-5", "c-5", agency="interior")
-    assert world.client.post("/v1/inspections", json=wrong, headers=customs).status_code == 201
+    taken = act("a-5", "c-5", agency="interior")
+    assert world.client.post("/v1/inspections", json=taken, headers=customs).status_code == 201
 
 
 def test_an_entry_belongs_to_the_agency_that_proposes_it(world: World) -> None:
