@@ -20,6 +20,12 @@ from tests.unit.service.reports.test_acts import act, find, read_basis
 from tests.unit.service.watchlist.test_counterpart import find_yellow, notice
 
 START = 300_000
+OVERRIDE = {
+    "verdict": "override",
+    "channel": "red",
+    "reason_code": "other",
+    "reason": "Fresh paint.",
+}
 
 
 def decide(world: World, number: int, **crossing: Any) -> Any:
