@@ -84,8 +84,8 @@ class DecisionForm:
             fields.setdefault("reason_code", AGREED)
             if fields.pop("channel", None):
                 reader.refuse("verdict", "agreed_elsewhere")
-        else:
-            for name in ("verdict", "channel", "reason_code", "reason"):
+        elif fields.get("verdict") == "override":
+            for name in ("channel", "reason_code", "reason"):
                 if name not in fields:
                     reader.refuse(name, "missing_key")
         made = reader.finish(reader.record(Review, fields))

@@ -40,7 +40,7 @@ def test_a_refused_act_says_each_mistake_at_its_field(
     boss.get("/language/en")
     assert refused.status_code == 422
     notes = dict(NOTES.findall(refused.text))
-    assert set(notes) == {"minutes", "quantity_g", "substance_class"}
+    assert set(notes) == {"minutes", "quantity_g", "substance_class", "place"}
     summary = SUMMARY.search(refused.text)
     assert summary is not None
     for name, text in notes.items():
@@ -75,8 +75,10 @@ def test_an_act_is_shown_as_read_before_it_is_filed(world: World, boss: Desk) ->
     text = boss.get(path(red)).text
     section = text[text.index('id="filed"') :]
     section = section[: section.index("</section>")]
-    for part in ("narcotic", "2,300 g", "fuel tank", "forms-boss", "42.5 min"):
+    for part in ("narcotic", "2,300 g", "fuel tank", "42.5 min"):
         assert part in section, part
+    acted = text[text.index('class="acted"') :]
+    assert "forms-boss" in acted[: acted.index("</p>")], "the head states the act"
     assert section.count('class="seized"') == 1
     queue = boss.get("/posts/OYB/queue").text
     assert f'<a href="{path(red)}">' in queue, "an act closes no door"
@@ -138,6 +140,7 @@ def test_a_verdict_names_the_field_at_fault(world: World, boss: Desk) -> None:
     override = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": "x"}
     for wrong, at in (
         ({}, {"verdict", "reason_code"}),
+        ({"verdict": "override"}, {"channel", "reason_code", "reason"}),
         (override | {"channel": ""}, {"channel"}),
         (override | {"reason": ""}, {"reason"}),
         (override | {"reason_code": "agreed"}, {"reason_code"}),
