@@ -180,7 +180,7 @@ class CaseStepView(Answer):
 class CaseView(CaseSummary):
     """A case with its finds and events, in order."""
 
-    tables = ("finds", "acts", "events", "links", "next_steps")
+    tables = ("finds", "acts", "corrections", "events", "links", "next_steps")
     sequence: int
     """Of the record that opened it."""
     opened_by: str

@@ -60,6 +60,8 @@ NEVER_ONE = {
     # Of all that was counted, where it says something at a hundred and more.
     "%(n)s decisions against %(m)s of the reference.",
     "From %(pair)s to here took %(seen)s minutes (median of %(of)s vehicles)",
+    # A ratio, written with its decimals.
+    "finds %(times)s times as many as picking at random",
     # The word before is a verb.
     "%(a)s finds more than %(b)s:",
     # Of an exercise: a whole shift, and what a stop costs in every one.
