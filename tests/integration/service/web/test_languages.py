@@ -69,7 +69,6 @@ NEVER_ONE = {
     "In the order of the search.",
     # Of all those that were counted, or with a tenth.
     "%(field)s is missing in %(rows)s of %(of)s rows; usual: %(usual)s.",
-    "finds %(times)s times as many as picking at random",
 }
 """Beginnings of texts in which a number is followed by its noun in the plural alone."""
 
