@@ -92,20 +92,17 @@ def usual() -> tuple[float, ...]:
 TABLES = RiskTables(usual(), usual())
 
 
-def decide_arrival(rng: Random, arrival: Arrival, level: float, *, is_random: bool) -> Decision:
-    """Decide on an arrival that is drawn at random, or does not."""
+def sample_inputs(rng: Random, arrival: Arrival, *, policy: Policy = POLICY) -> Inputs:
+    """Return what a decision stands on, with nothing drawn at random."""
     minutes = PRIOR[arrival.crossing.vehicle_class]
     draws = {purpose: rng.random() for purpose in (SCORE, PAPERS, PLACE, TEAM)}
-    draws |= {AMENDED: 0.999, RANDOM_PAPERS: 0.999}
-    if is_random:
-        draws[SCORE] = draws[PAPERS] = 1 - 2**-53
-    inputs = Inputs(
+    return Inputs(
         decision_id=f"dec-{rng.getrandbits(96):024x}",
         as_of=START,
         epoch="",
         shift_id="OYB",
-        draws=draws | {RANDOM: 0.0 if is_random else 0.999},
-        policy=POLICY,
+        draws=draws | {AMENDED: 0.999, RANDOM: 0.999, RANDOM_PAPERS: 0.999},
+        policy=policy,
         mode="model",
         model_version="m1",
         definitions="d",
@@ -115,6 +112,15 @@ def decide_arrival(rng: Random, arrival: Arrival, level: float, *, is_random: bo
         searches=SearchCounts(FOUND),
         teams=("a", "b", "c"),
     )
+
+
+def decide_arrival(rng: Random, arrival: Arrival, level: float, *, is_random: bool) -> Decision:
+    """Decide on an arrival that is drawn at random, or does not."""
+    inputs = sample_inputs(rng, arrival)
+    if is_random:
+        never = 1 - 2**-53
+        drawn = {**inputs.draws, SCORE: never, PAPERS: never, RANDOM: 0.0}
+        inputs = replace(inputs, draws=drawn)
     features = {"plate_crossings_365d": float(rng.randrange(5)), "mirror_days": 0.2}
     return decide(inputs, ScoredArrival(arrival, features, Chances(level**2, level**2)))
 
@@ -187,41 +193,49 @@ def test_nothing_in_a_view_tells_why_a_vehicle_was_picked(
     assert auc(*alike) <= MOST
 
 
-HEAVY = Match("profile", "heavy", 1, "red", 0.5)
-"""A profile that fits trucks of any risk, some that the score picks too among them."""
+INSPECTED_ALIKE = (Channel.RED, Channel.YELLOW)
+"""Channels whose vehicles queue at the post; an audit after release waits by its age alone."""
 OF_EACH = 2000 if PROOF else 400
-"""Red picks by each basis at least: four million pairs at full size, 160,000 at the small one."""
+"""Picks by each basis at least: four million pairs at full size, 160,000 at the small one."""
 
 
-def places(seed: int, *, arrivals: int = 100_000) -> dict[str, list[float]]:
-    """Return where each red truck of one post stood in its queue, by what picked it."""
-    rng = Random(seed)
+def places(seed: int, channel: Channel, *, arrivals: int = 100_000) -> dict[str, list[float]]:
+    """Return where each truck of a channel stood in its post's queue, by what picked it.
+
+    A profile fits trucks of any risk, some that the score picks too among them.
+    """
+    rng, is_red = Random(seed), channel is Channel.RED
+    heavy = Match("profile", "heavy", 1, channel.code, 0.5)
+    basis = RANDOM if is_red else RANDOM_PAPERS
+    policy = replace(POLICY, random_share=0.1, random_yellow_share=0.1, yellow_share=0.2)
     peers: deque[float] = deque(maxlen=MOST_PEERS)
     queue: deque[int] = deque(maxlen=12)
-    found: dict[str, list[float]] = {"random": [], "profile": [], "score": []}
+    found: dict[str, list[float]] = {basis: [], "profile": [], "score": []}
     for number in range(arrivals):
         arrival, level = vehicle(rng, number, "truck")
         fits = rng.random() < 0.3
         minutes = PRIOR["truck"]
-        drawn = {name: rng.random() for name in (SCORE, PAPERS, PLACE, RANDOM, HEAVY.purpose)}
+        purposes = (SCORE, PAPERS, PLACE, RANDOM, RANDOM_PAPERS, heavy.purpose)
+        drawn = {name: rng.random() for name in purposes}
         inputs = Inputs(
             decision_id="dec",
             as_of=START,
             epoch="",
             shift_id="OYB",
-            draws=drawn | {AMENDED: 0.999, RANDOM_PAPERS: 0.999},
-            policy=replace(POLICY, random_share=0.1),
+            draws=drawn | {AMENDED: 0.999},
+            policy=policy,
             mode="model",
             model_version="m1",
             definitions="d",
             table_sequence=1,
             tables=TABLES,
             minutes=Minutes(red=minutes, yellow=minutes / 3),
-            matches=(HEAVY,) if fits else (),
+            matches=(heavy,) if fits else (),
             peers=tuple(sorted(peers)),
         )
-        one = decide(inputs, ScoredArrival(arrival, {}, Chances(level**2, level**2)))
-        if one.channel is not Channel.RED or one.selection.basis is None:
+        p_seizure = level**2 if is_red else 0.0
+        one = decide(inputs, ScoredArrival(arrival, {}, Chances(p_seizure, level**2)))
+        if one.channel is not channel or one.selection.basis is None:
             continue
         ahead = sum(place >= one.place for place in queue)
         found[one.selection.basis].append(ahead / (len(queue) + 1))
@@ -243,8 +257,9 @@ def apart(found: Mapping[str, Sequence[float]]) -> dict[tuple[str, str], float]:
     return fields
 
 
-def test_no_place_in_the_queue_tells_what_picked_a_vehicle() -> None:
-    result = apart(places(2))
+@pytest.mark.parametrize("channel", INSPECTED_ALIKE)
+def test_no_place_in_the_queue_tells_what_picked_a_vehicle(channel: Channel) -> None:
+    result = apart(places(2, channel))
     assert max(result.values()) <= MOST, result
 
 
@@ -252,12 +267,12 @@ def test_profiles_that_queue_by_their_own_risk_are_caught(monkeypatch: pytest.Mo
     """Negative control: a seeded bug, by which a random check alone draws its place."""
 
     def place(inputs: Inputs, selection: Selection, *, merit: float) -> int:
-        if selection.basis == "random":
+        if selection.basis == RANDOM:
             return inputs.drawn_place(selection.channel)
         return place_of(selection.channel, merit, minutes=inputs.minutes)
 
     monkeypatch.setattr("engine.decision.decision._place", place)
-    assert apart(places(2))["random", "profile"] > 0.65
+    assert apart(places(2, Channel.RED))[RANDOM, "profile"] > 0.65
 
 
 def reversed_order(view: View) -> View:
@@ -304,9 +319,47 @@ def test_a_leak_is_caught(
     assert auc(leaky, is_random) > 0.6
 
 
+@pytest.mark.parametrize("channel", INSPECTED_ALIKE)
 def test_random_picks_that_queue_by_their_own_risk_are_caught(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, channel: Channel
 ) -> None:
     """Negative control: they would come last, be skipped, and be known by that."""
     monkeypatch.setattr(Inputs, "drawn_place", lambda one, channel: int(channel) * 10**12)
-    assert apart(places(2))["random", "score"] > 0.9
+    basis = RANDOM if channel is Channel.RED else RANDOM_PAPERS
+    assert apart(places(2, channel))[basis, "score"] > 0.9
+
+
+PICKS: Mapping[Channel, tuple[float, float]] = {
+    Channel.RED: (0.97, 0.5),
+    Channel.YELLOW: (0.1, 0.97),
+    Channel.BLUE: (0.1, 0.75),
+}
+"""Roots of the chances of a seizure and of a discrepancy that the score picks for a channel."""
+
+
+@pytest.mark.parametrize("channel", PICKS)
+def test_draws_that_are_swapped_change_no_byte_of_a_view(channel: Channel) -> None:
+    """Each vehicle is picked by its score, and once more at random with the chances of nobody."""
+    policy = replace(POLICY, blue_share=0.3)
+    random = {RANDOM: 0.0} if channel is Channel.RED else {RANDOM_PAPERS: 0.0}
+    if channel is Channel.BLUE:
+        random = {RANDOM_PAPERS: policy.random_yellow_share}
+    rng = Random(3)
+    for number in range(DECISIONS // 2):
+        arrival, _ = vehicle(rng, number, "truck")
+        given = sample_inputs(rng, arrival, policy=policy)
+        drawn = {**given.draws, RANDOM: 0.999, RANDOM_PAPERS: 0.999, SCORE: 0.0, PAPERS: 0.0}
+        seizure, discrepancy = (root**2 for root in PICKS[channel])
+        scored = decide(
+            replace(given, draws=drawn), ScoredArrival(arrival, {}, Chances(seizure, discrepancy))
+        )
+        drawn |= {SCORE: 0.999, PAPERS: 0.999, **random}
+        lucky = decide(
+            replace(given, draws=drawn), ScoredArrival(arrival, {}, Chances(0.001, 0.001))
+        )
+        assert scored.channel is lucky.channel is channel
+        assert (scored.selection.basis, lucky.selection.basis) == ("score", next(iter(random)))
+        ranked = [outcome(replace(one, rank=Rank(1, 1))) for one in (scored, lucky)]
+        seen = [json.dumps({name: one[name] for name in BLIND}) for one in ranked]
+        assert seen[0] == seen[1]
+        assert json.dumps(ranked[0]) != json.dumps(ranked[1]), "a supervisor can tell them apart"

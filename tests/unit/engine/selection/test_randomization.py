@@ -1,10 +1,12 @@
 """Draws: nobody can foresee or repeat one, and recorded probabilities are how often they happen."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
+from itertools import product
 from random import Random
 
 import numpy as np
@@ -17,7 +19,7 @@ from engine.domain.network import BorderPost, Network
 from engine.domain.records import Crossing
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros, moment, rfc3339
 from engine.selection import (
-    INSPECTED,
+    LISTED,
     PAPERS,
     RANDOM,
     RANDOM_PAPERS,
@@ -31,6 +33,7 @@ from engine.selection import (
     commitment,
     draw,
     movement_key,
+    propensity,
     random_chances,
     score_chances,
     select,
@@ -160,10 +163,10 @@ def test_summer_time_leaves_no_instant_without_a_shift_and_none_in_two() -> None
 
 CROSSINGS = 100_000 if PROOF else 10_000
 LEVEL = 0.9995
-"""Of each interval: some 25 are looked at, and one false alarm in 80 runs would be too many."""
+"""Of each interval: some 100 are looked at, and each fails by chance one time in 2,000."""
 POLICY = Policy(red_share=0.15, yellow_share=0.15, random_share=0.04, blur=1.0)
-PROFILE, LISTED = "profile:sacks", "watchlist"
-PURPOSES = (RANDOM, RANDOM_PAPERS, SCORE, PAPERS, PROFILE, LISTED)
+PROFILE, ON_LIST = "profile:sacks", "watchlist"
+PURPOSES = (RANDOM, RANDOM_PAPERS, SCORE, PAPERS, PROFILE, ON_LIST)
 FAIR_SHIFT = ShiftPeriod("OYB", START, START + 43_200_000_000)
 Drawer = Callable[[bytes, str, bytes], float]
 Bools = NDArray[np.bool_]
@@ -203,7 +206,7 @@ def arrivals(seed: int) -> tuple[list[bytes], list[list[Chance]], list[bool]]:
         if rng.random() < 0.3:
             chances.append(Chance(PROFILE, Channel.RED, rng.choice((0.1, 0.4, 0.7))))
         if rng.random() < 0.02:
-            chances.append(Chance(LISTED, Channel.YELLOW, 1.0))
+            chances.append(Chance(ON_LIST, Channel.YELLOW, 1.0))
         offered.append(chances)
         carries.append(rng.random() < 0.02 + 0.6 * level**8)
     return movements, offered, carries
@@ -219,8 +222,8 @@ def world(drawn: Drawer = own, *, seed: int = 1) -> World:
     return World(
         np.array(carries),
         np.array([one.is_random for one in made]),
-        {c: np.array([one.propensities[c] for one in made]) for c in INSPECTED},
-        {c: np.array([one.channel >= c for one in made]) for c in INSPECTED},
+        {c: np.array([one.propensities[c] for one in made]) for c in LISTED},
+        {c: np.array([one.channel >= c for one in made]) for c in LISTED},
     )
 
 
@@ -232,7 +235,7 @@ def fair() -> World:
 def outside(found: World) -> list[str]:
     """Name the deciles of propensity in which inclusion is not as often as was written down."""
     faults = []
-    for channel in INSPECTED:
+    for channel in LISTED:
         written, included = found.propensity[channel], found.included[channel]
         for part in np.array_split(np.argsort(written, kind="stable"), 10):
             low, high = clopper_pearson(int(included[part].sum()), len(part), level=LEVEL)
@@ -271,6 +274,79 @@ def test_random_checks_without_what_else_was_picked_would_be_no_fair_sample(fair
 def test_one_number_for_all_purposes_is_caught() -> None:
     """Seeded bug: chances that share a number are nested, and inclusion falls below 1 - prod."""
     assert outside(world(lambda seed, _, movement: own(seed, SCORE, movement)))
+
+
+SIMULATED = 200_000 if PROOF else 20_000
+SHARES = Policy(
+    red_share=0.1,
+    yellow_share=0.2,
+    blue_share=0.1,
+    random_share=0.08,
+    random_yellow_share=0.06,
+    random_blue_share=0.09,
+    blur=0.5,
+)
+
+
+def simulate_lists(levels: Levels, rng: np.random.Generator) -> dict[Channel, float]:
+    """Return how often a vehicle goes to each channel or a stricter one, of numbers drawn anew.
+
+    Written from the rule alone: none of the engine's draws, chances or products is used.
+    """
+
+    def is_above(level: float, share: float, drawn: NDArray[np.float64]) -> Bools:
+        lowest, highest = 1 - share * (1 + SHARES.blur), 1 - share * (1 - SHARES.blur)
+        return np.asarray(lowest + drawn * (highest - lowest) < level)
+
+    seizure, random_red, papers, random_papers = rng.random((4, SIMULATED))
+    red = is_above(levels.seizure, SHARES.red_share, seizure) | (random_red < SHARES.random_share)
+    yellow = is_above(levels.discrepancy, SHARES.yellow_share, papers)
+    yellow |= random_papers < SHARES.random_yellow_share
+    blue = is_above(levels.discrepancy, SHARES.yellow_share + SHARES.blue_share, papers)
+    blue |= random_papers < SHARES.random_yellow_share + SHARES.random_blue_share
+    shares = (blue | yellow | red).mean(), (yellow | red).mean(), red.mean()
+    return {channel: float(share) for channel, share in zip(LISTED, shares, strict=True)}
+
+
+def list_wrong(propensities: Callable[[Sequence[Chance]], Mapping[Channel, float]]) -> list[str]:
+    """Name what was logged of some vehicles and lies beside what a simulation of draws found."""
+    rng, faults = np.random.default_rng(36), []
+    for seizure, discrepancy in product((0.0, 0.88, 0.91, 0.99), (0.0, 0.6, 0.72, 0.79, 0.85, 1.0)):
+        levels = Levels(seizure, discrepancy)
+        logged = propensities([*score_chances(SHARES, levels), *random_chances(SHARES)])
+        for channel, share in simulate_lists(levels, rng).items():
+            low, high = clopper_pearson(round(share * SIMULATED), SIMULATED, level=LEVEL)
+            if not low <= logged[channel] <= high:
+                faults.append(f"{channel.code} at {levels}: {logged[channel]:.3f}, not {share:.3f}")
+    return faults
+
+
+def test_logged_propensities_of_each_list_are_those_of_an_independent_simulation() -> None:
+    never = dict.fromkeys((SCORE, PAPERS, RANDOM, RANDOM_PAPERS), 1 - 2**-53)
+    assert list_wrong(lambda chances: select(chances, never).propensities) == []
+
+
+@pytest.mark.parametrize("left_out", [RANDOM, RANDOM_PAPERS, PAPERS])
+def test_propensities_without_one_of_the_draws_are_caught(left_out: str) -> None:
+    """Negative control: a seeded bug, by which a list's draw is missing in what is logged."""
+
+    def log(chances: Sequence[Chance]) -> dict[Channel, float]:
+        kept = [one for one in chances if one.purpose != left_out]
+        return {channel: propensity(kept, channel) for channel in LISTED}
+
+    assert list_wrong(log)
+
+
+def test_propensities_of_chances_that_are_not_nested_are_caught() -> None:
+    """Negative control: as if blue drew a number of its own beside yellow's."""
+
+    def log(chances: Sequence[Chance]) -> dict[Channel, float]:
+        return {
+            channel: 1 - math.prod(1 - one.probability for one in chances if one.channel >= channel)
+            for channel in LISTED
+        }
+
+    assert any(fault.startswith("blue") for fault in list_wrong(log))
 
 
 def test_weights_by_propensity_bring_the_truth_back(fair: World) -> None:
