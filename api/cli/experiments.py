@@ -122,6 +122,7 @@ class PolicyName(StrEnum):
     PROFILES = "profiles"
     OFFICER = "officer"
     EXPLOIT = "exploit"
+    ONE_RANK = "one_rank"
     OURS = "ours"
 
 
@@ -135,6 +136,9 @@ def simulate(
         float, typer.Option(min=0.04, max=0.5, help="Searches the roster allows, of all entries.")
     ] = 0.10,
     jobs: Annotated[int, typer.Option(min=1, help="Worlds at a time.")] = 2,
+    insider: Annotated[
+        bool, typer.Option("--insider", help="Play an insider against each defence of the product.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="SVG file for a plot.")] = None,
     *,
     _home: UnusedHomeOption,
@@ -144,18 +148,27 @@ def simulate(
     from experiments.simulation.capacity import Span
     from experiments.simulation.comparison import NOTICE, POLICIES
     from experiments.simulation.comparison import simulate as run
+    from experiments.simulation.defences import compare_defences
 
+    if insider and (policies or out):
+        raise typer.BadParameter("takes neither policies nor --out", param_hint="--insider")
     if out is not None:
         require_folder_of(out)
     say(NOTICE)
+    asked: dict[str, Any] = {
+        "seeds": seeds,
+        "span": Span(crossings=crossings, capacity=capacity),
+        "jobs": jobs,
+    }
     with progress() as report_progress:
-        made = run(
-            [str(name) for name in policies or POLICIES],
-            seeds=seeds,
-            span=Span(crossings=crossings, capacity=capacity),
-            jobs=jobs,
-            progress=lambda done, of: report_progress("worlds", done, of),
-        )
+        asked["progress"] = lambda done, of: report_progress("worlds", done, of)
+        if insider:
+            made = compare_defences(**asked)
+        else:
+            made = run([str(name) for name in policies or POLICIES], **asked)
+    if insider:
+        emit(made, as_json=as_json, text=lambda: _show_defences(made))
+        return
     if out is not None:
         from experiments.simulation.comparison import draw_plots
 
@@ -166,10 +179,11 @@ def simulate(
 def _show(made: dict[str, Any]) -> None:
     table = Table(
         "policy",
+        "hits/h, all",
+        "loads/h of search",
+        "wrong papers/h of papers",
         "hits",
-        "seized",
-        "hits/h",
-        "lift",
+        "loads",
         "hours",
         "kg",
         "lawful/hit",
@@ -178,13 +192,15 @@ def _show(made: dict[str, Any]) -> None:
         caption=made["notice"],
     )
     for one in made["policies"]:
-        rate = one["miss_rate"]
+        rate, aims = one["miss_rate"], one["aims"]
         table.add_row(
             one["name"],
+            *(
+                f"{aim['hits_per_hour']:.3f} ({aim['low']:.3f} to {aim['high']:.3f})"
+                for aim in aims.values()
+            ),
             f"{one['hits']:,}",
-            f"{one['seizures']:,}",
-            f"{one['hits_per_hour']:.3f}",
-            "" if one["lift"] is None else f"{one['lift']:.2f}",
+            f"{aims['loads']['hits']:,}",
             f"{one['minutes'] / 60:,.0f}",
             f"{one['kilograms']:,.0f}",
             "" if one["lawful_per_hit"] is None else f"{one['lawful_per_hit']:.1f}",
@@ -198,8 +214,44 @@ def _show(made: dict[str, Any]) -> None:
             OUT.print(f"{one['name']}: what it misses {text} the truth, {truth}", highlight=False)
     for pair in made["paired"]:
         OUT.print(
-            f"{pair['policy']} over {pair['over']}: {pair['difference']:+.3f} hits/h "
-            f"({pair['low']:+.3f} to {pair['high']:+.3f})",
+            f"{pair['policy']} over {pair['over']}, {pair['aim']}: "
+            f"{pair['difference']:+.4f} an hour ({pair['low']:+.4f} to {pair['high']:+.4f})",
+            highlight=False,
+        )
+
+
+def _show_defences(made: dict[str, Any]) -> None:
+    table = Table(
+        "left out",
+        "insider",
+        "loads sent",
+        "passed, %",
+        "more than with all, points",
+        "kg passed",
+        "spent, runs",
+        "passed per 100 spent",
+        title=f"{made['seeds']} synthetic worlds",
+        caption=made["notice"],
+    )
+    for one in made["campaigns"]:
+        share, more = (
+            [100 * part for part in one[name]] for name in ("share_passed", "more_than_defended")
+        )
+        table.add_row(
+            one["without"] or "nothing",
+            "yes" if one["insider"] else "no",
+            f"{one['sent']:,.0f}",
+            "{:.1f} ({:.1f} to {:.1f})".format(*share),
+            "{:+.1f} ({:+.1f} to {:+.1f})".format(*more),
+            f"{one['kilograms_passed']:,.0f}",
+            f"{one['spent']:,.0f}",
+            f"{one['passed_per_100_spent']:.0f}",
+        )
+    OUT.print(table)
+    for one in made["ways"]:
+        OUT.print(
+            f"{one['way']}: {one['tried']} vehicles, {100 * one['searched']:.1f} % searched, "
+            f"{one['passed']:.0f} of {one['sent']:.0f} loads passed",
             highlight=False,
         )
 

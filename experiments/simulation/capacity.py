@@ -5,13 +5,16 @@ a year a post sees four entries a day, so a shift of hours would have less than 
 here the minutes of a post's shifts in four weeks stand together as one roster. Searches are charged
 at their expected minutes, worked out from the constants of the world.
 
-A policy ranks arrivals; the desk spends the minutes of the post on them. The share above the cut is
-set again for every arrival by :mod:`engine.shifts.workload`; random checks are drawn independently,
-and the probability with which each arrival could have been chosen is kept. Until the measured year
-begins the historical policy chooses, so that all policies start from the same past.
+A roster has two budgets: minutes of search, and minutes of papers (documents and scan). A policy
+ranks arrivals for each, or for both alike; the desk spends the minutes of the post on them. The
+share above a cut is set again for every arrival by :mod:`engine.shifts.workload`; random checks are
+drawn independently, and the probability with which each arrival could have been chosen is kept.
+Until the measured year begins the historical policy chooses, so that all policies start from the
+same past.
 """
 
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +28,14 @@ from experiments.simulation.world_records import Candidates, encode_candidates
 from experiments.synthetic import inspections
 from experiments.synthetic.config import Bools, Config, Floats, Ints
 from experiments.synthetic.folder import TRIPS_A_CROSSING
-from experiments.synthetic.inspections import RANDOM, SCORE, Choice, HistoricalPolicy, Results
+from experiments.synthetic.inspections import (
+    COUNTERPART,
+    RANDOM,
+    SCORE,
+    Choice,
+    HistoricalPolicy,
+    Results,
+)
 from experiments.synthetic.posts import POSTS, TRUCK
 from experiments.synthetic.trips import ORDINARY
 from experiments.synthetic.world_plan import WorldPlan as Trips
@@ -40,6 +50,9 @@ SHIFT_DAYS = 28
 CAPACITY = 0.10
 """Full searches that the roster allows, as a share of entries: what the product's shares ask for
 (4 % by score, 3 % at random, 8 % of documents and scan at a third of the minutes)."""
+PAPERS_SHARE = 0.5
+"""Part of the minutes that is for papers, as in most rosters of the synthetic network: 480 minutes
+of documents and 480 of physical inspection a shift."""
 _NOISE = float(np.exp(0.25**2 / 2))  # mean of the log-normal spread of a search's minutes
 
 
@@ -70,7 +83,10 @@ class Setting:
     """Minutes of each post's roster for ``SHIFT_DAYS``."""
     u_random: Floats
     u_pick: Floats
-    """Numbers drawn once: every policy meets the same luck."""
+    """Numbers drawn once, the second of shape (3, trips), for the list of searches, for that of
+    papers and for what is mandated: every policy meets the same luck."""
+    is_tipped: Bools
+    """On which another administration gives a hint: always searched."""
 
     @property
     def begins(self) -> int:
@@ -83,14 +99,17 @@ class Setting:
         return self.begins + self.span.days * DAY
 
 
-def draw_setting(seed: int, span: Span, *, end: int) -> Setting:
-    """Draw a world and encode every record that it could leave."""
+def draw_trips(seed: int, span: Span, *, end: int) -> Trips:
+    """Draw the trips of a world."""
     days = span.past_days + span.days
     wanted = span.crossings * days / 365.0
-    config = Config(round(wanted), seed, end, days)
-    trips = draw_plan(config, wanted * TRIPS_A_CROSSING)
-    rng = config.rng("simulated draws")
-    u_random, u_pick = rng.random((2, len(trips.calls.vehicle)))
+    return draw_plan(Config(round(wanted), seed, end, days), wanted * TRIPS_A_CROSSING)
+
+
+def draw_setting(trips: Trips, span: Span, *, is_tipped: Bools | None = None) -> Setting:
+    """Draw the luck of a world, and encode every record that its trips could leave."""
+    n = len(trips.calls.vehicle)
+    u_random, *u_pick = trips.config.rng("simulated draws").random((4, n))
     minutes = expected_minutes(trips)
     return Setting(
         trips=trips,
@@ -99,7 +118,8 @@ def draw_setting(seed: int, span: Span, *, end: int) -> Setting:
         minutes=minutes,
         budget=span.capacity * _sum_minutes(trips, minutes[0]),
         u_random=u_random,
-        u_pick=u_pick,
+        u_pick=np.array(u_pick),
+        is_tipped=np.zeros(n, np.bool_) if is_tipped is None else is_tipped,
     )
 
 
@@ -154,25 +174,33 @@ class Chooser:
 
     random_share: float | None = 0.0
     """Share of random checks; None where they alone choose."""
+    random_papers = 0.0
+    """Share of random looks at papers."""
     basis = SCORE
     """What the acts of its own choice are called."""
-    looks = 0.0
-    """Part of the minutes that goes to looks at documents and scan alone."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
 
     def score(self, rows: Ints) -> Floats:
-        """Return what arrivals are ranked by, shape (n,), highest first; asked once for each."""
-        return np.zeros(len(rows))
+        """Return what arrivals are ranked by, highest first; asked once for each.
+
+        Of shape (2, n), for searches and for papers; or (1, n), where who comes next after those to
+        be searched is looked at.
+        """
+        return np.zeros((1, len(rows)))
 
     def again(self, rows: Ints) -> Floats | None:
-        """Return the scores of earlier arrivals, shape (n,), where they have changed since."""
+        """Return the scores of earlier arrivals, as ``score`` does, where they have changed."""
         return None
 
     def chance(self, place: "Place", share: float) -> float:
         """Return the probability of choosing one arrival, where ``share`` of arrivals may be."""
         return float(place.percentile >= 1.0 - share)
+
+    def mandate(self, rows: Ints) -> Floats:
+        """Return with what chance arrivals are searched whatever their score, shape (n,)."""
+        return self.setting.is_tipped[rows].astype(np.float64)
 
     def note_searches(self, rows: Ints, choice: Choice) -> None:
         """Note who of these rows, shape (n,), was chosen, and why."""
@@ -221,7 +249,7 @@ class SimulatedDesk:
         self._open: dict[int, tuple[OpenShiftLoad, Roster]] = {}
         self._recent: deque[tuple[int, Ints, Floats]] = deque()
         self._arrived: dict[int, list[int]] = defaultdict(list)
-        self._picks: dict[tuple[int, Channel], list[tuple[int, float]]] = defaultdict(list)
+        self._picks: dict[tuple[int, Channel, bool], list[tuple[int, float]]] = defaultdict(list)
         self._mean = _means(setting)
 
     def learn(self, results: Results) -> None:
@@ -259,51 +287,66 @@ class SimulatedDesk:
     def _chosen(self, rows: Ints, scores: Floats) -> Choice:
         posts = self.setting.trips.entry_post[rows]
         basis = np.full(len(rows), -1, np.int8)
-        for i, place in enumerate(self._places(posts, rows, scores)):
+        lists = [self._places(posts, rows, scores, at) for at in range(len(scores))]
+        mandates = self.chooser.mandate(rows).tolist()
+        for i, (mandate, *places) in enumerate(zip(mandates, *lists, strict=True)):
             row, post = int(rows[i]), int(posts[i])
             running, _ = self._shift(post)
             running.now = int(self.setting.trips.habits.entry_at[row])
-            search, either = self._chances(row, running, place)
-            self.p_other[row] = either
+            search, look = self._chances(row, running, places)
+            # One list draws one number: its chances are nested.
+            u_search, u_look, u_mandate = self.setting.u_pick[[0, len(places) - 1, 2], row]
+            is_mandated = u_mandate < mandate
+            missed = (1 - search) * (1 - look) if len(places) > 1 else 1 - max(search, look)
+            self.p_other[row] = 1 - (1 - mandate) * missed
             self.is_random[row] = self.setting.u_random[row] < self.p_random[row]
             if self.is_random[row]:
                 basis[i], self.how[row] = RANDOM, LOT
-            elif self.setting.u_pick[row] < search:
+            elif is_mandated or u_search < search:
                 basis[i], self.how[row] = self.chooser.basis, SEARCH
-            elif self.setting.u_pick[row] < either:
+                if self.setting.is_tipped[row]:
+                    basis[i] = COUNTERPART
+            elif u_look < look:
                 basis[i], self.how[row] = self.chooser.basis, LOOK
             if basis[i] >= 0:
-                self._spend(post, row)
+                self._spend(post, row, is_ours=self.is_random[row] or not is_mandated)
             running.decisions += 1
         both = (1 - self.p_random[rows]) * (1 - self.p_other[rows])
         return Choice(basis, 1 - both, is_look=self.how[rows] == LOOK)
 
-    def _chances(self, row: int, running: OpenShiftLoad, place: "Place") -> tuple[float, float]:
-        """Return with what chance an arrival is searched by choice, and searched or looked at."""
-        random_share, minutes = self.chooser.random_share, self.setting.minutes[:, row].tolist()
+    def _chances(
+        self, row: int, running: OpenShiftLoad, places: Sequence[Place]
+    ) -> tuple[float, float]:
+        """Return the chances that the policy's own choice searches an arrival, and looks at it."""
+        chooser, minutes = self.chooser, self.setting.minutes[:, row].tolist()
         sides = running.sides()
-        red = sides[Channel.RED].share(reserved=random_share or 0.0, expected=minutes[SEARCH])
-        self.p_random[row] = max(red, LEAST_RANDOM_SHARE) if random_share is None else random_share
-        if random_share is None:
-            return 0.0, 0.0
-        search = self.chooser.chance(place, red)
-        if Channel.YELLOW not in sides:
-            return search, search
-        # As the product has it: who comes next after those to be searched is looked at.
-        yellow = sides[Channel.YELLOW].share(reserved=0.0, expected=minutes[LOOK])
-        return search, max(search, self.chooser.chance(place, red + yellow))
+        red = sides[Channel.RED].share(
+            reserved=chooser.random_share or 0.0, expected=minutes[SEARCH]
+        )
+        yellow = sides[Channel.YELLOW].share(reserved=chooser.random_papers, expected=minutes[LOOK])
+        look = chooser.chance(places[-1], yellow if len(places) > 1 else red + yellow)
+        look = 1 - (1 - look) * (1 - chooser.random_papers)
+        if chooser.random_share is None:
+            self.p_random[row] = max(red, LEAST_RANDOM_SHARE)
+            return 0.0, look
+        self.p_random[row] = chooser.random_share
+        return chooser.chance(places[0], red), look
 
-    def _spend(self, post: int, row: int) -> None:
+    def _spend(self, post: int, row: int, *, is_ours: bool) -> None:
         cost = float(self.setting.minutes[self.how[row], row])
         running, roster = self._open[post]
         channel = Channel.YELLOW if self.how[row] == LOOK else Channel.RED
-        running.spent[channel, True] += cost
+        running.spent[channel, is_ours] += cost
         roster.spent += cost
-        self._picks[post, channel].append((self._now, cost))
+        self._picks[post, channel, is_ours].append((self._now, cost))
 
-    def _places(self, posts: Ints, rows: Ints, scores: Floats) -> "list[Place]":
-        """Place each arrival among those of the last four weeks, its own post's above all."""
-        before = np.concatenate([scores[:0], *(found for _, _, found in self._recent)])
+    def _places(self, posts: Ints, rows: Ints, scores: Floats, at: int) -> "list[Place]":
+        """Place each arrival among those of the last four weeks, its own post's above all.
+
+        ``at`` is the row of ``scores`` that has the list.
+        """
+        scores = scores[at]
+        before = np.concatenate([scores[:0], *(found[at] for _, _, found in self._recent)])
         where = self.setting.trips.entry_post[
             np.concatenate([rows[:0], *(found for _, found, _ in self._recent)])
         ]
@@ -326,15 +369,21 @@ class SimulatedDesk:
             offsets = sorted(
                 (at - opens) % length for at in self._arrived[post] if back <= at < opens
             )
-            minutes = {Channel.RED: float(self.setting.budget[post]) * (1 - self.chooser.looks)}
-            if self.chooser.looks:
-                minutes[Channel.YELLOW] = float(self.setting.budget[post]) * self.chooser.looks
+            budget = float(self.setting.budget[post])
+            minutes = {
+                Channel.RED: budget * (1 - PAPERS_SHARE),
+                Channel.YELLOW: budget * PAPERS_SHARE,
+            }
             usual = HourlyBaseline(
                 shift,
                 offsets,
                 (opens - back) / length,
                 means={channel: self._usual_pick(post, channel, opens) for channel in minutes},
-                mandated=dict.fromkeys(minutes, 0.0),
+                mandated={
+                    channel: sum(self._recent_picks(post, channel, opens, is_ours=False))
+                    / max(len(offsets), 1)
+                    for channel in minutes
+                },
                 learnt=LearnedMinutes(()),
             )
             roster = Roster(post, opens, sum(minutes.values()))
@@ -344,10 +393,15 @@ class SimulatedDesk:
 
     def _usual_pick(self, post: int, channel: Channel, opens: int) -> float:
         """Return the mean minutes of what was picked in a post's last rosters."""
-        since = opens - BEHIND * SHIFT_DAYS * DAY
-        recent = [cost for day, cost in self._picks[post, channel] if day >= since]
+        recent = self._recent_picks(post, channel, opens, is_ours=True)
         prior = self._mean[LOOK if channel == Channel.YELLOW else SEARCH, post]
         return float((sum(recent) + _USUAL_PICKS * prior) / (len(recent) + _USUAL_PICKS))
+
+    def _recent_picks(
+        self, post: int, channel: Channel, opens: int, *, is_ours: bool
+    ) -> list[float]:
+        since = opens - BEHIND * SHIFT_DAYS * DAY
+        return [cost for day, cost in self._picks[post, channel, is_ours] if day >= since]
 
 
 def _below(values: Floats, score: float) -> float:

@@ -3,8 +3,10 @@
 What is searched decides what is learnt, and smuggling circles react to what is seized. Every policy
 meets the same trips, past, rosters and random numbers; only its choices differ.
 
-A hit is a search that found anything, a discrepancy or a seizure. Hours are expected minutes, the
-currency of the roster. The miss rate is the share of vehicles that the policy's own choice would
+There are two aims with two budgets: loads at equal minutes of search, and discrepancies at equal
+minutes of papers; ``all`` are the finds of both at the minutes of both. A hit is an act that found
+anything, a discrepancy or a seizure. Hours are expected minutes, the currency of the roster. The
+miss rate is the share of vehicles that the policy's own choice would
 let pass in which a thorough search finds something; only random checks estimate it. The world knows
 its truth, so that the coverage of an interval can be checked.
 
@@ -16,9 +18,9 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import matplotlib as mpl
 import numpy as np
@@ -27,7 +29,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import t
 
-from engine.domain.time_units import micros
+from engine.domain.time_units import DAY, micros
 from experiments.simulation.capacity import (
     LOOK,
     SHIFT_DAYS,
@@ -37,8 +39,9 @@ from experiments.simulation.capacity import (
     SimulatedDesk,
     Span,
     draw_setting,
+    draw_trips,
 )
-from experiments.simulation.policies import Exploit, Officer, Ours, Profiles, Random
+from experiments.simulation.policies import Exploit, Officer, OneRank, Ours, Profiles, Random
 from experiments.synthetic import inspections
 from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.inspections import RANDOM
@@ -53,17 +56,21 @@ BUSY_MINUTES = 300.0
 """Below about six searches in four weeks, one random check outweighs the roster."""
 
 
+Aim = Literal["all", "loads", "papers"]
+AIMS: tuple[Aim, ...] = get_args(Aim)
+"""What is counted, of which minutes: every hit of all; loads of searches; wrong papers of looks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Year:
     """One policy in one world; one entry an arrival of the measured year, or as said."""
 
-    hits: Floats
+    hits: Mapping[Aim, Floats]
     """By ``SHIFT_DAYS``, as the next."""
-    minutes: Floats
+    minutes: Mapping[Aim, Floats]
     searches: int
     """Looks among them."""
     looks: int
-    seizures: int
     kilograms: float
     lawful: int
     """Searched with nothing hidden and nothing wrong."""
@@ -75,10 +82,9 @@ class Year:
     """Chance that a thorough search finds something."""
     rosters: tuple[Roster, ...]
 
-    @property
-    def hits_per_hour(self) -> float:
-        """Hits of each hour of searching."""
-        return per_hour(self.hits.sum(), self.minutes.sum())
+    def hits_per_hour(self, aim: Aim) -> float:
+        """Return the hits of each hour of an aim's minutes."""
+        return per_hour(self.hits[aim].sum(), self.minutes[aim].sum())
 
 
 def count_year(world: World, desk: SimulatedDesk) -> Year:
@@ -89,20 +95,25 @@ def count_year(world: World, desk: SimulatedDesk) -> Year:
     act = np.flatnonzero(measured[world.acts.row])
     row, outcome = world.acts.row[act], world.acts.outcome[act]
     wrong = plan.loads.carries | (plan.cargo.discrepancy > 0)
-    block = (arrived[row] - setting.begins) // (SHIFT_DAYS * 86_400_000_000)
+    block = (arrived[row] - setting.begins) // (SHIFT_DAYS * DAY)
     blocks = -(-setting.span.days // SHIFT_DAYS)
-    minutes = setting.minutes[desk.how[row], row]
-    seized = row[outcome == inspections.SEIZURE]
+    minutes, is_look = setting.minutes[desk.how[row], row], desk.how[row] == LOOK
+    is_load = outcome == inspections.SEIZURE
+    hits = {
+        "all": outcome > inspections.CLEAR,
+        "loads": is_load & ~is_look,
+        "papers": (outcome == inspections.DISCREPANCY) & is_look,
+    }
+    spent = {"all": minutes, "loads": minutes * ~is_look, "papers": minutes * is_look}
     entries = np.flatnonzero(world.happens & (plan.entry_post >= 0) & measured)
     found = np.zeros(len(arrived), np.bool_)
-    found[row] = outcome > inspections.CLEAR
+    found[row] = hits["all"]
     return Year(
-        hits=_total(block, outcome > inspections.CLEAR, blocks),
-        minutes=_total(block, minutes, blocks),
+        hits={aim: _total(block, hits[aim], blocks) for aim in AIMS},
+        minutes={aim: _total(block, spent[aim], blocks) for aim in AIMS},
         searches=len(row),
-        looks=int((desk.how[row] == LOOK).sum()),
-        seizures=len(seized),
-        kilograms=float(plan.loads.quantity_g[seized].sum() / 1000),
+        looks=int(is_look.sum()),
+        kilograms=float(plan.loads.quantity_g[row[is_load]].sum() / 1000),
         lawful=int((~wrong[row]).sum()),
         is_random=desk.is_random[entries],
         p_random=desk.p_random[entries],
@@ -132,10 +143,11 @@ def _findable(world: World, entries: Ints) -> Floats:
     return chance
 
 
-def measure_hit_rate(years: Sequence[Year]) -> float:
-    """Return hits for each hour of some years together; 0 without a search."""
+def measure_hit_rate(years: Sequence[Year], aim: Aim = "all") -> float:
+    """Return hits for each hour of an aim's minutes of some years together."""
     return per_hour(
-        sum(float(one.hits.sum()) for one in years), sum(float(one.minutes.sum()) for one in years)
+        sum(float(one.hits[aim].sum()) for one in years),
+        sum(float(one.minutes[aim].sum()) for one in years),
     )
 
 
@@ -163,24 +175,32 @@ def miss_rate(years: Sequence[Year]) -> tuple[tuple[float, float] | None, float]
 
 def summarize_policy(name: str, years: Sequence[Year], *, random_rate: float) -> dict[str, Any]:
     """Return a policy's figures over some years; ``random_rate`` is that of random checks alone."""
-    hits = sum(float(one.hits.sum()) for one in years)
+    hits = sum(float(one.hits["all"].sum()) for one in years)
     interval, truth = miss_rate(years)
     return {
         "name": name,
         "hits": int(hits),
-        "hits_per_hour": measure_hit_rate(years),
         "lift": measure_hit_rate(years) / random_rate if random_rate else None,
-        "minutes": round(sum(float(one.minutes.sum()) for one in years), 1),
+        "minutes": round(sum(float(one.minutes["all"].sum()) for one in years), 1),
         "miss_rate": None if interval is None else list(interval),
         "covered": interval is not None and interval[0] <= truth <= interval[1],
         "miss_rate_truth": truth,
         "searches": sum(one.searches for one in years),
         "looks": sum(one.looks for one in years),
-        "seizures": sum(one.seizures for one in years),
         "kilograms": round(sum(one.kilograms for one in years), 1),
         "lawful_per_hit": sum(one.lawful for one in years) / hits if hits else None,
-        "by_seed": [one.hits_per_hour for one in years],
+        "aims": {aim: _describe_aim(years, aim) for aim in AIMS},
         "roster": _roster(years),
+    }
+
+
+def _describe_aim(years: Sequence[Year], aim: Aim) -> dict[str, Any]:
+    rate, units = measure_hit_rate(years, aim), _units(years, aim)
+    return {
+        "hits": int(sum(float(one.hits[aim].sum()) for one in years)),
+        "hits_per_hour": rate,
+        **student_ends(rate, units),
+        "by_seed": [one.hits_per_hour(aim) for one in years],
     }
 
 
@@ -194,34 +214,37 @@ def _roster(years: Sequence[Year]) -> dict[str, float]:
 
 
 def compare_pairs(years: Mapping[str, Sequence[Year]]) -> list[dict[str, Any]]:
-    """Return the difference in hits per hour of each two policies over the same worlds.
+    """Return the difference in hits per hour of each two policies over the same worlds, by aim.
 
     Student's interval at 95 % over worlds; of a single world, over its four-week periods, which
     leaves out how worlds differ.
     """
     made = []
-    for over, policy in combinations(years, 2):
-        apart = _units(years[policy]) - _units(years[over])
-        reach = 0.0
-        if len(apart) > 1:
-            spread = apart.std(ddof=1) / np.sqrt(len(apart))
-            reach = float(t.ppf((1 + LEVEL) / 2, len(apart) - 1) * spread)
+    for (over, policy), aim in product(combinations(years, 2), AIMS):
+        apart = _units(years[policy], aim) - _units(years[over], aim)
         difference = (
             float(apart.mean())
             if len(years[policy]) > 1
-            else measure_hit_rate(years[policy]) - measure_hit_rate(years[over])
+            else measure_hit_rate(years[policy], aim) - measure_hit_rate(years[over], aim)
         )
-        low, high = difference - reach, difference + reach
-        made.append(
-            {"policy": policy, "over": over, "difference": difference, "low": low, "high": high}
-        )
+        one = {"policy": policy, "over": over, "aim": aim, "difference": difference}
+        made.append(one | student_ends(difference, apart))
     return made
 
 
-def _units(years: Sequence[Year]) -> Floats:
+def student_ends(value: float, units: Floats) -> dict[str, float]:
+    """Return the ends of Student's 95 % interval around a value, of units that are alike."""
+    reach = 0.0
+    if len(units) > 1:
+        spread = units.std(ddof=1) / np.sqrt(len(units))
+        reach = float(t.ppf((1 + LEVEL) / 2, len(units) - 1) * spread)
+    return {"low": value - reach, "high": value + reach}
+
+
+def _units(years: Sequence[Year], aim: Aim) -> Floats:
     if len(years) > 1:
-        return np.array([one.hits_per_hour for one in years])
-    pairs = zip(years[0].hits.tolist(), years[0].minutes.tolist(), strict=True)
+        return np.array([one.hits_per_hour(aim) for one in years])
+    pairs = zip(years[0].hits[aim].tolist(), years[0].minutes[aim].tolist(), strict=True)
     return np.array([per_hour(hits, minutes) for hits, minutes in pairs])
 
 
@@ -231,6 +254,7 @@ POLICIES: Mapping[str, Maker] = {
     "profiles": Profiles,
     "officer": Officer,
     "exploit": Exploit,
+    "one_rank": OneRank,
     "ours": Ours,
 }
 END = micros(datetime(2026, 1, 1, tzinfo=UTC))
@@ -264,7 +288,7 @@ def simulate(
 
 def simulate_seed(seed: int, names: Sequence[str], span: Span) -> dict[str, Year]:
     """Run policies by name over the world of one seed."""
-    given = draw_setting(seed, span, end=END)
+    given = draw_setting(draw_trips(seed, span, end=END), span)
     return {name: simulate_policy(given, POLICIES[name]) for name in names}
 
 
@@ -294,16 +318,17 @@ def compare_policies(
         "paired": compare_pairs({name: years[name] for name in names}),
         "hits_by_shift": {
             name: [
-                float(sum(y.hits[at] for y in years[name])) for at in range(len(baseline[0].hits))
+                float(sum(y.hits["all"][at] for y in years[name]))
+                for at in range(len(baseline[0].hits["all"]))
             ]
             for name in names
         },
     }
 
 
-_MARKS = ("o", "s", "^", "D", "*")
-_LINES = (":", "-.", (0, (3, 1, 1, 1)), "--", "-")
-_INKS = ("#7d8890", "#b3541e", "#7a1f2b", "#22303c", "#2f6690")
+_MARKS = ("o", "s", "^", "D", "v", "*")
+_LINES = (":", "-.", (0, (3, 1, 1, 1)), "--", (0, (1, 3)), "-")
+_INKS = ("#7d8890", "#b3541e", "#7a1f2b", "#22303c", "#4c7a4c", "#2f6690")
 
 
 def draw_plots(result: Mapping[str, Any], out: Path) -> None:
@@ -321,10 +346,10 @@ def draw_plots(result: Mapping[str, Any], out: Path) -> None:
 
 def _plot_rates(axes: Axes, policies: list[Mapping[str, Any]]) -> None:
     for at, one in enumerate(policies):
-        seeds = one["by_seed"]
-        mark, ink = _MARKS[at % 5], _INKS[at % 5]
+        seeds = one["aims"]["all"]["by_seed"]
+        mark, ink = _MARKS[at % len(_INKS)], _INKS[at % len(_INKS)]
         axes.plot([at] * len(seeds), seeds, mark, color=ink, alpha=0.5, markersize=4)
-        axes.plot([at], [one["hits_per_hour"]], mark, color=ink, markersize=9)
+        axes.plot([at], [one["aims"]["all"]["hits_per_hour"]], mark, color=ink, markersize=9)
     axes.set_xticks(range(len(policies)), [one["name"] for one in policies])
     axes.set_ylim(bottom=0.0)
     axes.set_ylabel("hits for each hour of searching")
@@ -334,7 +359,13 @@ def _plot_year(axes: Axes, result: Mapping[str, Any]) -> None:
     for at, (name, hits) in enumerate(result["hits_by_shift"].items()):
         total = np.cumsum(hits) / result["seeds"]
         weeks = np.arange(1, len(hits) + 1) * result["shift_days"] / 7
-        axes.plot(weeks, total, label=name, linestyle=_LINES[at % 5], color=_INKS[at % 5])
+        axes.plot(
+            weeks,
+            total,
+            label=name,
+            linestyle=_LINES[at % len(_INKS)],
+            color=_INKS[at % len(_INKS)],
+        )
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel("weeks")
     axes.set_ylabel("hits so far, mean of the worlds")

@@ -1,14 +1,14 @@
-"""Policies: random checks, fixed profiles, an officer with habits, and two that learn.
+"""Policies: random checks, fixed profiles, an officer with habits, and three that learn.
 
 The first three learn little. They are made as good as their kind allows, since a weak opponent
 proves nothing: profiles hold the product's own indicator rules and lists of past offenders, and the
 officer sees and remembers what the historical officers do.
 
-The two that learn see the same features and are fitted again every four weeks. The first searches
-the highest scores and nothing else. The second is what the product does, in a light configuration:
-both targets, random checks that are never off, value per minute, a smooth cut, propensities written
-down, and half of the minutes for documents and scan, which go to the next ones after those to be
-searched.
+Those that learn see the same features and are fitted again every four weeks. The first takes the
+highest scores and nothing else. The second is what the product does, in a light configuration: both
+targets, each with a list and minutes of its own, random checks that are never off, a smooth cut,
+propensities written down. The third is the same with one list for both, as the product was until
+30 November 2026.
 """
 
 from abc import ABC, abstractmethod
@@ -18,8 +18,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from engine.criteria.indicator_rules import estimate_rule_risk
 from engine.errors import NotEnoughDataError
-from engine.selection import ramp
-from experiments.simulation.capacity import SEARCH, Chooser, Place, Setting
+from engine.selection import Policy, ramp
+from experiments.simulation.capacity import LOOK, SEARCH, Chooser, Place, Setting
 from experiments.simulation.world_records import WorldRecords
 from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.inspections import BASES, OFFICER, Choice, HistoricalPolicy, Results
@@ -39,9 +39,13 @@ HEAT = 2.0
 
 
 class Random(Chooser):
-    """Random checks alone."""
+    """Random checks alone, of vehicles and of papers."""
 
     random_share = None
+
+    def chance(self, place: Place, share: float) -> float:
+        """Return the share, whoever it is."""
+        return share
 
 
 class FeaturePolicy(Chooser):
@@ -56,6 +60,7 @@ class FeaturePolicy(Chooser):
         self.arrived: Bools = np.zeros(n, np.bool_)
         self.basis_of = np.full(n, -1, np.int8)
         self.propensity: Floats = np.full(n, np.nan)
+        self.is_full: Bools = np.zeros(n, np.bool_)
         self.outcome = np.full(n, -1, np.int8)
         self.known_at = np.full(n, np.iinfo(np.int64).max)
 
@@ -72,6 +77,7 @@ class FeaturePolicy(Chooser):
     def learn(self, results: Results, *, at: int) -> None:
         """Take in results: of acts first, all else is a find made elsewhere."""
         acted = (self.basis_of[results.rows] >= 0) & (self.outcome[results.rows] < 0)
+        self.is_full[results.rows] |= results.is_full
         acts, finds = results.rows[acted], results.rows[~acted]
         self.records.act(acts, results.outcome[acted], at=at)
         self.records.find(finds, self.setting.trips.loads.quantity_g[finds], at=at)
@@ -87,8 +93,8 @@ class Profiles(FeaturePolicy):
     random_share = PROFILES_RANDOM_SHARE
 
     def score(self, rows: Ints) -> Floats:
-        """Return the probability, shape (n,), that a profile selects, before it is turned up."""
-        return profile_weights(self.names, self.see(rows))
+        """Return the probability that a profile selects, before it is turned up."""
+        return profile_weights(self.names, self.see(rows))[None]
 
     def chance(self, place: Place, share: float) -> float:
         """Percentages in proportion, so that together they choose ``share`` of arrivals."""
@@ -130,12 +136,12 @@ class Officer(Chooser):
         self.countries = rng.normal(0, 0.4, (len(POSTS), len(COUNTRIES)))
 
     def score(self, rows: Ints) -> Floats:
-        """Return how suspicious each arrival looks to the officer of its post, shape (n,)."""
+        """Return how suspicious each arrival looks to the officer of its post."""
         trips, post = self.trips, self.trips.entry_post[rows]
         vehicle = trips.calls.vehicle[rows]
         score = self.eye.looks[rows] + self.classes[post, trips.vehicles.vehicle_class[vehicle]]
         score = score + self.countries[post, trips.vehicles.country[vehicle]]
-        return np.asarray(score + HEAT * self.eye.recall_finds(rows), np.float64)
+        return np.asarray(score + HEAT * self.eye.recall_finds(rows), np.float64)[None]
 
     def learn(self, results: Results, *, at: int) -> None:
         """Remember finds; they fade."""
@@ -145,39 +151,40 @@ class Officer(Chooser):
 FEWEST_FINDS = 10
 """Below this many finds nothing is fitted, and profiles rank."""
 LIGHT = Trees(iterations=60, learning_rate=0.08, seeds=1)
-OURS_RANDOM_SHARE = 0.03
-BLUR = 0.25
-LOOKS = 0.5
-"""Part of the minutes that is for documents and scan, as in most rosters of the synthetic network:
-480 minutes of documents and 480 of physical inspection a shift."""
+PRODUCT = Policy()
+"""Random shares and the blur of the cuts."""
 
 
 class Learner(FeaturePolicy, ABC):
     """A policy whose ranking comes from a model once there is one."""
+
+    lists = 1
+    """1 where searches and papers are ranked alike, else 2."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         self.is_fitted = False
 
     def score(self, rows: Ints) -> Floats:
-        """Rank arrivals, shape (n,), by the model in force, by profiles before there is one."""
+        """Rank arrivals by the model in force, by profiles before there is one."""
         self.see(rows)
         return self._rank(rows)
 
     def again(self, rows: Ints) -> Floats | None:
-        """Rank earlier arrivals, shape (n,), by the model in force."""
+        """Rank earlier arrivals by the model in force."""
         return self._rank(rows)
 
     def _rank(self, rows: Ints) -> Floats:
         if not len(rows):
-            return np.zeros(0)
+            return np.zeros((self.lists, 0))
         if not self.is_fitted:
-            return profile_weights(self.names, self.values[rows])
+            found = profile_weights(self.names, self.values[rows])
+            return np.broadcast_to(found, (self.lists, len(rows)))
         return self.rank_by_model(rows)
 
     @abstractmethod
     def rank_by_model(self, rows: Ints) -> Floats:
-        """Rank arrivals, shape (n,), by the model."""
+        """Rank arrivals by the model, shape (lists, n)."""
 
 
 class Exploit(Learner):
@@ -186,8 +193,8 @@ class Exploit(Learner):
     model: HistGradientBoostingClassifier
 
     def rank_by_model(self, rows: Ints) -> Floats:
-        """Return the log-odds of a find, shape (n,)."""
-        return np.asarray(self.model.decision_function(self.values[rows]), np.float64)
+        """Return the log-odds of a find."""
+        return np.asarray(self.model.decision_function(self.values[rows]), np.float64)[None]
 
     def refit(self, now: int) -> None:
         """Fit one model to every act known."""
@@ -201,10 +208,11 @@ class Exploit(Learner):
 
 
 class Ours(Learner):
-    """Policy of the product: value per minute, a smooth cut, random checks that are never off."""
+    """Policy of the product: two lists, a smooth cut, random checks that are never off."""
 
-    random_share = OURS_RANDOM_SHARE
-    looks = LOOKS
+    lists = 2
+    random_share = PRODUCT.random_share
+    random_papers = PRODUCT.random_yellow_share
     model: FittedModel
     config = TrainConfig(
         discrepancy=Trees(seeds=2, share_of_features=0.3),
@@ -215,13 +223,14 @@ class Ours(Learner):
     )
 
     def rank_by_model(self, rows: Ints) -> Floats:
-        """Return the chance of a seizure for each expected minute of search, shape (n,)."""
-        chance = self.model.score(self.values[rows]).p_seizure
-        return np.asarray(chance / self.setting.minutes[SEARCH, rows])
+        """Return the chances of a seizure and of a discrepancy, each for a minute of its budget."""
+        scores = self.model.score(self.values[rows])
+        minutes = self.setting.minutes[:, rows]
+        return np.array([scores.p_seizure / minutes[SEARCH], scores.p_discrepancy / minutes[LOOK]])
 
     def chance(self, place: Place, share: float) -> float:
         """Choose smoothly near the cut, so that its edge can be learnt from."""
-        return ramp(place.percentile, share, blur=BLUR)
+        return ramp(place.percentile, share, blur=PRODUCT.blur)
 
     def refit(self, now: int) -> None:
         """Fit both targets, as the product does."""
@@ -258,6 +267,18 @@ class Ours(Learner):
             label_known_at=self.known_at[rows],
             basis=names[self.basis_of[rows]],
             propensity=np.where(acted, self.propensity[rows], np.nan),
-            is_full=acted & (found >= 0),
+            is_full=acted & self.is_full[rows],
             synthetic=True,
         )
+
+
+class OneRank(Ours):
+    """The product as it was: a seizure weighs five discrepancies, in one list for both budgets."""
+
+    lists = 1
+
+    def rank_by_model(self, rows: Ints) -> Floats:
+        """Return the risk of both for each expected minute of search."""
+        scores = self.model.score(self.values[rows])
+        risk = (scores.p_discrepancy + 5 * scores.p_seizure) / 6
+        return np.asarray(risk / self.setting.minutes[SEARCH, rows])[None]

@@ -67,6 +67,8 @@ class Results:
     rows: Ints
     outcome: Ints
     """0 clear, 1 discrepancy, 2 seizure."""
+    is_full: Bools
+    """Whether more than papers and scales was used, or something found."""
 
 
 class InspectionPolicy(Protocol):
@@ -393,21 +395,19 @@ class Inland:
 def _next_trip(plan: WorldPlan) -> Ints:
     """Return when each trip's vehicle could next be on the road: its next departure.
 
-    A run and the ordinary trip whose place it takes never both happen.
+    A run and the trips that take its place, or whose place it takes, never happen together.
     """
-    vehicle, at = plan.calls.vehicle, plan.habits.entry_at
-    order = np.lexsort((at, vehicle))
+    order = np.lexsort((plan.habits.entry_at, plan.calls.vehicle))
+    event = np.where(plan.event >= 0, plan.event, np.arange(len(order)))[order]
+    vehicle = plan.calls.vehicle[order]
+    ends = np.append((np.diff(event) != 0) | (np.diff(vehicle) != 0), True)
+    then = np.flatnonzero(ends)[np.cumsum(np.append(0, ends[:-1]))] + 1
+    then_or_none = np.minimum(then, len(order) - 1)
+    same = (then < len(order)) & (vehicle[then_or_none] == vehicle)
+    free = np.empty(len(order), np.int64)
     never = np.iinfo(np.int64).max // 4
-    following = np.full((2, len(order)), never)
-    ahead = np.full(len(order), -1)
-    for step in (1, 2):
-        here, then = order[:-step], order[step:]
-        same = vehicle[here] == vehicle[then]
-        following[step - 1, here] = np.where(same, plan.habits.exit_at[then], never)
-        if step == 1:
-            ahead[here] = np.where(same, then, -1)
-    is_twin = (ahead >= 0) & (plan.calls.partner == ahead)
-    return np.asarray(np.where(is_twin, following[1], following[0]), dtype=np.int64)
+    free[order] = np.where(same, plan.habits.exit_at[order[then_or_none]], never)
+    return free
 
 
 def collect_seizures(plan: WorldPlan, acts: Acts, inland: Inland) -> Seizures:

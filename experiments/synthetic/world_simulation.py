@@ -14,7 +14,7 @@ import numpy as np
 from engine.domain.time_units import DAY
 from experiments.synthetic import inspections
 from experiments.synthetic.config import Bools, Floats, Ints, join
-from experiments.synthetic.inspections import InspectionPolicy, Results
+from experiments.synthetic.inspections import Choice, InspectionPolicy, Results
 from experiments.synthetic.smuggling import FRONTS, MOVES
 from experiments.synthetic.trips import DRY_RUNS, ESCORT, HONEST, ORDINARY
 from experiments.synthetic.world_plan import WorldPlan
@@ -138,6 +138,9 @@ class Underworld:
         odds = rate / (1 - rate) * np.exp(np.clip(plan.habits.evidence[rows], -30, 30))
         self.p_run[rows] = np.where(suits, odds / (1 + odds), 0.0)
 
+    def see(self, rows: Ints, choice: Choice) -> None:
+        """See who was chosen among the day's arrivals, shape (n,); these circles do not look."""
+
     def react(self, rows: Ints, now: int) -> None:
         """Let the owners of seized loads react; rows of shape (n,)."""
         plan = self.plan
@@ -153,11 +156,15 @@ class Underworld:
 
 
 def simulate_world(
-    plan: WorldPlan, policy: InspectionPolicy, *, progress: Progress | None = None
+    plan: WorldPlan,
+    policy: InspectionPolicy,
+    *,
+    circles: Underworld | None = None,
+    progress: Progress | None = None,
 ) -> World:
-    """Let the days go by under a policy."""
+    """Let the days go by under a policy; ``circles`` are fresh ones of the plan by default."""
     n, config = len(plan.calls.vehicle), plan.config
-    below, above, inland = Underworld(plan), Traders(plan), inspections.Inland(plan)
+    below, above, inland = circles or Underworld(plan), Traders(plan), inspections.Inland(plan)
     rng = config.rng("search")
     happens, propensity = np.zeros(n, dtype=np.bool_), np.full(n, np.nan)
     first = config.first_midnight - DAY
@@ -176,6 +183,7 @@ def simulate_world(
         rows = np.flatnonzero(happens[low:high] & (plan.entry_post[low:high] >= 0)) + low
         choice = policy.choose(rows)
         propensity[rows] = choice.propensity
+        below.see(rows, choice)
         chosen = choice.basis >= 0
         done = inspections.search(
             plan,
@@ -193,7 +201,8 @@ def simulate_world(
         for row, when in inland.surface(rows, done):
             lost[(when - first) // DAY + 1].append(row)
             late = int(inland.recorded_at[row] - first) // DAY + 1
-            known[late].append(Results(np.array([row]), np.array([inspections.SEIZURE])))
+            found = np.array([row]), np.array([inspections.SEIZURE]), np.array([True])
+            known[late].append(Results(*found))
         if progress is not None:
             progress(day + 1, len(edges) - 1)
     everything = join(acts)
@@ -214,10 +223,13 @@ def _by_day(acts: inspections.Acts, first: int) -> list[tuple[Results, int]]:
     """Split results by the morning on which they are known."""
     day = (acts.recorded_at - first) // DAY + 1
     outcome = acts.outcome.astype(np.int64)
+    is_full = acts.methods[:, inspections.XRAY :].any(axis=1) | (outcome > 0)
     return [
-        (Results(acts.row[day == one], outcome[day == one]), one) for one in np.unique(day).tolist()
+        (Results(acts.row[day == one], outcome[day == one], is_full[day == one]), one)
+        for one in np.unique(day).tolist()
     ]
 
 
 def _merge(parts: list[Results]) -> Results:
-    return join([Results(np.zeros(0, np.int64), np.zeros(0, np.int64)), *parts])
+    none = np.zeros(0, np.int64)
+    return join([Results(none, none, none.astype(np.bool_)), *parts])

@@ -17,11 +17,14 @@ from experiments.simulation.capacity import (
     SimulatedDesk,
     Span,
     draw_setting,
+    draw_trips,
     expected_minutes,
 )
 from experiments.simulation.comparison import (
+    AIMS,
     END,
     POLICIES,
+    Aim,
     Year,
     compare_pairs,
     compare_policies,
@@ -39,14 +42,14 @@ from features.offline.encoded_history import EncodedHistory, Events, derive
 from features.offline.feature_matrix import matrix
 from tests.support.sizes import PROOF
 
-LONG = Span(crossings=24_000, days=84, past_days=14)
+LONG = Span(crossings=24_000, days=84, past_days=14, capacity=0.4)
 """Fewest random checks for an estimate."""
-SPAN = LONG if PROOF else Span(crossings=8_000, days=28, past_days=14)
+SPAN = LONG if PROOF else Span(crossings=8_000, days=28, past_days=14, capacity=0.2)
 
 
 @cache
 def world(span: Span = SPAN) -> Setting:
-    return draw_setting(1, span, end=END)
+    return draw_setting(draw_trips(1, span, end=END), span)
 
 
 @cache
@@ -69,16 +72,21 @@ def test_figures_add_up() -> None:
     assert list(by_name) == list(POLICIES)
     assert by_name["random"]["lift"] == pytest.approx(1.0)
     for name, one in by_name.items():
-        assert one["seizures"] <= one["hits"] <= one["searches"]
-        assert one["hits"] == sum(made["hits_by_shift"][name])
-        assert one["hits_per_hour"] == pytest.approx(60 * one["hits"] / one["minutes"], rel=1e-3)
+        aims, minutes = one["aims"], years()[name].minutes
+        assert aims["loads"]["hits"] + aims["papers"]["hits"] <= one["hits"] <= one["searches"]
+        assert one["hits"] == aims["all"]["hits"] == sum(made["hits_by_shift"][name])
+        for aim, found in aims.items():
+            spent = minutes[cast("Aim", aim)].sum()
+            assert found["hits_per_hour"] == pytest.approx(60 * found["hits"] / spent)
+            assert found["low"] <= found["hits_per_hour"] <= found["high"]
+        assert minutes["all"].sum() == pytest.approx((minutes["loads"] + minutes["papers"]).sum())
         assert one["minutes"] == pytest.approx(
             sum(roster.spent for roster in years()[name].rosters), abs=0.1
         )
-        assert (0 < one["looks"] < one["searches"]) == (name == "ours")
+        assert 0 < one["looks"] < one["searches"]
         if name in ("officer", "exploit"):
             assert one["miss_rate"] is None and not one["covered"]
-    assert len(made["paired"]) == 10
+    assert len(made["paired"]) == 15 * len(AIMS)
     assert all(pair["low"] <= pair["difference"] <= pair["high"] for pair in made["paired"])
 
 
@@ -92,22 +100,54 @@ def test_all_policies_start_from_one_past_and_have_the_same_minutes() -> None:
 
 
 class HindsightPolicy(Exploit):
-    """Negative control: ranks by the hidden truth."""
+    """Negative control: ranks by the hidden truth: loads for searches, wrong papers for looks."""
+
+    lists = 2
 
     def rank_by_model(self, rows: Ints) -> Floats:
         trips = self.setting.trips
-        return (trips.loads.carries[rows] | (trips.cargo.discrepancy[rows] > 0)).astype(float)
+        return np.array([trips.loads.carries[rows], trips.cargo.discrepancy[rows] > 0], float)
 
     def refit(self, now: int) -> None:
         self.is_fitted = True
 
 
-def test_a_policy_that_peeks_wins() -> None:
-    peeking = simulate_policy(world(), HindsightPolicy)
+class OneListPolicy(HindsightPolicy):
+    """Ranks by the same truth in one list for both."""
 
-    assert all(peeking.hits_per_hour > 1.5 * one.hits_per_hour for one in years().values())
-    found = compare_pairs({"random": [years()["random"]], "peeking": [peeking]})
+    lists = 1
+
+    def rank_by_model(self, rows: Ints) -> Floats:
+        return super().rank_by_model(rows).max(axis=0, keepdims=True)
+
+
+class SwappedPolicy(HindsightPolicy):
+    """Seeded bug: searches who has wrong papers, and looks at the papers of who has a load."""
+
+    def rank_by_model(self, rows: Ints) -> Floats:
+        return super().rank_by_model(rows)[::-1]
+
+
+def test_a_policy_that_peeks_wins() -> None:
+    peeking = simulate_policy(world(LONG), HindsightPolicy)
+
+    for aim in AIMS:
+        assert peeking.hits_per_hour(aim) > 1.5 * by_random().hits_per_hour(aim)
+    found = compare_pairs({"random": [by_random()], "peeking": [peeking]})
+    assert [pair["aim"] for pair in found] == list(AIMS)
     assert found[0]["low"] > 0
+
+
+def test_each_aim_is_counted_at_its_own_minutes() -> None:
+    """One list spends minutes of search on wrong papers; lists that are swapped find no load."""
+    two, one, swapped = (
+        simulate_policy(world(LONG), policy)
+        for policy in (HindsightPolicy, OneListPolicy, SwappedPolicy)
+    )
+
+    assert two.hits_per_hour("loads") > 1.5 * one.hits_per_hour("loads")
+    assert swapped.hits_per_hour("loads") < 0.5 * one.hits_per_hour("loads")
+    assert swapped.hits_per_hour("papers") < 0.5 * two.hits_per_hour("papers")
 
 
 def test_the_random_checks_cover_the_miss_rate() -> None:
@@ -189,7 +229,7 @@ def bulk(given: Candidates, policy: Profiles) -> tuple[NDArray[np.float32], Ints
 @cache
 def without_exits() -> Setting:
     """A world whose exits are not recorded: each day's rows are then all known in its order."""
-    made = draw_setting(3, FEATURE_SPAN, end=END)
+    made = draw_setting(draw_trips(3, FEATURE_SPAN, end=END), FEATURE_SPAN)
     none = np.full(len(made.records.exit_row), -1)
     return replace(made, records=replace(made.records, exit_row=none))
 
@@ -198,7 +238,7 @@ class KeptFeatures(Profiles):
     """Keeps every row's features as they were when it arrived."""
 
     def score(self, rows: Ints) -> Floats:
-        return np.asarray(self.see(rows)[:, 0], np.float64)
+        return np.asarray(self.see(rows)[:, 0], np.float64)[None]
 
 
 def test_features_are_those_of_the_bulk_kernel() -> None:
