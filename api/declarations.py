@@ -81,6 +81,7 @@ class ProvisionalRisk(Answer):
     channel: ChannelCode
     band: Band
     percentile: float | None
+    discrepancy_percentile: float | None
     p_seizure: float | None
     p_discrepancy: float | None
     seizure_between: tuple[float, float] | None

@@ -89,6 +89,22 @@ class DriftPart(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LargestParty(Answer):
+    """How much of what the score sent to a channel falls on one party, which is not named."""
+
+    picks: int
+    """The last ones of the period."""
+    kind: str | None
+    """What the party is to its vehicles; null where none is known."""
+    share: float | None
+    """Of the picks."""
+    shifts: int
+    """Shifts with picks enough to compare."""
+    beyond: int
+    """Those in which one party has more than half of the picks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drift(Answer):
     """One measurement."""
 
@@ -106,6 +122,8 @@ class Drift(Answer):
     """Decisions whose features can no longer be read as they were."""
     span_days: float
     reference_rows: int
+    largest_party: dict[str, LargestParty]
+    """By channel."""
     all: DriftPart
     posts: dict[str, DriftPart]
 

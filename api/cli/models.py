@@ -558,6 +558,12 @@ def _print_drift(figures: dict[str, Any]) -> None:
             typer.echo(f"  {one['family']}: PSI {one['psi']:.2f}, {mark} ({one['farthest']})")
     else:
         typer.echo("whether features moved is not yet knowable: too few decisions")
+    for channel, one in figures["largest_party"].items():
+        if one["kind"] is not None:
+            typer.echo(
+                f"{channel}: of {one['picks']:,} that the score picked, {one['share']:.0%} are of "
+                f"one {one['kind']}; more than half in {one['beyond']} of {one['shifts']} shifts"
+            )
     if every["picked"]["alarmed"]:
         typer.echo("ALARM: searches find less than was stated")
         typer.echo(

@@ -61,7 +61,9 @@ class Forecast:
     channel: str
     band: Band
     percentile: float | None
-    """Among the post's last decisions; None without a model."""
+    """Of the chance of a seizure among the post's last decisions; None without a model."""
+    discrepancy_percentile: float | None
+    """The same of the chance of a discrepancy."""
     p_seizure: float | None
     p_discrepancy: float | None
     seizure_between: tuple[float, float] | None
@@ -114,13 +116,12 @@ class Forecasts:
         table: RiskTables,
         named: Channel | None,
     ) -> Forecast:
-        level, chances = None, None
+        levels, chances = None, None
         if scores is not None and led.scorer is not None:
             chances = scores.one(index)
             levels = table.place(chances.seizure, chances.discrepancy)
-            level = levels.seizure
             channel = _likely(score_chances(self._policy, levels))
-            high, medium = level >= 1.0 - HIGH, level >= 1.0 - MEDIUM
+            high, medium = levels.seizure >= 1.0 - HIGH, levels.seizure >= 1.0 - MEDIUM
         else:
             channel = _likely(rule_chances(rows.by_name(index)))
             high, medium = channel is Channel.RED, channel is Channel.YELLOW
@@ -128,7 +129,8 @@ class Forecasts:
         return Forecast(
             channel=max(channel, named or channel).code,
             band=band,
-            percentile=level,
+            percentile=None if levels is None else levels.seizure,
+            discrepancy_percentile=None if levels is None else levels.discrepancy,
             p_seizure=None if chances is None else chances.seizure,
             p_discrepancy=None if chances is None else chances.discrepancy,
             seizure_between=None if chances is None else chances.seizure_between,

@@ -136,6 +136,10 @@ def join_periods(scored: list[ScoredPeriod]) -> ScoredPeriod:
             np.concatenate([one.scores.p_discrepancy for one in scored])[order],
         ),
         np.concatenate([one.stated for one in scored])[order],
+        {
+            name: np.concatenate([one.parties[name] for one in scored])[order]
+            for name in scored[0].parties
+        },
         ReferralState(
             np.concatenate([one.propensity for one in sent])[order],
             np.concatenate([one.is_random for one in sent])[order],

@@ -4,7 +4,7 @@ The plainest peer of a model: no learning but counting, from the most general ke
 particular. A model that does not beat it has learnt nothing but its fingerprints.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -26,6 +26,8 @@ LOOKUP: tuple[tuple[tuple[str, ...], float], ...] = (
 )
 """The table's keys from general to particular, and how much the more general one weighs."""
 
+PARTIES = ("plate", "driver", "carrier", "consignee")
+"""Whose share of what a list picks is stated."""
 Keys = NDArray[np.int64]
 _BLANK = 0.5
 """Rate of a table that was shown nothing."""
@@ -71,14 +73,18 @@ class Lookup:
         From the most general to the most particular; 0 where not known.
     strengths : float64 array of shape (n_keys,)
         How many rows the more general rate weighs.
+    parties : mapping of str to int64 array of shape (n,)
+        The key of each arrival's party of a kind, which the table does not read; 0 where not known.
     """
 
     keys: Keys
     strengths: Floats
+    parties: Mapping[str, Keys]
 
     def take(self, rows: NDArray[Any] | slice) -> Self:
         """Return some rows by a mask of shape (n,), ascending indices of shape (k,), or a slice."""
-        return replace(self, keys=self.keys[:, rows])
+        parties = {name: keys[rows] for name, keys in self.parties.items()}
+        return replace(self, keys=self.keys[:, rows], parties=parties)
 
     def estimate(self, seen: Dataset, *, until: int, known_before: int) -> Floats:
         """Return the chance of a discrepancy that a table would state of each row, shape (n,).
@@ -98,4 +104,9 @@ def lookup(log: EncodedHistory, plan: Plan) -> Lookup:
     return Lookup(
         np.array(keys, np.int64).reshape(len(held), len(log)),
         np.array([weight for _, weight in held], np.float64),
+        {
+            name: np.asarray(log.keys[plan.column[(name,), (name,)]], np.int64)
+            for name in PARTIES
+            if ((name,), (name,)) in plan.column
+        },
     )

@@ -14,8 +14,9 @@ from math import fsum
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.domain.time_units import WEEK, rfc3339
+from engine.domain.time_units import DAY, WEEK, rfc3339
 from engine.ports import Scores
 from engine.selection import COUNTERPART
 from features.catalogue.catalogue import CATALOGUE
@@ -29,6 +30,8 @@ from models.data.propensity_log import (
     read_log,
     read_random_stream,
 )
+from models.evaluation.concentration import measure_concentration
+from models.evaluation.equal_minutes import compare_lists
 from models.evaluation.fairness import by_group, outcome_test, within
 from models.evaluation.metric_view import (
     RESAMPLING,
@@ -134,6 +137,7 @@ def evaluate_model(
     earlier: Dataset | None = None,
     sent: ReferralState | None = None,
     gravity: Floats | None = None,
+    parties: Mapping[str, NDArray[np.int64]] | None = None,
 ) -> dict[str, Any]:
     """Evaluate the scores of a test period; the keys are described in ``docs/evaluation.md``.
 
@@ -159,6 +163,9 @@ def evaluate_model(
         What decisions say; without it a draw that never became an act looks like no draw.
     gravity : float64 array of shape (n,), optional
         What the finds weigh, 0 where nothing was found; without it gravity is not stated.
+    parties : mapping of str to int64 array of shape (n,), optional
+        The key of each arrival's party, by kind, 0 where not known; without it the largest party's
+        share is not stated.
     """
     rows = np.flatnonzero(test.entries)
     test, sent = test.take(rows), None if sent is None else sent.take(rows)
@@ -179,6 +186,13 @@ def evaluate_model(
         "within_capacity": int(judged.chosen["seizure"].sum()),
         "capacity": config.capacity,
         "targets": {target: _target(judged, target) for target in TARGETS},
+        "equal_minutes": compare_lists(
+            test,
+            chances["seizure"],
+            chances["discrepancy"],
+            capacity=config.capacity,
+            seed=config.seed,
+        ),
         "groups": groups,
         "outcome_test": outcome_test(groups, total=within(test, judged.chosen["seizure"])),
         "scores_by_outcome": _by_outcome(test, chances["seizure"]),
@@ -187,6 +201,10 @@ def evaluate_model(
     }
     if gravity is not None:
         made["gravity"] = _gravity(judged, gravity[rows])
+    if parties is not None:
+        made["largest_party"] = _concentration(
+            judged, {name: keys[rows] for name, keys in parties.items()}
+        )
     if score is not None:
         made |= _inside(judged, score, earlier=earlier)
     return made | {"cannot_tell": cannot_tell(made)}
@@ -283,6 +301,20 @@ def _gravity(judged: _JudgedArrivals, gravity: Floats) -> dict[str, Any]:
         made[name] = {"finds": int(rows.sum()), "gravity": fsum(gravity[rows].tolist())}
     total = made["all"]["gravity"]
     return made | {"share": made["within_capacity"]["gravity"] / total if total else None}
+
+
+def _concentration(
+    judged: _JudgedArrivals, parties: Mapping[str, NDArray[np.int64]]
+) -> dict[str, Any]:
+    """Return the largest party's share of what each list sends to officers, by target."""
+    days = judged.test.arrived_at // DAY
+    shifts = np.unique(judged.test.post.astype(str), return_inverse=True)[1] + days * len(days)
+    return {
+        target: measure_concentration(
+            {name: keys[chosen] for name, keys in parties.items()}, shifts[chosen]
+        )
+        for target, chosen in judged.chosen.items()
+    }
 
 
 def _period(test: Dataset) -> dict[str, str]:

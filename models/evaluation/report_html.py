@@ -25,9 +25,11 @@ from matplotlib.figure import Figure
 
 from models.array_types import Floats
 from models.evaluation.report_text import (
+    AIMS,
     COLUMNS,
     ESTIMATES,
     FIGURES,
+    LISTS,
     LOGS,
     SHARES,
     STATED,
@@ -319,6 +321,8 @@ def _build_target(report: Report, target: str) -> Section:
     """Return one target: figures by view, what it would have found, and its plots."""
     views = report["targets"][target]
     tables = [_tabulate_views(views)]
+    if target == "seizure":
+        tables.append(_tabulate_aims(report))
     if target == "discrepancy" and report["peers"]:
         tables += _tabulate_peers(report)
     tables.append(_tabulate_policy_value(views))
@@ -346,6 +350,16 @@ def _tabulate_views(views: Mapping[str, Any]) -> Table:
     ]
     note = "Figures with 95 % intervals. Capacity: the riskiest share of each post's daily entries."
     return Table([("",), *heads], rows, note)
+
+
+def _tabulate_aims(report: Report) -> Table:
+    """Return what two lists reach at equal minutes, and one rank of both."""
+    rows = [
+        (words, [FigureCell(report["equal_minutes"][aim][key], share=True) for key in LISTS])
+        for aim, words in AIMS.items()
+    ]
+    note = "Share of the finds that were made; searches and papers have minutes of their own."
+    return Table([("",), *((name,) for name in LISTS.values())], rows, note)
 
 
 def _tabulate_peers(report: Report) -> list[Table]:

@@ -36,6 +36,13 @@ COLUMNS = {
     "vehicle_class": "vehicle class",
     "plate_country": "plate country",
 }
+AIMS = {
+    "loads": "loads, at equal minutes of search",
+    "papers": "other finds, at equal minutes of papers",
+    "all": "all finds, at equal minutes of both",
+}
+LISTS = {"two_lists": "by two lists", "one_rank": "by one rank of both", "more": "difference"}
+TARGET_LISTS = {"seizure": "searched by the score", "discrepancy": "whose papers it looks at"}
 SHARES = frozenset({"hit_rate_at_capacity", "recall_at_capacity", "base_rate"})
 
 
@@ -66,10 +73,12 @@ def summary(report: Report) -> str:
         f"Judged on {report['arrivals']:,} arrivals between {report['period']['from'][:10]} and "
         f"{report['period']['until'][:10]}, by a model that had seen nothing of them.",
         *(_worth(report, target) for target in report["targets"]),
+        *_aim_lines(report),
         *_gravity_lines(report),
         *_missed_lines(report),
         *_calibration(report),
         *fairness(report),
+        *_party_lines(report),
         *_drift_lines(report),
     ]
     return " ".join(parts)
@@ -91,6 +100,30 @@ def _worth(report: Report, target: str) -> str:
     often = f"Of the riskiest {capacity} at each post, {share} held a {target}"
     times = f", {lift['value']:.1f} times the rate over all" if lift["knowable"] else ""
     return f"{often}{times} ({VIEWS[name]})."
+
+
+def _aim_lines(report: Report) -> Iterator[str]:
+    """Say what two lists reach at equal minutes, and one rank of both chances."""
+    for aim, words in AIMS.items():
+        found = report["equal_minutes"][aim]
+        two, one = (found[name] for name in ("two_lists", "one_rank"))
+        if two["knowable"] and one["knowable"]:
+            yield (
+                f"Of {words}, two lists reach {format_estimate(two, share=True)} and one rank "
+                f"{format_estimate(one, share=True)}."
+            )
+
+
+def _party_lines(report: Report) -> Iterator[str]:
+    """Say how much of what each list sends falls on one party."""
+    for target, found in report.get("largest_party", {}).items():
+        if found["kind"] is None:
+            continue
+        yield (
+            f"Of the {found['picks']:,} vehicles {TARGET_LISTS[target]}, {found['share']:.0%} are "
+            f"of one {found['kind']}, the largest party; in {found['beyond']} of "
+            f"{count_noun(found['shifts'], 'shift')} one party has more than half."
+        )
 
 
 def _gravity_lines(report: Report) -> Iterator[str]:
@@ -247,6 +280,11 @@ def page(report: Report) -> str:
                 lines.append(
                     f"    {name:24}{format_estimate(estimates['searched'][key], share=True)}"
                 )
+    for aim, found in report.get("equal_minutes", {}).items():
+        lines.append(AIMS[aim])
+        lines += [
+            f"    {name:24}{format_estimate(found[key], share=True)}" for key, name in LISTS.items()
+        ]
     for name, figure in report.get("peers", {}).items():
         lines.append(f"average precision, {name}: {format_estimate(figure, share=False)}")
     for name, figure in report.get("advantage", {}).items():

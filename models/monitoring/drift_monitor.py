@@ -21,17 +21,19 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
-from engine.domain.records import Inspection
+from engine.domain.identifiers import fold
+from engine.domain.records import Arrival, Inspection
 from engine.domain.time_units import DAY, RECENT_DAYS, WEEK, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, Journal, JournalReader
 from engine.journal.kinds import DECISION
 from engine.ports import Features
 from engine.queue.queue import DECISIONS
-from engine.selection import COUNTERPART
+from engine.selection import COUNTERPART, INSPECTED
 from engine.storage.database import split_in_slices
 from features.catalogue.catalogue import CATALOGUE
 from models.array_types import Floats, Rows
 from models.bundle import BundleDocuments
+from models.evaluation.concentration import measure_concentration
 from models.lifecycle.states import came_into_force
 from models.lifecycle.transitions import make_refusal
 from models.statistics import sequential_test
@@ -42,6 +44,8 @@ MOST_EACH = 400
 """Decisions of a post whose features are read again, the last ones spread evenly."""
 FEWEST = 200
 """Below so many nothing is said: what moved and what chance did cannot be told apart."""
+MOST_PICKS = 1000
+"""Picks of a channel whose parties are counted, the last of all."""
 TOGETHER = 256
 _D = DECISIONS.c
 _FETCHED = 500
@@ -136,7 +140,9 @@ def measure_drift(
     week, hours and days of the week move by themselves); ``in_force_since``, null where it does not
     decide; and for ``all`` and for each of ``posts``: ``rows``, whether that is enough
     (``knowable``), ``families`` with the number of features that moved and the farthest of them,
-    ``score``, and the two watches over searches, ``picked`` and ``random``.
+    ``score``, and the two watches over searches, ``picked`` and ``random``. ``largest_party`` has,
+    by channel, :func:`models.evaluation.concentration.measure_concentration` of the last vehicles
+    that the score sent there in the period.
 
     Raises ``PromotionRefusedError`` if the model was fitted on other features than these.
     """
@@ -172,8 +178,40 @@ def measure_drift(
         "left_out": len(wanted) - len(seen),
         "span_days": _span(seen),
         "reference_rows": known.rows,
+        "largest_party": _measure_parties(connection, version, since=since, now=now),
         "all": part(None),
         "posts": {post: part(post) for post in sorted({*decided, *(one.post for one in found)})},
+    }
+
+
+def _measure_parties(
+    connection: Connection, version: str, *, since: int, now: int
+) -> dict[str, dict[str, Any]]:
+    """Return how much of what the score sent to each channel falls on one party."""
+    made: dict[str, dict[str, Any]] = {}
+    for channel in INSPECTED:
+        picked = [_D.model_version == version, _D.known_at >= since, _D.known_at < now]
+        picked += [_D.basis == "score", _D.channel == int(channel)]
+        records = JournalReader(connection).records(
+            DECISION, where=picked, join=DECISIONS, newest=MOST_PICKS
+        )
+        filings = [decode_decision(record.body) for record in records]
+        shifts = np.array([one.inputs.shift_id for one in filings], np.str_)
+        parties = [_name_parties(one.arrival) for one in filings]
+        names = parties[0] if parties else {}
+        by_kind = {name: np.array([one[name] for one in parties], np.str_) for name in names}
+        made[channel.code] = measure_concentration(by_kind, shifts)
+    return made
+
+
+def _name_parties(arrival: Arrival) -> dict[str, str]:
+    """Return whose vehicle it is, by kind of party; empty where that is not known."""
+    crossing, papers = arrival.crossing, arrival.declaration
+    return {
+        "plate": fold(crossing.plate or ""),
+        "driver": crossing.driver_ref or "",
+        "carrier": crossing.carrier_id or "",
+        "consignee": (papers.consignee_id or "") if papers else "",
     }
 
 

@@ -133,11 +133,12 @@ def within_capacity(
     *,
     capacity: float,
     seed: int,
+    minutes: Floats | None = None,
 ) -> Mask:
     """Return the rows that a post would inspect: the riskiest share of each of its days.
 
-    ``capacity`` is a share of arrivals. What a day's rounding leaves over is carried to the post's
-    next day, so that small posts get their share as well.
+    ``capacity`` is a share of arrivals, or of their minutes. What a day's rounding leaves over is
+    carried to the post's next day, so that small posts get their share as well.
 
     Parameters
     ----------
@@ -145,6 +146,8 @@ def within_capacity(
         Rows that may be inspected; ties are broken at random by ``seed``, never by arrival.
     post, arrived_at : object and int64 array of shape (n,)
         Days are UTC days of the arrivals, UTC microseconds.
+    minutes : float64 array of shape (n,), optional
+        What each inspection takes, more than 0; all alike when absent.
 
     Returns
     -------
@@ -158,13 +161,15 @@ def within_capacity(
     key = posts[order] * (np.int64(days.max(initial=0)) + 1) + days[order]
     starts = np.flatnonzero(np.diff(key, prepend=-1))
     ends = np.append(starts[1:], len(order))
+    spent = np.cumsum(np.ones(len(order)) if minutes is None else minutes[order])
     owed, at = 0.0, -1
     for start, end in zip(starts, ends, strict=True):
+        before = spent[start - 1] if start else 0.0
         if posts[order[start]] != at:
             owed, at = 0.0, int(posts[order[start]])
-        owed += capacity * (end - start)
-        take = min(int(owed + 1e-9), int(end - start))
-        owed -= take
+        owed += capacity * float(spent[end - 1] - before)
+        take = int(np.searchsorted(spent[start:end] - before, owed + 1e-9, side="right"))
+        owed -= float(spent[start + take - 1] - before) if take else 0.0
         chosen[order[start : start + take]] = True
     return chosen
 

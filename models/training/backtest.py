@@ -6,7 +6,7 @@ more; ``streaming`` labels arrive as they were recorded, or days later, and the 
 again.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -79,6 +79,8 @@ class ScoredPeriod:
     scores: Scores
     stated: Floats
     """Chances of a discrepancy by the look-up table, shape (n,)."""
+    parties: Mapping[str, NDArray[np.int64]]
+    """By kind, the key of each crossing's party, shape (n,); 0 where not known."""
     sent: ReferralState
     model: FittedModel | None = None
     """Where one alone scored everything."""
@@ -142,6 +144,7 @@ class PeriodScorer:
         table = lookup(log, plan).take(in_order(made))
         stated = table.estimate(self.seen, until=period.train_until, known_before=period.test_from)
         self._stated = stated[self._tested]
+        self._parties = table.take(self._tested).parties
         self._lengths = act_lengths(tables)
 
     def score(self) -> ScoredPeriod:
@@ -165,6 +168,7 @@ class PeriodScorer:
             test,
             scores,
             self._stated,
+            self._parties,
             sent_among({}, test.crossing_id.tolist(), minutes=self._lengths),
             model,
             self.seen.take(self.seen.arrived_at < self._period.train_until),
@@ -187,6 +191,7 @@ def judge_period(scored: ScoredPeriod, config: TrainConfig, period: Period) -> B
             score=scored.model.score if scored.model else None,
             earlier=scored.earlier,
             sent=scored.sent,
+            parties=scored.parties,
         ),
     )
 

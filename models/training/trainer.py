@@ -259,6 +259,7 @@ def _judge(
         earlier=seen.last_entries(BEFORE_DAYS, before=period.start),
         sent=None if sent is None else sent.take(period.rows),
         gravity=None if gravity is None else gravity[period.rows],
+        parties=None if table is None else table.take(period.rows).parties,
     )
     return judged | {"weights": choice.as_dict()}
 

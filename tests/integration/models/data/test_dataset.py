@@ -97,7 +97,7 @@ def table(data: Dataset, *, knowing: bool) -> Lookup:
     seen = np.nan_to_num(data.values[:, :4])
     logit = 1.2 * seen[:, 0] - 0.8 * seen[:, 1] + 0.9 * seen[:, 2] * (seen[:, 3] > 0)
     keys = np.digitize(logit, np.linspace(-2.5, 3.5, 40)) + 1 if knowing else np.ones(len(data))
-    return Lookup(keys.astype(np.int64)[None], np.array([1.0]))
+    return Lookup(keys.astype(np.int64)[None], np.array([1.0]), {"driver": keys.astype(np.int64)})
 
 
 @pytest.mark.parametrize("knowing", [False, True])

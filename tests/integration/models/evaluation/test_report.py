@@ -13,6 +13,7 @@ from scipy.stats import binom
 from engine.domain.time_units import DAY, HOUR
 from engine.ports import Scores
 from engine.selection import ShiftPlan
+from models.array_types import Floats
 from models.config import TrainConfig
 from models.data.dataset import Dataset
 from models.data.propensity_log import ReferralState, read_random_stream
@@ -59,6 +60,54 @@ def test_the_page_is_one_harmless_file() -> None:
     assert "<script" not in html
     assert "m&lt;1&gt;" in html
     assert html == render_report(make_report(data), title="m<1>")
+
+
+def aims_of(data: Dataset, seizure: Floats, discrepancy: Floats) -> dict[str, Any]:
+    scores = Scores(p_seizure=seizure, p_discrepancy=discrepancy)
+    made = evaluate_model(data, scores, config=CONFIG, fitted_until=START)
+    found: dict[str, Any] = made["equal_minutes"]
+    return found
+
+
+def test_two_lists_are_held_against_one_rank_at_equal_minutes() -> None:
+    """Chances that know the truth: one rank searches wrong papers before loads when told to."""
+    data = replace(small_world(6000, seed=11, days=40), direction=np.full(6000, "entry", object))
+    load, wrong = data.seizure == 1, (data.discrepancy == 1) & (data.seizure != 1)
+    noise = np.random.default_rng(1).random(6000) * 1e-6
+    found = aims_of(data, 0.05 * load + noise, 0.9 * wrong + noise)
+    for aim in found.values():
+        for name in ("two_lists", "one_rank"):
+            assert aim[name]["low"] <= aim[name]["value"] <= aim[name]["high"]
+    assert found["loads"]["two_lists"]["value"] > found["loads"]["one_rank"]["value"] + 0.3
+    assert found["loads"]["more"]["low"] > 0
+    # Negative control: one chance for both makes one list of both, so neither finds more.
+    same = aims_of(data, 0.9 * (wrong | load) + noise, 0.9 * (wrong | load) + noise)
+    assert same["loads"]["more"]["low"] == same["loads"]["more"]["high"] == 0
+    assert same["loads"]["two_lists"] == same["loads"]["one_rank"]
+
+
+def test_aims_are_in_every_form_of_the_report() -> None:
+    made = make_report(small_world(6000, seed=12, days=40))
+    for text in (page(made), render_report(made)):
+        assert "at equal minutes of papers" in text
+
+
+def test_the_largest_partys_share_is_always_said() -> None:
+    data = small_world(4000, seed=13, days=20)
+    chance = 1 / (1 + np.exp(2.2 - np.nan_to_num(data.values[:, 0])))
+    scores = Scores(p_seizure=chance * 0.15, p_discrepancy=chance)
+    big = np.where(chance > np.quantile(chance, 0.97), 7, np.arange(4000) + 100)
+    parties = {"driver": np.zeros(4000, np.int64), "consignee": big.astype(np.int64)}
+    made = evaluate_model(data, scores, config=CONFIG, fitted_until=START, parties=parties)
+    found = made["largest_party"]["seizure"]
+    assert found["kind"] == "consignee" and 0.4 < found["share"] < 0.8
+    assert 0 < found["beyond"] <= found["shifts"]
+    assert f"{found['share']:.0%} are of one consignee" in paragraph(made)
+    # Negative control: nobody stands out where every party comes once.
+    once = {"consignee": np.arange(1, 4001)}
+    made = evaluate_model(data, scores, config=CONFIG, fitted_until=START, parties=once)
+    found = made["largest_party"]["seizure"]
+    assert found["share"] == 1 / found["picks"] and found["beyond"] == 0
 
 
 def test_without_random_checks_it_says_what_cannot_be_known() -> None:

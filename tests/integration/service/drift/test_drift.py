@@ -144,6 +144,25 @@ def test_searches_are_held_against_what_was_stated(world: World) -> None:
     assert picked["evidence"] > 1, "certain chances of which none came true speak against them"
 
 
+def test_the_largest_party_of_the_picks_is_told(tmp_path: Path) -> None:
+    """One carrier is behind all vehicles; in the control each comes with its own."""
+    told = {}
+    for big in (True, False):
+        for world in serving(tmp_path / str(big)):
+            world.decide_all(
+                arrival(
+                    number,
+                    driver_ref=f"d-{number}",
+                    carrier_id="k-big" if big else f"k-{number}",
+                )
+                for number in range(1, 121)
+            )
+            known = papers(reference(values(world), PLAN.names))
+            told[big] = measure_drift(world, known)["largest_party"]["yellow"]
+    assert told[True]["picks"] and told[True]["kind"] == "carrier" and told[True]["share"] == 1.0
+    assert told[False]["share"] * told[False]["picks"] == pytest.approx(1)
+
+
 def test_a_model_of_other_features_is_refused(world: World) -> None:
     kept = replace(papers(reference(values(world), PLAN.names)), card={"definitions": "others"})
     with pytest.raises(PromotionRefusedError, match="other features"):

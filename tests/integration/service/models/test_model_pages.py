@@ -180,6 +180,10 @@ MEASURED: dict[str, Any] = {
     "until": "2026-03-01T00:00:00Z", "in_force_since": "2025-11-05T09:00:00Z",
     "decisions": 5000, "sampled": 912, "left_out": 3, "span_days": 27.5,
     "reference_rows": 40000, "all": LARGE,
+    "largest_party": {
+        "red": {"picks": 200, "kind": "consignee", "share": 0.63, "shifts": 40, "beyond": 12},
+        "yellow": {"picks": 0, "kind": None, "share": None, "shifts": 0, "beyond": 0},
+    },
     "posts": {"FOT": SMALL, "OYB": LARGE},
 }  # fmt: skip
 """As ``darvoza drift`` answers; what it computes is tested where it is made."""

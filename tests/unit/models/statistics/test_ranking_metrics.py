@@ -1,6 +1,7 @@
 """Figures of ranking and rates agree with published ones, and intervals cover."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,6 +113,24 @@ def test_capacity_is_kept_at_every_post_and_its_riskiest_are_taken() -> None:
         assert abs(chosen[here].sum() - 0.05 * here.sum()) <= 1
     day = (post == "A") & (at // DAY == 3)
     assert risk[day & chosen].min() >= risk[day & ~chosen].max()
+
+
+def test_minutes_are_kept_at_every_post_and_dear_inspections_leave_fewer() -> None:
+    draw = np.random.default_rng(9)
+    n = 4000
+    risk, minutes = draw.random(n), draw.choice([20.0, 60.0], n)
+    post = draw.choice(np.array(["A", "B"], object), n)
+    at = draw.integers(0, 30 * DAY, n).astype(np.int64)
+    given: Any = {"capacity": 0.05, "seed": 1}
+    chosen = ranking_metrics.within_capacity(risk, post, at, minutes=minutes, **given)
+    dear = ranking_metrics.within_capacity(risk, post, at, minutes=minutes * 3, **given)
+    even = ranking_metrics.within_capacity(risk, post, at, minutes=np.ones(n), **given)
+
+    for name in ("A", "B"):
+        here = post == name
+        assert abs(minutes[here & chosen].sum() - 0.05 * minutes[here].sum()) <= 60
+    assert (chosen == dear).all(), "the budget is a share of the same minutes"
+    assert (even == ranking_metrics.within_capacity(risk, post, at, **given)).all()
 
 
 def test_ties_are_broken_at_random_not_by_arrival() -> None:
