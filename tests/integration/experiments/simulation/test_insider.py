@@ -1,12 +1,20 @@
 """An insider's ways replace runs and nothing else, and he takes what costs him least."""
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import pytest
 
 from engine.domain.time_units import DAY
-from experiments.simulation.capacity import Chooser, SimulatedDesk, Span, draw_setting, draw_trips
+from experiments.simulation.capacity import (
+    Chooser,
+    Setting,
+    SimulatedDesk,
+    Span,
+    draw_setting,
+    draw_trips,
+)
 from experiments.simulation.comparison import END
 from experiments.simulation.defences import DEFENCES, Defence, Defended, count_campaign
 from experiments.simulation.insider import PLAIN, WAYS, Insider, Schemes, plan_schemes
@@ -41,7 +49,7 @@ class KnowsFronts(LetGo):
 
 
 @cache
-def play(policy: type[Chooser]) -> tuple[World, Insider, SimulatedDesk]:
+def play(policy: Callable[[Setting], Chooser]) -> tuple[World, Insider, SimulatedDesk]:
     given = draw_setting(schemes().plan, SPAN, is_tipped=schemes().is_rival)
     desk = SimulatedDesk(given, policy(given))
     insider = Insider(schemes(), EVERY, begins=given.begins)
@@ -91,7 +99,7 @@ def test_each_way_changes_what_it_says() -> None:
 
 
 @pytest.mark.parametrize("policy", [LetGo, KnowsFronts])
-def test_one_way_of_a_run_takes_place(policy: type[Chooser]) -> None:
+def test_one_way_of_a_run_takes_place(policy: Callable[[Setting], Chooser]) -> None:
     world, insider, _ = play(policy)
     made = schemes()
     there = np.flatnonzero(world.happens & (made.way >= 0))

@@ -118,7 +118,7 @@ class OneListPolicy(HindsightPolicy):
     lists = 1
 
     def rank_by_model(self, rows: Ints) -> Floats:
-        return super().rank_by_model(rows).max(axis=0, keepdims=True)
+        return np.asarray(super().rank_by_model(rows).max(axis=0, keepdims=True))
 
 
 class SwappedPolicy(HindsightPolicy):

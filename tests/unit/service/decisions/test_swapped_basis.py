@@ -26,9 +26,10 @@ CHANNELS = ("red", "yellow", "blue")
 START = 700_000
 VARIES = re.compile(
     r"\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|\+00:00)?|\d\d:\d\d(?::\d\d)?"
-    r'|"(?:waited_seconds|age_seconds)":[\d.]+|name="(?:form_token|once)" value="[0-9a-f]+"'
+    r'|class="at-desk">\d+ min<|waits \d+ min|"waited":[\d.]+'
+    r'|name="(?:form_token|once)" value="[0-9a-f]+"'
 )
-"""Clocks, and the tokens of forms, which differ from one reading to the next."""
+"""Clocks, waiting times and the tokens of forms, which differ from one reading to the next."""
 
 
 def read_all(world: World, officer: Desk, decision: Mapping[str, Any]) -> dict[str, str]:
