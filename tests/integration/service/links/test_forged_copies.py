@@ -2,7 +2,7 @@
 
 The thief sends well-formed, proven records of every kind that name rows of other posts: of those on
 which the centre itself decides, and of one with another node. Templates are records that really
-happened, so a kind that is copied and has none here fails the test.
+happened, here or in the eventful home, so a kind that is copied and has none fails the test.
 """
 
 import json
@@ -53,7 +53,7 @@ from engine.links.posts.record_intake import FOREIGN_COPY_RULE, NAMED
 from engine.links.posts.record_outbox import GOVERNING, OF_MODELS, RECORD, pack_records
 from engine.queue.queue import DECISIONS, list_waiting
 from engine.queue.takings import read_holders
-from engine.storage.database import METADATA
+from engine.storage.database import METADATA, Store
 from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.integration.service.links.post_and_centre import (
     NAME,
@@ -64,6 +64,7 @@ from tests.integration.service.links.post_and_centre import (
 )
 from tests.support.people import person, send
 from tests.support.running_service import (
+    POST,
     STORE,
     FakeModels,
     World,
@@ -72,6 +73,7 @@ from tests.support.running_service import (
     make_keys,
     open_world,
 )
+from tests.unit.service.audit.eventful_home import copy_eventful
 
 THIEF, TEMPLATE, OTHERS = "OYB", "DUS", ("FOT", "DUS", "KHJ")
 NETWORK = "".join(
@@ -302,7 +304,7 @@ class Theft:
 @pytest.fixture
 def theft(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Theft]:
     """Open a centre on each store, with posts of its own, another node, and a thief."""
-    targets = []
+    targets, eventful = [], read_eventful(tmp_path / "eventful")
     with serve(make_home(tmp_path / "khj")) as other:
         targets.append(work_at(other, "KHJ"))
         thieves = open_installation(make_home(tmp_path / "thief"))
@@ -317,7 +319,8 @@ def theft(store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
                 agree(stolen, centre, posts=[THIEF])
                 expire(centre, targets[-1])
                 carry = partial(sync, stolen, centre)
-                yield Theft(centre, Thief(stolen.exchange, carry, read_templates(centre)), targets)
+                templates = eventful | read_templates(centre.store)
+                yield Theft(centre, Thief(stolen.exchange, carry, templates), targets)
 
 
 def expire(centre: Installation, target: Target) -> None:
@@ -327,14 +330,35 @@ def expire(centre: Installation, target: Target) -> None:
     centre.exchange.journal.append([QUEUE_EXPIRED.draft(decision, body, post=target.post)])
 
 
-def read_templates(side: Installation) -> dict[str, tuple[str, str]]:
+def read_templates(store: Store) -> dict[str, tuple[str, str]]:
     """Return the last record of each kind that happened at the template's post."""
-    with side.store.read() as connection:
+    with store.read() as connection:
         return {
-            one.kind: (one.subject, json.dumps(dict(one.body)))
+            str(one.kind): (one.subject, json.dumps(dict(one.body)))
             for one in JournalReader(connection).records()
             if one.post == TEMPLATE or one.subject == f"{TEMPLATE}-find2"
         }
+
+
+def read_eventful(root: Path) -> dict[str, tuple[str, str]]:
+    """Return the last record of each kind of a post in the eventful home, as the template's."""
+    copy_eventful(root)
+    names = (
+        (r"\bc-(?=\d)", f"{TEMPLATE}-c"),
+        (r"\bact-1\b", f"{TEMPLATE}-act"),
+        (r"\bfind-1\b", f"{TEMPLATE}-find"),
+        (rf"\b{POST}\b", TEMPLATE),
+    )
+    found = {}
+    with Store(f"sqlite:///{root / STORE}") as store, store.read() as connection:
+        for one in JournalReader(connection).records():
+            if one.kind not in record_intake.HAPPENED:
+                continue
+            subject, text = one.subject, json.dumps(dict(one.body))
+            for pattern, name in names:
+                subject, text = re.sub(pattern, name, subject), re.sub(pattern, name, text)
+            found[str(one.kind)] = subject, text
+    return found
 
 
 def take_bounds_away(patched: pytest.MonkeyPatch) -> None:
@@ -522,7 +546,7 @@ def stolen_centre(
         home = make_home(tmp_path / "centre")
         for centre in open_installation(home, f"sqlite:///{home.root / STORE}"):
             agree(node, centre, posts=[THIEF])
-            thief = Thief(centre.exchange, partial(sync, node, centre), read_templates(node))
+            thief = Thief(centre.exchange, partial(sync, node, centre), read_templates(node.store))
             yield Theft(node, thief, [target])
 
 
