@@ -454,6 +454,8 @@ def file_find(border: Border, key: Key, number: int) -> int:
         "outcome": "seizure",
         "methods": "physical",
         "substance_class": "narcotic",
+        "quantity_g": "20",
+        "place": "fuel.tank",
     }
     at = f"/decisions/{border.decisions['c-30']}/acts"
     return border.browsers[key].post(at, data=form).status_code

@@ -314,7 +314,7 @@ def test_erasure_takes_the_content_and_its_record_says_so(desk: Desk) -> None:
         user(desk.world, name, Role.ADMINISTRATOR)
     criteria = Criteria(before=SystemClock().now() + DAY)
     subject = propose(runtime, ERASURE, ErasureProposal(criteria=criteria), by="adm")
-    assert approve(runtime, ERASURE, subject, by="bos")["state"] == "erased"
+    assert approve(runtime, ERASURE, subject, by="bos").state == "erased"
     assert desk.list_names() == {shared["digest"]}
     assert is_problem(desk.fetch(alone["digest"]), 404)
     with runtime.store.read() as connection:
