@@ -117,8 +117,8 @@ class DamagedStoreError(StoreUnavailableError):
 class OtherSideError(RiskError):
     """The other side of a link was not reached, or did not answer as agreed; try again later.
 
-    ``cause`` is a code from a closed list, ``at`` the instant that a certificate's validity ends or
-    begins, in RFC 3339, where that is the cause.
+    ``cause`` is a code from a closed list. If a certificate has expired or is not valid yet, ``at``
+    is the instant at which its validity ends or begins (RFC 3339; empty if that is not known).
     """
 
     cause: str

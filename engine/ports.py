@@ -242,7 +242,7 @@ class Features(Protocol):
         ...
 
     def find_in(self, seizure: Seizure, crossing_id: str) -> FindEvent | None:
-        """Return the event of goods found that belong to a crossing which is known already."""
+        """Return the find event of a seizure whose crossing is known already."""
         ...
 
     def searches(self, connection: Connection, event: CrossingEvent) -> SearchCounts:

@@ -93,10 +93,10 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 class CheckedRoute(APIRoute):
-    """A route that refuses parameters that it does not declare: one mistyped is not left out.
+    """A route that refuses a query parameter that it does not declare, such as a mistyped name.
 
-    Names are compared after the caller is known and the body was read. Most requests have no query
-    and compare nothing.
+    The route compares the names after the caller is known and the body was read. A request without
+    a query needs no comparison.
     """
 
     always: ClassVar[frozenset[str]] = frozenset()

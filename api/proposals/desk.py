@@ -236,7 +236,10 @@ class ProposalDesk:
         return caller
 
     def check_reach(self, matter: ProposalMatter[Any], caller: Caller, post: str | None) -> None:
-        """Refuse a post out of reach; a caller who is bound to one may not steer the others."""
+        """Refuse a post that the caller does not reach.
+
+        If the matter is about posts, a caller who is bound to one post has to name a post.
+        """
         if post is not None:
             check_post(self.service.network, caller, post)
         elif caller.post is not None and matter.is_of_post:

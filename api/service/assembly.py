@@ -132,9 +132,10 @@ def open_network(home: Home) -> Network:
 def open_runtime(
     home: Home, settings: Settings, models: Models, *, is_serving: bool = True
 ) -> Runtime:
-    """Put a service together and start its threads; one that cannot start closes its store.
+    """Put a service together and start its threads; if that fails, close the store.
 
-    Without ``is_serving`` nothing runs by itself: a command takes a step of its person.
+    A command that takes a step for one person passes ``is_serving=False``: the watch for new models
+    and the expiry of the queue are then not started.
     """
     store = open_store(home)
     try:

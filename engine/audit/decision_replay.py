@@ -139,7 +139,7 @@ class DecisionReplay:
         )
 
     def filed(self, connection: Connection, seq: int) -> tuple[StoredDecision, FeatureRows]:
-        """Return a decision as recorded, and its features read again as of its time."""
+        """Return a recorded decision, and its features, read again as they were known then."""
         filing = decode_decision(self._journal.body(connection, seq, of=DECISION))
         inputs = filing.inputs
         rows = self._features.read(

@@ -70,7 +70,7 @@ class Speaker(Protocol):
     """
 
     def say(self, text: str, /, **values: object) -> str:
-        """Return a text with values in its places."""
+        """Return a text in this language, with each placeholder replaced by its value."""
         ...
 
     def count(self, one: str, many: str, number: float, /, **values: object) -> str:
@@ -98,7 +98,7 @@ class English:
     """English as records have it: UTC, and numbers with commas."""
 
     def say(self, text: str, /, **values: object) -> str:
-        """Return a text with values in its places."""
+        """Return a text in this language, with each placeholder replaced by its value."""
         return text.format(**values) if values else text
 
     def count(self, one: str, many: str, number: float, /, **values: object) -> str:

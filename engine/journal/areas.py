@@ -323,7 +323,7 @@ def kinds_of(matter: str) -> tuple[Kind[ApprovalBody], ...]:
 
 @cache
 def list_tables() -> Mapping[str, TableRule]:
-    """Return the rule of each table; raises ``ValueError`` where two areas have one."""
+    """Return the rule of each table; raises ``ValueError`` if two areas declare the same table."""
     found: dict[str, TableRule] = {}
     for area in load_areas():
         if both := found.keys() & area.tables.keys():

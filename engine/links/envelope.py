@@ -6,9 +6,10 @@ HKDF-SHA256, AES-256-GCM) with the head as ``info``: no body can be moved to ano
 signature (Ed25519) covers head and encrypted body. Kind, times and the size of the body stay
 readable to those who hold the wire.
 
-A receipt says what became of one envelope, and which record of the receiver's journal says so. The
-sender keeps it: it proves that the envelope arrived, and witnesses the receiver's journal up to
-that record. Assumes that the receiver's signing key is its own.
+A receipt says what became of one envelope, and names the record of the receiver's journal that
+says the same. The sender keeps the receipt. The receipt proves that the envelope arrived, and is
+evidence of the receiver's journal up to that record. The proof holds only if nobody but the
+receiver has the receiver's signing key.
 """
 
 import json

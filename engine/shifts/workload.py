@@ -400,7 +400,7 @@ class HourlyBaseline:
     learnt: LearnedMinutes
 
     def expect_arrivals(self, now: int, so_far: int) -> float:
-        """Return how many arrivals are still to come, the one at hand included."""
+        """Return how many arrivals to expect until the shift ends, the current one included."""
         if not self.arrivals:
             return 0.0
         passed = bisect_left(self.arrivals, now - self.shift.opens_at) / self.days

@@ -279,7 +279,8 @@ class Tables:
 def arrange_table(name: str, table: Any) -> Any:
     """Return a table with the columns and in the order of its history.
 
-    A caller that keeps no table of its own has none of its columns in memory twice but one.
+    Columns are copied one at a time: at most one is in memory twice, if the caller keeps no
+    reference to the table that it passes.
     """
     table = table.select(SCHEMAS[name].names).cast(SCHEMAS[name])
     if not _is_sorted(table, ORDER[name]):
@@ -452,9 +453,10 @@ def read_event_log(
 
     Only the loads with a digest in ``only`` are read, and records up to the number ``upto``;
     default: all. Crossings have a column ``as_of`` (int64, UTC microseconds), the cut of their
-    features. One decided on again after an amendment appears once, as first declared. A later row
-    with the identifier of an act or a seizure restates it: features follow it from when it was
-    known, labels as of any later time.
+    features. If a crossing was decided on again after an amendment, it appears once, as first
+    declared. If two rows have the identifier of one act or seizure, the later row corrects the
+    earlier one: features use the correction from the time at which it was known, and labels use the
+    last correction alone.
     """
     loaded, recorded = read_history(home, only=only), _read_recorded(connection, upto)
     _drop_lost_crossings(recorded, loaded)

@@ -247,7 +247,10 @@ def _estimators(model: FittedModel) -> dict[str, Any]:
 
 
 def version_of(trained: TrainingResult, files: Mapping[str, bytes]) -> str:
-    """Name the content: the cut-off's day, and a digest of what serves and how it was judged."""
+    """Return the name of a version: the day of the cut-off, and a digest of the content.
+
+    The digest covers the files of the bundle, the data, the configuration and the report.
+    """
     total = sha256(trained.data_digest.encode() + _json(trained.config.as_dict()))
     total.update(_json(trained.report))
     for name in sorted(files):

@@ -182,7 +182,7 @@ def measure(network: KnownTruth, scores: Scores) -> Figures:
 
 
 def choose(network: KnownTruth, ranked: Floats, *, seed: int) -> Mask:
-    """Return the riskiest 5 % of each post's day, shape (asked,)."""
+    """Return a mask of the riskiest 5 % of the entries of each post on each day, shape (asked,)."""
     seen, asked = network.seen, network.asked
     capacity = TrainConfig().capacity
     return within_capacity(
