@@ -24,6 +24,7 @@ from engine.selection import (
     CHALLENGER,
     CHAMPION,
     INSPECTED,
+    LISTED,
     RANDOM,
     SCORE,
     TRIAL,
@@ -123,8 +124,8 @@ def world(drawn: Drawer = own, order: Callable[[Pair], Pair] = as_drawn, *, seed
     return World(
         np.zeros(len(made), np.bool_),
         np.array([one.is_random for one in made]),
-        {c: np.array([one.propensities[c] for one in made]) for c in INSPECTED},
-        {c: np.array([one.channel >= c for one in made]) for c in INSPECTED},
+        {c: np.array([one.propensities[c] for one in made]) for c in LISTED},
+        {c: np.array([one.channel >= c for one in made]) for c in LISTED},
     )
 
 
