@@ -80,6 +80,7 @@ def test_from_a_decision_to_an_entry_with_its_preview(
     signed_in(desk, site, "malika", language=way[0])
     decided = site.decide(carrier_id=f"listed-{way[0]}")
     desk.goto(f"/decisions/{decided['decision_id']}")
+    desk.click("#part-facts > summary")
     desk.click("#to-list summary")
     desk.click(f"#to-list a[href*='listed-{way[0]}']")
     expect(desk.locator("#identifier")).to_have_value(f"listed-{way[0]}")

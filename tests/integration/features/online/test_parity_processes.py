@@ -67,6 +67,9 @@ def _fields(code: str) -> Iterator[str]:
     for name in ("code", "name", "country", "pair", "timezone", "administration"):
         if (value := getattr(post, name)) is not None:
             yield f'{name} = "{value}"\n'
+    for name in ("lat", "lon"):
+        if (degrees := getattr(post, name)) is not None:
+            yield f"{name} = {degrees}\n"
 
 
 @dataclass(frozen=True)

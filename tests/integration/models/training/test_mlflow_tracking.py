@@ -100,11 +100,11 @@ def test_a_run_that_was_torn_is_recorded_again(
             patched.setattr(MlflowClient, step, kill)
             with pytest.raises(KilledProcess):
                 register(home, bundle, training_result.report)
-        assert [one for one in runs(home) if one["version"] == bundle.name] == []
+        assert [one for one in runs(home) if one.get("version") == bundle.name] == []
 
     run = register(home, bundle, training_result.report)
     client = store(home)
-    finished = [one["run_id"] for one in runs(home) if one["version"] == bundle.name]
+    finished = [one["run_id"] for one in runs(home) if one.get("version") == bundle.name]
     assert finished == [run] and run not in torn
     assert status(run) == mlflow_tracking.FINISHED and client.get_run(run).data.params
     assert {status(one) for one in torn} == {mlflow_tracking.KILLED}
@@ -120,7 +120,7 @@ def test_a_run_keeps_its_choices_figures_and_digests(
     assert register(home, bundle, training_result.report) == run
     assert capfd.readouterr() == ("", "")
 
-    (kept,) = (one for one in runs(home) if one["version"] == bundle.name)
+    (kept,) = (one for one in runs(home) if one.get("version") == bundle.name)
     assert kept["version"] == bundle.name
     assert kept["data_digest"] == training_result.data_digest
     assert kept["definitions"] == DATA.definitions

@@ -132,7 +132,7 @@ def test_a_kill_on_either_side_of_the_record_is_finished_or_undone(
             name = "finish_erasure"
             patched.setattr(api.audit.erasure, name, lambda *given: next(steps)(*given))
         else:
-            patched.setattr(ErasedRows, "apply", die)
+            patched.setattr(ErasedRows, "__call__", die)
         with pytest.raises(KilledError):
             run(home, "erase", "--subject", plate, by="bob")
     assert loads(home) == (old,)
