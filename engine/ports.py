@@ -146,7 +146,7 @@ class Scores:
     """95 % intervals, shape (n, 2); None where the chances tell an order and no number."""
     discrepancy_between: Floats | None = None
 
-    def one(self, index: int) -> "Chances":
+    def read_row(self, index: int) -> "Chances":
         """Return what is stated of one row."""
         ends = [
             None if each is None else (float(each[index, 0]), float(each[index, 1]))

@@ -6,7 +6,7 @@ whatever the table of agencies permits; so is an event with it, of which others 
 there. No answer holds a figure of the engine.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -40,12 +40,12 @@ from engine.domain.time_units import DAY, rfc3339
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import crossing_name, find_holders
-from engine.journal.journal import JOURNAL, JournalReader
-from engine.journal.kinds import INSPECTION_CORRECTED, SEIZURE_CORRECTED
+from engine.journal.journal import JournalReader
 from engine.links.envelope import HandlingCode
 from engine.queue.corrections import (
     StatedReport,
     list_corrections,
+    read_corrections,
     read_stated_act,
     read_stated_seizure,
 )
@@ -354,14 +354,14 @@ def describe_case(service: Runtime, caller: Caller, case_id: str) -> CaseView:
     with service.store.read() as connection:
         history = must_see(connection, caller, case_id)
         now = service.journal.now(connection)
-        finds = _describe_finds(connection, caller, history)
         names = [name for kind, name in history.links() if kind == "seizure"]
         seizures = _list_reports(connection, caller, names, "seizure")
+        finds = _describe_finds(connection, history, seizures)
         linked = [name for kind, name in history.links() if kind == "act"]
         of_finds = [one.body["seizure"].get("inspection_id") for one in seizures]
         names = list(dict.fromkeys([*linked, *filter(None, of_finds)]))
         acts = _list_reports(connection, caller, names, "act")
-        corrections = _list_corrections(connection, acts, seizures)
+        corrections = _list_corrections(connection, [*acts, *seizures])
     case = history.case
     party = is_party(caller, case)
     links: Any = history.links()
@@ -415,32 +415,23 @@ def _describe_report(stated: StatedReport) -> CaseAct:
 
 
 def _list_corrections(
-    connection: Connection, acts: Sequence[StatedReport], seizures: Sequence[StatedReport]
+    connection: Connection, reports: Iterable[StatedReport]
 ) -> list[ReportCorrection]:
-    known = {
-        seq: one
-        for one in (*acts, *seizures)
-        if one.corrections
-        for seq in list_corrections(connection, one.seq)
-    }
-    where = [JOURNAL.c.seq.in_(sorted(known))]
-    kinds = (INSPECTION_CORRECTED, SEIZURE_CORRECTED)
-    found = []
-    for record in JournalReader(connection).records(*kinds, where=where):
-        is_act = record.kind == INSPECTION_CORRECTED
-        body: Mapping[str, Any] = record.body
-        found.append(
-            ReportCorrection(
-                of="act" if is_act else "seizure",
-                id=known[record.seq].name,
-                at=rfc3339(record.known_at),
-                by=body["by"],
-                reason=body["reason"],
-                was=body["was"],
-                now=body["inspection" if is_act else "seizure"],
-            )
+    seqs = [
+        seq for one in reports if one.corrections for seq in list_corrections(connection, one.seq)
+    ]
+    return [
+        ReportCorrection(
+            of=one.of,
+            id=one.name,
+            at=rfc3339(one.known_at),
+            by=one.by,
+            reason=one.reason,
+            was=one.was,
+            now=one.now,
         )
-    return found
+        for one in read_corrections(connection, seqs)
+    ]
 
 
 def _describe_step(
@@ -466,13 +457,11 @@ def _describe_step(
     )
 
 
-def _describe_finds(connection: Connection, caller: Caller, history: CaseHistory) -> list[CaseFind]:
+def _describe_finds(
+    connection: Connection, history: CaseHistory, seizures: Sequence[StatedReport]
+) -> list[CaseFind]:
     """Return each find in the form that seizure databases ask for, without anything nominal."""
-    finds = [
-        found
-        for kind, name in history.links()
-        if kind == "seizure" and (found := _describe_find(connection, caller, name)) is not None
-    ]
+    finds = [_describe_find(connection, one) for one in seizures]
     if finds or "substance_class" not in history.facts:
         return finds
     goods: Any = {name: history.facts.get(name) for name in _GOODS}
@@ -488,16 +477,10 @@ def _describe_finds(connection: Connection, caller: Caller, history: CaseHistory
     ]
 
 
-def _describe_find(connection: Connection, caller: Caller, name: str) -> CaseFind | None:
-    try:
-        stated = read_stated_seizure(connection, name)
-    except (NotFoundError, ConflictError):  # erased or withdrawn since
-        return None
+def _describe_find(connection: Connection, stated: StatedReport) -> CaseFind:
     seizure = stated.body["seizure"]
-    if not caller.sees(Matter.SEIZURES, seizure.get("agency")):
-        return None
     return CaseFind(
-        seizure_id=name,
+        seizure_id=stated.name,
         post=stated.post,
         detected_at=seizure.get("seized_at") or seizure["recorded_at"],
         **{name: seizure.get(name) for name in _GOODS},

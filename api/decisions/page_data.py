@@ -39,11 +39,10 @@ from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import (
     DECISION,
     INSPECTION,
-    INSPECTION_CORRECTED,
     RELEASE,
     SEIZURE,
 )
-from engine.queue.corrections import CORRECTED_KINDS, Corrections, list_corrections
+from engine.queue.corrections import Corrections, list_corrections, read_corrections
 from engine.queue.mirror_alerts import late_crossings
 from engine.queue.queue import (
     DECISIONS,
@@ -433,17 +432,19 @@ def _read_first(service: Runtime, snapshot: Connection, seq: int) -> Inspection:
 
 def _read_corrections(snapshot: Connection, seqs: Sequence[int]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    of_them = [JOURNAL.c.seq.in_(seqs)]
-    for record in JournalReader(snapshot).records(*CORRECTED_KINDS, where=of_them):
-        body, at = record.body, moment(record.known_at)
-        name = "inspection" if record.kind == INSPECTION_CORRECTED else "seizure"
-        was, now = body["was"], body[name] or {}
+    for record in read_corrections(snapshot, seqs):
+        was, now, at = record.was, record.now or {}, moment(record.known_at)
         changes = [
             (field, was.get(field), now.get(field))
             for field in STATED_FIELDS
             if was.get(field) != now.get(field)
         ]
-        one = {"by": body.get("by"), "at": at, "reason": body["reason"], "changes": changes}
+        one: dict[str, Any] = {
+            "by": record.by,
+            "at": at,
+            "reason": record.reason,
+            "changes": changes,
+        }
         last = found[-1] if found else one
         is_of_one_form = (last["by"], last["reason"]) == (one["by"], one["reason"])
         if found and is_of_one_form and at - last["at"] < ONE_FORM:

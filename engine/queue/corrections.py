@@ -9,9 +9,9 @@ A correction that takes back a find (a milder outcome, less or nothing seized) n
 other than the person who filed the record: alone, an officer could let a find disappear.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -41,7 +41,7 @@ from engine.journal.idempotency import (
     inspection_name,
     seizure_name,
 )
-from engine.journal.journal import JournalReader
+from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import (
     INSPECTION,
     INSPECTION_CORRECTED,
@@ -132,6 +132,42 @@ def compensate_find(
 def list_corrections(connection: Connection, seq: int) -> list[int]:
     """Return the numbers of the records that correct one, the oldest first."""
     return list(connection.scalars(select(_C.seq).where(_C.of == seq).order_by(_C.seq)))
+
+
+@dataclass(frozen=True, slots=True)
+class StatedCorrection:
+    """What one correction of an act or a seizure stated, and what stood before it."""
+
+    of: Literal["act", "seizure"]
+    name: str
+    """Of the act or the seizure."""
+    known_at: int
+    by: str
+    reason: str
+    was: dict[str, Any]
+    now: dict[str, Any] | None
+    """None for a seizure that was withdrawn."""
+
+
+def read_corrections(connection: Connection, seqs: Iterable[int]) -> list[StatedCorrection]:
+    """Return corrections by the numbers of their records, the oldest first, without erased ones."""
+    where = [JOURNAL.c.seq.in_(sorted(seqs))]
+    found = []
+    for record in JournalReader(connection).records(*CORRECTED_KINDS, where=where):
+        is_act = record.kind == INSPECTION_CORRECTED
+        body = record.body
+        found.append(
+            StatedCorrection(
+                "act" if is_act else "seizure",
+                record.subject,
+                record.known_at,
+                body["by"],
+                body["reason"],
+                body["was"],
+                body["inspection" if is_act else "seizure"],
+            )
+        )
+    return found
 
 
 _GRAVITY = ("clear", "discrepancy", "seizure")

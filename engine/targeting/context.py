@@ -552,8 +552,8 @@ def scored_arrival(
     evidence = rows.evidence[index] if rows.evidence else {}
     if scores is None:
         return ScoredArrival(arrival, features, evidence=evidence)
-    trial = None if other is None else other.one(index)
-    return ScoredArrival(arrival, features, scores.one(index), trial, evidence)
+    trial = None if other is None else other.read_row(index)
+    return ScoredArrival(arrival, features, scores.read_row(index), trial, evidence)
 
 
 def reasons(

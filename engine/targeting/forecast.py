@@ -118,7 +118,7 @@ class Forecasts:
     ) -> Forecast:
         levels, chances = None, None
         if scores is not None and led.scorer is not None:
-            chances = scores.one(index)
+            chances = scores.read_row(index)
             levels = table.place(chances.seizure, chances.discrepancy)
             channel = _likely(score_chances(self._policy, levels))
             high, medium = levels.seizure >= 1.0 - HIGH, levels.seizure >= 1.0 - MEDIUM

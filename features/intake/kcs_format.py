@@ -98,7 +98,7 @@ def read(
     return parts, seen
 
 
-def whole(parts: Parts) -> Parts:
+def keep_whole_rows(parts: Parts) -> Parts:
     """Remove what is left of rows of which some record has a fault; name faults by KCS columns."""
     return {
         name: replace(

@@ -260,7 +260,7 @@ def _read_rows(
         return FolderRows(parts=parts, seen=seen)
     if format == "kcs":
         parts, seen = kcs_format.read(folder, ignored=ignored, progress=progress)
-        return FolderRows(parts=parts, seen=seen, complete=kcs_format.whole)
+        return FolderRows(parts=parts, seen=seen, complete=kcs_format.keep_whole_rows)
     read = load_part(_MESSAGES)
     found: FolderRows = read(folder, format, settings=settings, ignored=ignored, progress=progress)
     return found

@@ -174,7 +174,7 @@ def parse(text: str) -> Node:
     """Return the tree of an expression; raises ``ProfileRefusedError`` with the place."""
     if len(text) > LONGEST_EXPRESSION:
         raise make_refusal(1, "expression_too_long", number=LONGEST_EXPRESSION)
-    return _Parser(list(_tokens(text))).whole()
+    return _Parser(list(_tokens(text))).parse()
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -220,7 +220,7 @@ class _Parser:
         if len(tokens) > 2 * MOST_PARTS:
             raise make_refusal(tokens[-1].at, "too_many_tokens", number=2 * MOST_PARTS)
 
-    def whole(self) -> Node:
+    def parse(self) -> Node:
         """Return the tree of all tokens."""
         found = self._or()
         if self._peek.kind != "end":

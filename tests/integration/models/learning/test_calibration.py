@@ -229,11 +229,11 @@ def test_a_head_keeps_its_doubt() -> None:
     assert scores.seizure_between is not None
     low, high = scores.seizure_between.T
     assert (low < scores.p_seizure).all() and (scores.p_seizure < high).all()
-    one = scores.one(1)
+    one = scores.read_row(1)
     assert one.seizure_between == (low[1], high[1]) and one.seizure == scores.p_seizure[1]
     assert "a chance of 1.0% means" in _describe_doubt(_state_doubt(doubt))
     # The chance that is known best is stated with the narrowest interval.
     wide = np.log(high / (1 - high)) - np.log(low / (1 - low))
     assert wide[2] < min(wide[1], wide[3])
     untold = state_chances(dict.fromkeys(TARGETS, replace(head, doubt=None)), margins)
-    assert untold.seizure_between is None and untold.one(0).seizure_between is None
+    assert untold.seizure_between is None and untold.read_row(0).seizure_between is None
