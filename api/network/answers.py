@@ -25,7 +25,6 @@ from api.auth.callers import Caller
 from api.http.answers import Answer, Date, Time
 from api.service.runtime import Runtime
 from api.shifts.answers import Median, median
-from engine.decision.inspection_minutes import CHANNEL_STEP
 from engine.domain.network import Network, open_time_zone
 from engine.domain.records import is_papers_only
 from engine.domain.rights import Matter
@@ -35,7 +34,7 @@ from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import FIND_CONFIRMED, INSPECTION, SEIZURE
 from engine.ports import PostLine
 from engine.queue.corrections import Corrections, read_stated
-from engine.queue.queue import DECISIONS
+from engine.queue.queue import DECISIONS, WaitingCount, count_waiting
 from engine.queue.reviews import REVIEWS
 from engine.selection import INSPECTED, Channel, ChannelCode
 from engine.shifts.workload import METHODS, picks, read_roster
@@ -416,17 +415,6 @@ def _read_seizures(
 
 
 @dataclass(slots=True)
-class _WaitingCounts:
-    """The vehicles that wait at a post."""
-
-    of: Counter[Channel] = field(default_factory=Counter)
-    oldest: int | None = None
-    """When the first of them was decided on."""
-    minutes: float = 0.0
-    """Expected of all of them."""
-
-
-@dataclass(slots=True)
 class _PostCounts:
     """What a caller sees of the counts of one post, or of all posts that they reach."""
 
@@ -448,7 +436,7 @@ def overview(service: Runtime, caller: Caller) -> NetworkOverview:
     network = service.network
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
-        waiting = _read_waiting(snapshot, now=now)
+        waiting = count_waiting(snapshot, as_of=now)
         links = service.posts.read_lines(snapshot, now=now)
         history = read_history(service.store, snapshot, network, now=now)
         codes = sorted({*network.posts, *history.last, *waiting})
@@ -466,7 +454,7 @@ def overview(service: Runtime, caller: Caller) -> NetworkOverview:
             NetworkPost(
                 **_describe_place(network, post),
                 **_describe_standing(
-                    waiting.get(post, _WaitingCounts()),
+                    waiting.get(post, {}),
                     [row for row in minutes if row.post == post],
                     link=links.get(post),
                     last=history.last.get(post),
@@ -539,7 +527,7 @@ def _describe_place(network: Network, post: str) -> dict[str, Any]:
 
 
 def _describe_standing(
-    waiting: _WaitingCounts,
+    waiting: Mapping[Channel, WaitingCount],
     minutes: Sequence[NetworkMinutes],
     *,
     link: PostLine | None,
@@ -555,15 +543,16 @@ def _describe_standing(
         state = "no_data"
     elif red.left is not None and red.left <= 0.0:
         state = "full"
-    oldest = waiting.oldest
+    red_waiting, yellow_waiting = (waiting.get(one) for one in (Channel.RED, Channel.YELLOW))
+    oldest = min((one.oldest for one in waiting.values()), default=None)
     return {
         "state": state,
-        "waiting_red": waiting.of[Channel.RED],
-        "waiting_yellow": waiting.of[Channel.YELLOW],
+        "waiting_red": red_waiting.vehicles if red_waiting else 0,
+        "waiting_yellow": yellow_waiting.vehicles if yellow_waiting else 0,
         "waiting_since": None if oldest is None else rfc3339(oldest),
         "roster_minutes": sum(rosters) if rosters else None,
         "used_minutes": sum(row.used for row in minutes),
-        "needed_minutes": waiting.minutes,
+        "needed_minutes": sum(one.minutes for one in waiting.values()),
         "last_decision_at": None if last is None else rfc3339(last),
         "link": None if link is None else link.name,
         "silent_minutes": None if link is None else link.silent_minutes,
@@ -659,21 +648,4 @@ def _read_minutes(
                 left=sum(known) - used if known else None,
             )
         )
-    return found
-
-
-def _read_waiting(snapshot: Connection, *, now: int) -> dict[str, _WaitingCounts]:
-    """Return the vehicles that wait, by post."""
-    channel: ColumnElement[int] = literal_column(f"place / {CHANNEL_STEP}")
-    query = (
-        select(_D.post, channel, func.count(), func.min(_D.known_at), func.sum(_D.minutes))
-        .where(literal_column("decisions.waiting"), _D.known_at >= now - DAY)
-        .group_by(_D.post, channel)
-    )
-    found: dict[str, _WaitingCounts] = defaultdict(_WaitingCounts)
-    for post, code, number, oldest, minutes in snapshot.execute(query):
-        one = found[post]
-        one.of[Channel(code)] += number
-        one.minutes += minutes or 0.0
-        one.oldest = oldest if one.oldest is None else min(one.oldest, oldest)
     return found

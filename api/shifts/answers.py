@@ -12,23 +12,23 @@ posts; loaded history is not among them.
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Row, literal_column, select
+from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
 from api.http.answers import Answer, Recorded, Time
 from api.service.runtime import Runtime
 from engine.domain.records import Inspection, Outcome
 from engine.domain.rights import Matter
-from engine.domain.time_units import DAY, MINUTE, RECENT_WINDOW, rfc3339
+from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import INSPECTION, ShiftBalance
 from engine.queue.corrections import read_stated
 from engine.queue.match_outcomes import FindGravity
-from engine.queue.queue import DECISIONS, read_plates
+from engine.queue.queue import DECISIONS, WaitingCount, count_waiting, read_plates
 from engine.queue.reviews import REVIEWS
 from engine.selection import COUNTERPART, INSPECTED, Channel, ChannelCode, ShiftPeriod
 from engine.shifts.handovers import FiledAct, Handover, list_filed_acts, read_handover
@@ -425,7 +425,8 @@ def read_shift_report(service: Runtime, post: str, at: int, caller: Caller) -> S
             for one in list_filed_acts(snapshot, shift)
             if caller.covers(one.act.agency) and caller.sees(Matter.ACTS, one.act.agency)
         ]
-        queue = _read_queue(snapshot, post, as_of=as_of) if as_of < shift.closes_at else []
+        is_running = as_of < shift.closes_at
+        queue = count_waiting(snapshot, as_of=as_of, post=post).get(post, {}) if is_running else {}
         work = _sum_work(snapshot, shift, acts, gravity, queue, as_of=as_of)
         minutes = _minutes(service, snapshot, shift, of_shift, acts, queue, as_of=as_of)
         handover = read_handover(snapshot, post, shift.shift_id)
@@ -561,20 +562,12 @@ def median(values: Sequence[float]) -> Median:
     return Median(value=middle, low=low, high=high, n=n, knowable=True, why="")
 
 
-def _read_queue(snapshot: Connection, post: str, *, as_of: int) -> Sequence[Row[Any, Any, Any]]:
-    """Return channel, time of the decision and expected minutes of each vehicle that waits."""
-    query = select(_D.channel, _D.known_at, _D.minutes).where(
-        _D.post == post, literal_column("decisions.waiting"), _D.known_at >= as_of - DAY
-    )
-    return snapshot.execute(query).all()
-
-
 def _sum_work(
     snapshot: Connection,
     shift: ShiftPeriod,
     acts: Sequence[FiledAct],
     gravity: FindGravity,
-    queue: Sequence[Row[Any, Any, Any]],
+    queue: Mapping[Channel, WaitingCount],
     *,
     as_of: int,
 ) -> ShiftWork:
@@ -605,7 +598,7 @@ def _sum_work(
         papers_only=len(acts) - full,
         minutes=math.fsum(one.act.minutes or 0.0 for one in acts),
         finds=finds,
-        longest_wait=max((as_of - row.known_at) / MINUTE for row in queue) if queue else None,
+        longest_wait=max(((as_of - one.oldest) / MINUTE for one in queue.values()), default=None),
     )
 
 
@@ -615,7 +608,7 @@ def _minutes(
     shift: ShiftPeriod,
     decided: Sequence[ReportedDecision],
     acts: Sequence[FiledAct],
-    queue: Sequence[Row[Any, Any, Any]],
+    queue: Mapping[Channel, WaitingCount],
     *,
     as_of: int,
 ) -> list[ShiftMinutes]:
@@ -627,7 +620,7 @@ def _minutes(
         here = [one for one in decided if one.stands is channel]
         filed = [one.act.minutes for one in acts if one.channel is channel]
         values = [minutes for minutes in filed if minutes is not None]
-        waiting = [row.minutes for row in queue if row.channel == channel]
+        waiting = queue.get(channel)
         found.append(
             ShiftMinutes(
                 channel=channel.code,
@@ -637,8 +630,8 @@ def _minutes(
                 inspected=len(filed),
                 reported=math.fsum(values),
                 acts_with_minutes=len(values),
-                waiting=len(waiting),
-                needed=math.fsum(waiting),
+                waiting=0 if waiting is None else waiting.vehicles,
+                needed=0.0 if waiting is None else waiting.minutes,
             )
         )
     return found

@@ -26,6 +26,7 @@ from typing import Any, cast
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     Float,
     Index,
@@ -34,6 +35,8 @@ from sqlalchemy import (
     Table,
     bindparam,
     case,
+    func,
+    literal_column,
     select,
     text,
     update,
@@ -238,6 +241,35 @@ def waiting_at_posts(connection: Connection, *, as_of: int) -> dict[str, int]:
 _WAITING_ANYWHERE = (
     "SELECT post, count(*) FROM decisions WHERE decisions.waiting AND known_at >= ? GROUP BY post"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCount:
+    """The vehicles that wait at a post in one channel."""
+
+    vehicles: int
+    oldest: int
+    """When the first of them was decided on, UTC microseconds."""
+    minutes: float
+    """Expected of all of them."""
+
+
+def count_waiting(
+    connection: Connection, *, as_of: int, post: str | None = None
+) -> dict[str, dict[Channel, WaitingCount]]:
+    """Return the vehicles that wait, by post and channel; ``post`` None means all."""
+    channel: ColumnElement[int] = literal_column(f"place / {CHANNEL_STEP}")
+    query = (
+        select(_D.post, channel, func.count(), func.min(_D.known_at), func.sum(_D.minutes))
+        .where(literal_column("decisions.waiting"), _D.known_at >= as_of - DAY)
+        .group_by(_D.post, channel)
+    )
+    if post is not None:
+        query = query.where(_D.post == post)
+    found: dict[str, dict[Channel, WaitingCount]] = {}
+    for code, at, vehicles, oldest, minutes in connection.execute(query):
+        found.setdefault(code, {})[Channel(at)] = WaitingCount(vehicles, oldest, minutes or 0.0)
+    return found
 
 
 def read_plates(connection: Connection, decisions: Sequence[str]) -> dict[str, str]:
