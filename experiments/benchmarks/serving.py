@@ -43,8 +43,12 @@ from experiments.synthetic.folder import write
 from models.bundle import Scorer, load_bundle, read_verified, read_verify_key
 
 CROSSINGS, SPAN_DAYS = 60_000, 90
-ENTRIES = 500
-"""Distinct entries that are sent over and over, at least."""
+ENTRIES = 5_000
+"""Distinct entries that are sent over and over, at least.
+
+Random checks are drawn by vehicle and shift, and a referral costs several times what a green
+decision does: with a few dozen vehicles at a post, one vehicle that is drawn was a twentieth of all
+rows, and two runs could not be compared."""
 BATCH = 100
 """Rows of a batch."""
 CONNECTIONS = 16
