@@ -42,7 +42,7 @@ from engine.journal.entries import Draft, Entry, JournalRecord, Projection
 from engine.journal.idempotency import inspection_name, seizure_name
 from engine.journal.journal import JOURNAL, Journal, JournalReader
 from engine.journal.kinds import DECISION, HISTORY_LOADED, HistoryBody, LoadBody
-from engine.storage.database import Store, fetch_rows, indexes_apart, insert_rows, take_statistics
+from engine.storage.database import Store, indexes_apart, insert_rows, take_statistics
 from engine.storage.home import Home
 from features.catalogue.encoder import FACTS
 from features.catalogue.event_streams import FINDS, INSPECTIONS, vehicles
@@ -407,10 +407,6 @@ def _as_draft(features: OnlineFeatures, record: JournalRecord[Any]) -> tuple[Ent
     return entry, Draft(record.kind, "", "", {}, extra=event)
 
 
-_REACHED = (
-    "SELECT (SELECT COALESCE(MAX(known_at), 0) FROM journal), "
-    "(SELECT COUNT(*) FROM (SELECT 1 FROM spread_crossings LIMIT 1) AS first)"
-)
 UNREADABLE = (OSError, ValueError, KeyError, RiskError, pa.ArrowException)
 """What a history that was changed on disk may raise."""
 
@@ -462,7 +458,8 @@ class Recount:
             )
             return False
         try:
-            tables, before = self._tables(None), self._snapshots_before()
+            tables = self._tables(None)
+            before = self._snapshots_before(tables)
             log = read_log(tables, self.plan, before=before)
             backfill(
                 connection,
@@ -477,19 +474,19 @@ class Recount:
             return self.fill(connection)
         return True
 
-    def _snapshots_before(self) -> int:
-        """Return the time before which snapshots are known that the store says are made; 0: none.
+    def _snapshots_before(self, tables: Tables) -> int:
+        """Return the time before which snapshots of a history are known; 0: none are made.
 
-        None can be made of a cut that the journal has not reached, and with the first crossing one
-        is made.
+        The store says up to which cut they are made, which the journal must have reached. If that
+        is lost, they are made up to the journal's last cut: the first crossing begins them.
         """
         cut = None
         with suppress(ValueError):  # an edit left no number; the table is made again
             cut = read_head(self.live)
-        ((reached, crossings),) = fetch_rows(self.live, _REACHED)
-        if cut is None and not crossings:
+        if cut is None and not tables.crossings.num_rows:
             return 0
-        last = int(reached // EVERY * EVERY)
+        reached: int = self.live.scalar(select(func.max(JOURNAL.c.known_at))) or 0
+        last = reached // EVERY * EVERY
         return (last if cut is None else min(cut, last)) + LAG + 1
 
     def _teach(self, connection: Connection, upto: int, *, before: int) -> None:
