@@ -42,7 +42,7 @@ from engine.queue.corrections import read_stated
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
 from engine.queue.reviews import order_of_review
 from engine.queue.takings import VehicleHolder, read_holders
-from engine.search_orders import is_working
+from engine.search_orders.order import is_working
 from engine.selection import INSPECTED, Channel
 from engine.shifts.workload import ROSTERS, ChannelCapacity, OpenShiftLoad
 

@@ -16,7 +16,7 @@ from engine.domain.records import Arrival, Crossing, Declaration, Inspection, Se
 from engine.domain.time_units import DAY, HOUR
 from engine.journal.areas import load_areas, load_part
 from engine.journal.entries import ProjectionInput
-from engine.search_orders import SearchCounts
+from engine.search_orders.rates import SearchCounts
 from engine.selection import RankedTarget, RiskTables
 from engine.storage.home import Home
 

@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 
 from engine.domain.records import Arrival
 from engine.errors import InputError
-from engine.search_orders import PRIOR, choose_method, group
+from engine.search_orders.order import choose_method
+from engine.search_orders.rates import PRIOR, group
 
 PAPERS = "papers"
 """The check of papers against goods and mass: finds a wrong declaration, and no load."""

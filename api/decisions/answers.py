@@ -53,7 +53,8 @@ from engine.queue.queue import QueuedDecision, list_waiting, opens_decision, rea
 from engine.queue.queue import list_decisions as select_decisions
 from engine.queue.reviews import NEEDS_SECOND, order_of_review, read_channel, read_reviews
 from engine.queue.takings import VehicleHolder, read_holder, read_holders
-from engine.search_orders import Precaution, SearchStep, StepFigures
+from engine.search_orders.order import SearchStep, StepFigures
+from engine.search_orders.signs import Precaution
 from engine.selection import ChannelCode, Tried
 from features.catalogue.catalogue import CATALOGUE
 

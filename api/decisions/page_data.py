@@ -52,7 +52,7 @@ from engine.queue.queue import (
     read_decision,
 )
 from engine.queue.reviews import NEEDS_SECOND
-from engine.search_orders import PRIOR
+from engine.search_orders.rates import PRIOR
 from engine.selection import Channel
 
 MOST_LISTED = 18

@@ -32,7 +32,8 @@ from engine.explanation.facts import Fact
 from engine.explanation.reasons import Reason
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
-from engine.search_orders import SearchCounts, join_equipment, search_order
+from engine.search_orders.order import join_equipment, search_order
+from engine.search_orders.rates import SearchCounts
 from engine.storage.database import Store
 from engine.storage.home import Home
 from experiments.exercises import (

@@ -27,7 +27,7 @@ from engine.domain.records import Method, Time
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import SecondPersonError
 from engine.queue.queue import read_plates
-from engine.search_orders import NEEDED
+from engine.search_orders.order import NEEDED
 from engine.shifts.handovers import HandoverNote, TakeoverNote, read_handover, summarize_shift
 from engine.shifts.workload import MOST_MINUTES, Hands, Roster, has_scanner, read_roster
 

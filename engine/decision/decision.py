@@ -28,14 +28,9 @@ from engine.explanation.facts import Fact, data_gaps, facts
 from engine.explanation.messages import Message
 from engine.explanation.reasons import REASONS_VERSION, Reason, make_whole_reason
 from engine.ports import Chances, Evidence
-from engine.search_orders import (
-    NO_ORDER,
-    Precaution,
-    SearchCounts,
-    SearchOrder,
-    precautions,
-    search_order,
-)
+from engine.search_orders.order import NO_ORDER, SearchOrder, search_order
+from engine.search_orders.rates import SearchCounts
+from engine.search_orders.signs import Precaution, precautions
 from engine.selection import (
     INSPECTED,
     PAPERS,

@@ -19,7 +19,7 @@ from engine.domain.records import Arrival
 from engine.journal.idempotency import IdempotencyClaim
 from engine.journal.kinds import DecisionBody, dump_arrival
 from engine.ports import Rows
-from engine.search_orders import SearchCounts
+from engine.search_orders.rates import SearchCounts
 from engine.selection import Policy, RiskTables, Trial
 
 _OTHERWISE = (

@@ -12,7 +12,7 @@ from engine.criteria.match import WATCHLIST
 from engine.decision.decision import Decision
 from engine.domain.time_units import rfc3339
 from engine.journal.receipts import Receipt
-from engine.search_orders import SearchOrder
+from engine.search_orders.order import SearchOrder
 from engine.selection import COUNTERPART, Tried
 
 BLIND = (

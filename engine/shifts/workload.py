@@ -48,7 +48,7 @@ from engine.errors import RecordError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import DECISION, QUEUE_EXPIRED, ROSTER, TICK
 from engine.ports import Features
-from engine.search_orders import NEEDED, is_working, join_equipment
+from engine.search_orders.order import NEEDED, is_working, join_equipment
 from engine.selection import INSPECTED, RANDOM, RANDOM_PAPERS, Channel, Policy, ShiftPeriod
 from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows, insert_rows
 

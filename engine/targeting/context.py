@@ -61,7 +61,7 @@ from engine.ports import (
     Scores,
 )
 from engine.queue.queue import DECISIONS, QueuedDecision, merits_of_scored, read_decision
-from engine.search_orders import find_signs
+from engine.search_orders.signs import find_signs
 from engine.selection import (
     CHALLENGER,
     INSPECTED,

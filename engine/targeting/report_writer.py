@@ -91,7 +91,8 @@ from engine.queue.takings import (
     last_step,
     read_holder,
 )
-from engine.search_orders import find_signs, search_order
+from engine.search_orders.order import search_order
+from engine.search_orders.signs import find_signs
 from engine.selection import COUNTERPART, INSPECTED, Channel, Handling, RiskTables
 from engine.shifts.workload import Roster, read_roster, require_known_equipment
 from engine.storage.database import (

@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 
 from engine.domain.records import PLACES, BodyType
-from engine.search_orders import LACKED_BY_BODY
+from engine.search_orders.rates import LACKED_BY_BODY
 from experiments.synthetic.config import Bools, Config, Floats, Ints
 from experiments.synthetic.posts import BUS, CAR, VAN
 from experiments.synthetic.trade import LINES

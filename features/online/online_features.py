@@ -21,7 +21,7 @@ from engine.domain.network import Network
 from engine.domain.records import Arrival, Crossing, Declaration, Inspection, Seizure
 from engine.domain.time_units import micros
 from engine.ports import ActEvent, CrossingEvent, Evidence, FeatureRows, FindEvent
-from engine.search_orders import SearchCounts
+from engine.search_orders.rates import SearchCounts
 from engine.storage.database import fetch_rows_among
 from features.catalogue.encoder import encode, key
 from features.catalogue.event_streams import vehicle

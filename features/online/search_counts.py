@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Column, Connection, String, Table, Text, bindparam, delete
 
 from engine.ports import ActEvent, FindEvent
-from engine.search_orders import (
+from engine.search_orders.rates import (
     ALL,
     BODY,
     CLASS,
@@ -32,8 +32,8 @@ from engine.search_orders import (
     SearchCounts,
     any_of,
     count_places,
-    goods_group,
 )
+from engine.search_orders.signs import goods_group
 from engine.storage.database import (
     METADATA,
     Int64,

@@ -8,18 +8,11 @@ from typing import get_args
 
 import pytest
 
-from engine import search_orders as search_order_module
 from engine.domain.network import read_network
 from engine.domain.records import Arrival, Crossing, VehicleClass
-from engine.search_orders import (
-    SCOPES,
-    SearchCounts,
-    SearchOrder,
-    any_of,
-    choose_method,
-    join_equipment,
-    search_order,
-)
+from engine.search_orders import order as search_order_module
+from engine.search_orders.order import SearchOrder, choose_method, join_equipment, search_order
+from engine.search_orders.rates import SCOPES, SearchCounts, any_of
 from experiments.synthetic.posts import POSTS
 from tests.unit.field.broken_statements import list_broken
 

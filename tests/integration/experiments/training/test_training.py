@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from engine.errors import InputError
-from engine.search_orders import PRIOR
+from engine.search_orders.rates import PRIOR
 from experiments.exercises import (
     PAPERS,
     Answer,

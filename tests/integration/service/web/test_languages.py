@@ -17,7 +17,9 @@ from engine.domain.records import PLACES, Arrival
 from engine.domain.rights import Role
 from engine.explanation.facts import data_gaps, facts
 from engine.ports import Evidence
-from engine.search_orders import Action, Precaution, Why
+from engine.search_orders.order import Action
+from engine.search_orders.rates import Why
+from engine.search_orders.signs import Precaution
 from models.explanation.feature_wording import profile_figure
 from tests.catalogues import list_texts, places
 from tests.support.people import at_desk

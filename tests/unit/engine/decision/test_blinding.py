@@ -40,7 +40,7 @@ from engine.decision.role_views import BLIND, outcome
 from engine.domain.records import Arrival, Crossing, VehicleClass
 from engine.domain.time_units import moment
 from engine.ports import Chances
-from engine.search_orders import SearchCounts
+from engine.search_orders.rates import SearchCounts
 from engine.selection import (
     PAPERS,
     PLACE,

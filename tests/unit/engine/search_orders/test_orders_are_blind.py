@@ -27,14 +27,9 @@ from engine.domain.records import (
 )
 from engine.domain.time_units import moment
 from engine.ports import Chances
-from engine.search_orders import (
-    OF_OPPOSITE,
-    SCOPES,
-    SearchCounts,
-    SearchOrder,
-    find_signs,
-    search_order,
-)
+from engine.search_orders.order import SearchOrder, search_order
+from engine.search_orders.rates import SCOPES, SearchCounts
+from engine.search_orders.signs import OF_OPPOSITE, find_signs
 from engine.selection import (
     PAPERS,
     PLACE,

@@ -10,37 +10,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import search_orders
 from engine.domain.records import PLACES, Arrival, BodyType, Crossing, Declaration, GoodsItem
-from engine.search_orders import (
+from engine.search_orders import order, rates
+from engine.search_orders.order import (
+    FEWEST_GROUPS,
+    METHOD_MINUTES,
+    METHODS,
+    SEARCHED_FIRST,
+    SearchOrder,
+    SearchStep,
+    choose_method,
+    join_equipment,
+    search_order,
+)
+from engine.search_orders.rates import (
     ALL,
     BODY,
     CLASS,
     CORRIDOR,
-    FEWEST_GROUPS,
     GOODS,
     LACKED_BY_BODY,
     LOAD,
-    METHOD_MINUTES,
-    METHODS,
     PRIOR,
     SCOPES,
-    SEARCHED_FIRST,
     USUAL_PLACES,
     SearchCounts,
-    SearchOrder,
-    SearchStep,
-    Sign,
     any_of,
-    choose_method,
     count_places,
-    find_signs,
     group,
-    join_equipment,
-    precautions,
     rate_places,
-    search_order,
 )
+from engine.search_orders.signs import Sign, find_signs, precautions
 
 NOTHING = SearchCounts({})
 scopes = st.sampled_from(SCOPES)
@@ -119,7 +119,7 @@ def test_a_find_never_lowers_its_place(counts: Any, place: str, vehicle_class: s
 
 def test_a_find_that_lowers_its_place_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """The seeded bug: a search counts as one in vain, whatever it found."""
-    monkeypatch.setattr(search_orders, "_factor", lambda counts, *_: 1.0 / (1 + counts[0]))
+    monkeypatch.setattr(rates, "_factor", lambda counts, *_: 1.0 / (1 + counts[0]))
     assert lowered_by_a_find(NOTHING, "trailer.floor", vehicle())
 
 
@@ -165,7 +165,7 @@ def test_an_order_that_contradicts_its_figures_is_found(monkeypatch: pytest.Monk
     """The seeded bug: an order that the checklist makes, with figures that searches made."""
     searches = whole({CLASS: {"cargo.among": (881, 0), "fuel.tank": (785, 12)}})
     assert not contradictions(search(vehicle(), searches))
-    monkeypatch.setattr(search_orders, "spread", lambda _: list(USUAL_PLACES["truck"][:6]))
+    monkeypatch.setattr(order, "spread", lambda _: list(USUAL_PLACES["truck"][:6]))
     assert contradictions(search(vehicle(), searches))
 
 
@@ -173,7 +173,7 @@ def test_an_order_to_scan_without_a_scanner_is_found(monkeypatch: pytest.MonkeyP
     """The seeded bug: the method that suits a place is named, whatever works."""
     searches = replace(NOTHING, equipment={"xray": 0})
     assert not misleads(search(vehicle(), searches), searches)
-    monkeypatch.setattr(search_orders, "choose_method", lambda place, _: choose_method(place, {}))
+    monkeypatch.setattr(order, "choose_method", lambda place, _: choose_method(place, {}))
     assert misleads(search(vehicle(), searches), searches)
 
 

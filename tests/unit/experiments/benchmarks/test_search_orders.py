@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.search_orders import SearchCounts
+from engine.search_orders.rates import SearchCounts
 from experiments.benchmarks.quality.search_orders import (
     LORRIES,
     Load,

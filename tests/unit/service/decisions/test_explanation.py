@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from api.decisions import page_data
-from engine import search_orders
 from engine.domain.rights import Role
 from engine.ports import Evidence
 from engine.queue.queue import list_decisions, read_decision
+from engine.search_orders import order
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.catalogue.spec import Read
@@ -196,5 +196,5 @@ def test_an_order_is_made_again_whatever_was_found_since(
 ) -> None:
     same = again(world)
     assert len(same) >= 2 and all(same)
-    monkeypatch.setattr(search_orders, "SEARCHED_FIRST", 5)
+    monkeypatch.setattr(order, "SEARCHED_FIRST", 5)
     assert not any(again(world)), "another way of making orders is noticed"

@@ -19,7 +19,8 @@ from engine.journal.idempotency import claim
 from engine.journal.kinds import DECISION, REVIEW
 from engine.queue.queue import read_decision
 from engine.queue.reviews import Review, Reviewer, read_reviews
-from engine.search_orders import SEARCHED_FIRST, SearchCounts, search_order
+from engine.search_orders.order import SEARCHED_FIRST, search_order
+from engine.search_orders.rates import SearchCounts
 from engine.selection import Channel
 from engine.targeting import report_writer
 from tests.support.people import user
