@@ -196,6 +196,7 @@ def _put_together(
         features=features,
         network=network,
         matchers=(profiles, WatchMatcher()),
+        tolerances=profiles.tolerances,
         posts=posts,
     )
     sign_in = open_sign_in(

@@ -80,23 +80,26 @@ def declares_precursor(arrival: Arrival) -> bool:
 
 Sign = Literal["came_laden", "heavier", "lighter", "trailer_differs", "seals_differ", "same_seals"]
 OF_OPPOSITE = (
-    "mirror_was_empty", "mirror_mass_ratio", "mirror_mass_gap", "mirror_trailer_differs",
-    "mirror_seals_differ",
+    "mirror_was_empty", "mirror_mass_gap", "mirror_trailer_differs", "mirror_seals_differ",
 )  # fmt: skip
 """Features that signs are made of: what the opposite post's record of the vehicle says."""
-MASS_SHARE, MASS_KG = 0.03, 300.0
-"""By what a mass differs more than two weighbridges do: both are exceeded."""
 
 
-def find_signs(arrival: Arrival, features: Mapping[str, float]) -> tuple[Sign, ...]:
-    """Return what the opposite post recorded otherwise, the gravest first."""
+def find_signs(
+    arrival: Arrival, features: Mapping[str, float], *, load_kg: float, mass_kg: float
+) -> tuple[Sign, ...]:
+    """Return what the opposite post recorded otherwise, the gravest first.
+
+    The masses of both posts differ if the scales of the two cannot: by more than ``mass_kg``. A
+    vehicle that left empty came laden unless they say that it gained ``load_kg`` at most.
+    """
     seen = {name: features.get(name, math.nan) for name in OF_OPPOSITE}
-    ratio, gap = seen["mirror_mass_ratio"], seen["mirror_mass_gap"]
-    differs = abs(ratio - 1.0) > MASS_SHARE and abs(gap) > MASS_KG
+    gap = seen["mirror_mass_gap"]
+    came_laden = seen["mirror_was_empty"] == 1.0 and arrival.crossing.is_empty is False
     found: dict[Sign, bool] = {
-        "came_laden": seen["mirror_was_empty"] == 1.0 and arrival.crossing.is_empty is False,
-        "heavier": differs and gap > 0.0,
-        "lighter": differs and gap < 0.0,
+        "came_laden": came_laden and not gap <= load_kg,
+        "heavier": gap > mass_kg,
+        "lighter": gap < -mass_kg,
         "trailer_differs": seen["mirror_trailer_differs"] == 1.0,
         "seals_differ": seen["mirror_seals_differ"] == 1.0,
         "same_seals": seen["mirror_seals_differ"] == 0.0 and bool(arrival.crossing.seal_numbers),

@@ -27,6 +27,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from engine.criteria.indicator_rules import RULES, draw_purpose
 from engine.criteria.indicator_rules import explain_rules as rule_sentences
 from engine.criteria.match import Match, Matcher
+from engine.criteria.profiles.profile import ScaleTolerances
 from engine.decision.decision import (
     AMENDED,
     MOST_PEERS,
@@ -300,7 +301,8 @@ class DecisionContextBuilder:
         workload: Workload,
         features: Features,
         network: Network,
-        matchers: Sequence[Matcher] = (),
+        matchers: Sequence[Matcher],
+        tolerances: Callable[[str, int], ScaleTolerances],
         posts: PostAuthority | None = None,
     ) -> None:
         self._shifts = shifts
@@ -312,6 +314,7 @@ class DecisionContextBuilder:
         self._features = features
         self._network = network
         self._matchers = matchers
+        self._tolerances = tolerances
         self._posts = posts or LocalPosts()
 
     def find_in_force(self) -> InForce:
@@ -412,7 +415,7 @@ class DecisionContextBuilder:
             chosen = choose_channel(one.inputs, one.seen)
             if chosen.channel in INSPECTED:  # whatever picked it: the time must not tell either
                 inputs = self._of_referral(
-                    snapshot, one, chosen.channel, equipment=running[post].equipment
+                    snapshot, one, chosen.channel, equipment=running[post].equipment, as_of=as_of
                 )
                 one = replace(one, inputs=inputs)
             decision = decide(one.inputs, one.seen, chosen)
@@ -427,9 +430,11 @@ class DecisionContextBuilder:
         channel: Channel,
         *,
         equipment: Mapping[str, int],
+        as_of: int,
     ) -> Inputs:
         """Return the inputs with what is read for referred vehicles alone."""
         crossing = one.seen.arrival.crossing
+        scales = self._tolerances(crossing.post, as_of)
         peers = merits_of_scored(
             snapshot,
             crossing.post,
@@ -441,7 +446,9 @@ class DecisionContextBuilder:
         searches = replace(
             self._features.searches(snapshot, one.event),
             equipment=equipment,
-            signs=find_signs(one.seen.arrival, one.seen.features),
+            signs=find_signs(
+                one.seen.arrival, one.seen.features, load_kg=scales.load_kg, mass_kg=scales.mass_kg
+            ),
         )
         return replace(one.inputs, peers=peers, searches=searches)
 

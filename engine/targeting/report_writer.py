@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, Connection, String, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
+from engine.criteria.profiles.profile import read_profiles, scale_tolerances
 from engine.decision.decision import MOST_PEERS
 from engine.decision.record_codec import decode_decision
 from engine.decision.role_views import order_fields
@@ -466,11 +467,16 @@ class ReportWriter:
         if body["decision"]["channel"] == Channel.RED.code:
             return {}
         arrival = Arrival.model_validate(body["arrival"], strict=False)
-        rows = self._features.read(connection, [arrival], as_of=[self._journal.now(connection)])
+        as_of = self._journal.now(connection)
+        rows = self._features.read(connection, [arrival], as_of=[as_of])
+        profiles = read_profiles(connection).values()
+        scales = scale_tolerances(profiles, decision.post, as_of=as_of)
         searches = replace(
             self._features.searches(connection, rows.events[0]),
             equipment=read_roster(connection, decision.post, self._network).equipment,
-            signs=find_signs(arrival, rows.by_name(0)),
+            signs=find_signs(
+                arrival, rows.by_name(0), load_kg=scales.load_kg, mass_kg=scales.mass_kg
+            ),
         )
         order = search_order(arrival, searches, is_physical=True)
         return cast("QueueStep", order_fields(order) | {"searches": searches.as_dict()})

@@ -12,7 +12,7 @@ in shadow select nothing; the arrivals that they would have matched are counted.
 
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cache
@@ -189,6 +189,30 @@ def read_profiles(connection: Connection) -> dict[str, Profile]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class ScaleTolerances:
+    """Kilograms that the masses of two posts may differ, by the hard facts that compare them."""
+
+    load_kg: float
+    mass_kg: float
+
+
+def scale_tolerances(profiles: Iterable[Profile], post: str, *, as_of: int) -> ScaleTolerances:
+    """Return the least tolerances in force at a post, those of the shipped facts where none is."""
+    stated: dict[str, list[float]] = {"load": [], "mass": []}
+    for one in profiles:
+        proposed = one.proposed
+        is_due = one.state(as_of) == "in_force" and one.is_valid(as_of)
+        if is_due and proposed.fact in stated and proposed.post in (None, post):
+            limit = proposed.tolerances.get(post, proposed.tolerance)
+            stated[proposed.fact] += [] if limit is None else [limit]
+    load, mass = (
+        min(limits, default=float(read_template(fact)["tolerance"]))
+        for fact, limits in stated.items()
+    )
+    return ScaleTolerances(load, mass)
+
+
 def check_total_steps(
     connection: Connection, entering: Profile, *, names: Sequence[str], as_of: int
 ) -> None:
@@ -317,6 +341,10 @@ class ProfileMatcher:
         if self._seen and as_of - self._flushed > FLUSH_EVERY:
             self.flush(as_of)
         return found
+
+    def tolerances(self, post: str, as_of: int) -> ScaleTolerances:
+        """Return the tolerances of scales at a post, as of the last arrivals that were matched."""
+        return scale_tolerances((one.profile for one in self._compiled), post, as_of=as_of)
 
     def flush(self, as_of: int) -> None:
         """Record what the shadows would have matched since the last time."""

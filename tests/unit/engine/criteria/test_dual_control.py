@@ -1,5 +1,6 @@
 """Nothing takes effect with one person; what is listed, matched and found stands in the store."""
 
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +28,14 @@ from engine.criteria.dual_control import (
     replay,
 )
 from engine.criteria.match import Match
-from engine.criteria.profiles.profile import ProfileMatcher, ProfileProposal, profile_content
+from engine.criteria.profiles.profile import (
+    ProfileMatcher,
+    ProfileProposal,
+    ScaleTolerances,
+    profile_content,
+    read_profiles,
+    scale_tolerances,
+)
 from engine.criteria.watchlist import Notice, WatchEntry, WatchMatcher, entry_content
 from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, HOUR, micros, moment
@@ -295,6 +303,32 @@ def test_a_release_without_a_feature_fails_no_decision(store: Store) -> None:
         made = replace(rows(1.0), names=("day",))
         assert matcher.matches(connection, [arrival()], made, as_of=now(store)) == [()]
     assert [(d.kind, d.subject) for d in result] == [("profile_failed", "N1")] and failures == [1]
+
+
+def test_scales_have_the_tolerance_in_force_at_their_post(store: Store) -> None:
+    journal, at = journal_of(store), now(store)
+    shipped = ScaleTolerances(load_kg=1500.0, mass_kg=2500.0)
+    wanted = profile(
+        "MASS", at, fact="mass", tolerance=2000.0, tolerances={"P": 700.0}, owner="o",
+        review_by=moment(at + DAY),
+    )  # fmt: skip
+    matcher = ProfileMatcher(lambda _: Future(), NAMES)
+
+    def known(post: str, *, as_of: int = at) -> ScaleTolerances:
+        with store.read() as connection:
+            matcher.matches(connection, [arrival()], rows(0.0), as_of=as_of)
+            found = scale_tolerances(read_profiles(connection).values(), post, as_of=as_of)
+        assert found == matcher.tolerances(post, as_of)
+        return found
+
+    content = profile_content(wanted, now=at)
+    journal.append([draft_proposal("profile", "MASS", by="ann", content=content)])
+    assert known("P") == shipped, "a proposal changes nothing"
+    journal.append([draft_backtest("profile", "MASS", by="ann", state="proposed", figures={})])
+    approve(store, "profile", "MASS", "bob")
+    assert known("P") == replace(shipped, mass_kg=700.0)
+    assert known("Q") == replace(shipped, mass_kg=2000.0)
+    assert known("P", as_of=at + DAY) == shipped, "it has expired"
 
 
 def decision(crossing_id: str, *fired: str) -> Draft:

@@ -107,7 +107,9 @@ def decide_once(
         mode="model", model_version="m", definitions="d", table_sequence=1, tables=TABLES,
         minutes=Minutes(red=minutes, yellow=minutes / 3), teams=("a", "b", "c"),
         searches=SearchCounts(
-            searches.counts, equipment=searches.equipment, signs=find_signs(arrival, features)
+            searches.counts,
+            equipment=searches.equipment,
+            signs=find_signs(arrival, features, load_kg=0.5, mass_kg=0.5),
         ),
     )  # fmt: skip
     chances = hidden["chances"]

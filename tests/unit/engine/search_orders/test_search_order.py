@@ -294,16 +294,29 @@ def test_documents_and_scan_have_an_order_of_papers_goods_and_what_a_scanner_sho
     assert "look_among" not in unscanned and "weigh" not in unscanned
 
 
+def signs_of(arrival: Arrival, **seen: float) -> tuple[Sign, ...]:
+    """Return the signs of what the opposite post recorded, under tolerances of 1,500 and 500 kg."""
+    features = {f"mirror_{name}": value for name, value in seen.items()}
+    return find_signs(arrival, features, load_kg=1500.0, mass_kg=500.0)
+
+
 def test_signs_are_what_the_opposite_post_recorded_otherwise() -> None:
     lorry = vehicle(seal_numbers=("S1",))
-    seen = {"mirror_was_empty": 1.0, "mirror_mass_ratio": 1.9, "mirror_mass_gap": 13_600.0}
-    assert find_signs(lorry, seen | {"mirror_seals_differ": 1.0}) == (
+    assert signs_of(lorry, was_empty=1.0, mass_gap=13_600.0, seals_differ=1.0) == (
         "came_laden", "heavier", "seals_differ",
     )  # fmt: skip
-    assert find_signs(lorry, {"mirror_mass_ratio": 1.02, "mirror_mass_gap": 600.0}) == ()
-    assert find_signs(lorry, {"mirror_seals_differ": 0.0}) == ("same_seals",)
-    assert find_signs(vehicle(is_empty=True), {"mirror_was_empty": 1.0}) == ()
-    assert find_signs(lorry, {}) == ()
+    assert signs_of(lorry, seals_differ=0.0) == ("same_seals",)
+    assert signs_of(vehicle(is_empty=True), was_empty=1.0) == ()
+    assert signs_of(lorry) == ()
+
+
+def test_masses_differ_beyond_the_tolerance_of_the_scales_alone() -> None:
+    lorry = vehicle()
+    assert signs_of(lorry, mass_gap=500.0) == signs_of(lorry, mass_gap=-500.0) == ()
+    assert signs_of(lorry, mass_gap=501.0) == ("heavier",)
+    assert signs_of(lorry, mass_gap=-501.0) == ("lighter",)
+    assert signs_of(lorry, was_empty=1.0, mass_gap=400.0) == (), "it gained no load"
+    assert signs_of(lorry, was_empty=1.0) == ("came_laden",), "it was not weighed"
 
 
 def test_chemicals_and_dangerous_goods_ask_for_care() -> None:
