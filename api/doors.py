@@ -103,7 +103,7 @@ LINKS: Final = Doors(
         MenuEntry("/links", "Links", 210),
     ),
     routers=("api.attentions.routes:router", "api.links.routes:router", "api.links.routes:door"),
-    page_routers=("api.attentions.page:router", "api.links.page:router"),
+    page_routers=("api.attentions.page:router", "api.links.routes:pages"),
     parts={"decision_notes": "api.links.movements:read_notes"},
     workers=("api.links.worker:LinkWorker",),
     matters=("api.links.proposals:LINK", "api.links.proposals:LINK_RESUMPTION"),
@@ -149,7 +149,7 @@ SIGN_ON: Final = Doors(
     open_pages=frozenset({("GET", "/login/oidc"), ("GET", "/login/oidc/callback")}),
     page_routers=("api.oidc.page:router",),
     parts={"sign_on": "api.oidc.sign_on:SignOn"},
-    matters=("api.oidc.mapping:OIDC",),
+    matters=("api.oidc.sign_on:OIDC",),
 )
 
 

@@ -240,8 +240,11 @@ def extract(
     Nothing is recorded: a person confirms each proposal. A refused file is a line of the report.
     """
     from engine.domain.network import read_network
-    from features.seizure_reports.extraction import describe, read_seizure_report
-    from features.seizure_reports.report_files import read_seizure_reports
+    from features.seizure_reports.extraction import (
+        describe,
+        read_seizure_report,
+        read_seizure_reports,
+    )
 
     known = read_network(network).posts if network else {}
     posts = {code: (post.name,) for code, post in known.items()}

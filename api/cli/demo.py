@@ -212,8 +212,7 @@ def _live(home: Home, report_progress: ReportProgress) -> tuple["ShowCase", str,
 
 def _show_links(home: Home, *, once: bool, as_json: bool) -> None:
     """Run three installations on this machine, send a shift through, and print what came of it."""
-    from api.demonstration.linked_homes import run_linked_homes
-    from api.demonstration.links import run_story
+    from api.demonstration.links import run_linked_homes, run_story
 
     say("three installations: a border post, its centre, and the administration opposite")
     with run_linked_homes(home.root) as homes:

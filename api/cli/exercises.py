@@ -246,8 +246,7 @@ def certify(
     as_json: JsonOption = False,
 ) -> None:
     """Write your certificate of the course as a PDF file, once every exercise is closed."""
-    from api.exercises.certificate_pdf import write_certificate
-    from api.exercises.certificates import make_certificate, sign_certificate
+    from api.exercises.certificates import make_certificate, sign_certificate, write_certificate
     from api.service.settings import Settings
     from api.web.i18n import LANGUAGES, ReaderLocale
     from engine.journal.receipts import open_signer

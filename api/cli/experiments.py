@@ -24,8 +24,8 @@ from api.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from experiments.faults.ledger_check import Counts
-    from experiments.faults.service_process import Forker
+    from experiments.faults.senders import Counts
+    from experiments.support.processes import Forker
 
 Bench = Literal[
     "features", "lookup", "serving", "explain", "messages", "scale", "quality", "soak",
@@ -341,14 +341,14 @@ def _emit_counts(counts: "Counts", *, as_json: bool) -> None:
 
 def forker() -> "Forker":
     """Return a process that starts services, to be closed."""
-    from experiments.faults.service_process import Forker
+    from experiments.support.processes import Forker
 
     return Forker([sys.executable, "-m", "api.cli.fork_server"])
 
 
 def _on_a_small_disk(options: Sequence[str]) -> None:
     """Do all of it in a namespace with a small disk, unless this is it or there is none."""
-    from experiments.faults.outages import on_a_small_disk, small_disk
+    from experiments.faults.service_trials import on_a_small_disk, small_disk
 
     if small_disk() is not None:
         return

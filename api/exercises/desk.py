@@ -9,14 +9,22 @@ exercise was made: neither picks nor truth can be changed after the other is kno
 
 import statistics
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, inspect
 
+from api.auth.accounts import Accounts
+from api.auth.callers import Callers
+from api.auth.sessions import Sessions
 from api.migrations.upgrade import upgrade
+from api.service.executors import Executors
+from api.service.metrics import Metrics
+from api.service.settings import Settings
+from api.service.sign_in import SignOnPort
+from engine.domain.network import Network
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError, HomeError, NotAllowedError, NotFoundError
 from engine.exercises import (
@@ -26,6 +34,7 @@ from engine.exercises import (
     ExercisePickBody,
     ExerciseShiftBody,
 )
+from engine.journal.batch_worker import Writer
 from engine.journal.clock import project_anchors
 from engine.journal.entries import Draft
 from engine.journal.journal import (
@@ -315,3 +324,28 @@ def _draft_pick(exercise_id: str, person: str, pick: Pick) -> Draft:
     places = [[place, minutes] for place, minutes in pick.places]
     body: ExercisePickBody = {"person": person, "crossing_id": pick.crossing_id, "places": places}
     return TRAINING_PICK.draft(exercise_id, body)
+
+
+@dataclass(slots=True, kw_only=True)
+class ExerciseRuntime:
+    """Every part of a running training service."""
+
+    home: Home
+    settings: Settings
+    network: Network
+    store: Store
+    writer: Writer
+    accounts: Accounts
+    callers: Callers
+    sessions: Sessions
+    sign_on: SignOnPort
+    desk: ExerciseDesk
+    opened: ExitStack
+    metrics: Metrics = field(default_factory=Metrics)
+    executors: Executors = field(default_factory=Executors)
+
+    def close(self) -> None:
+        """Finish what runs, then let go of the store."""
+        self.executors.close()
+        self.writer.close()
+        self.opened.close()

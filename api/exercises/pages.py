@@ -20,8 +20,7 @@ from api.exercises.certificates import (
     make_certificate,
     sign_certificate,
 )
-from api.exercises.desk import Attempt
-from api.exercises.runtime import ExerciseRuntime
+from api.exercises.desk import Attempt, ExerciseRuntime
 from api.http.dependencies import running_service
 from api.web.forms import FormError, FormReader, corrections
 from api.web.i18n import N_
@@ -247,7 +246,7 @@ def certificate_of(
 def _certificate_file(
     visit: Visit, service: ExerciseRuntime, person: str, language: str | None
 ) -> Response:
-    from api.exercises.certificate_pdf import write_certificate
+    from api.exercises.certificates import write_certificate
 
     made = make_certificate(service.desk, person)
     speech = replace(visit.speech, code=language or visit.speech.code)

@@ -15,8 +15,7 @@ from starlette.exceptions import HTTPException
 from api import account as account_page
 from api.auth.tables import project_accounts
 from api.exercises import pages
-from api.exercises.desk import ExerciseDesk, default_truth, open_exercise_home
-from api.exercises.runtime import ExerciseRuntime
+from api.exercises.desk import ExerciseDesk, ExerciseRuntime, default_truth, open_exercise_home
 from api.http import problems
 from api.http.middleware import Guard
 from api.http.responses import add_routes

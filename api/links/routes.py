@@ -1,4 +1,4 @@
-"""Links over HTTP: their state, and the door for parcels of the other side.
+"""Links over HTTP and as pages: their state, and the door for parcels of the other side.
 
 The door asks for no key: a parcel is signed by the other party of an approved agreement, or it is
 refused before anything is written. Strangers do not know the name of a link, which is a digest of
@@ -16,6 +16,7 @@ from api.http.responses import answer, document_problems, json_router
 from api.links.answers import Links, LinkTraffic, describe_traffic, list_links_of
 from api.service.executors import PARCELS
 from api.service.runtime import Runtime
+from api.web.page_route import PageRoute, TheVisit
 from engine.errors import NotFoundError
 from engine.journal.power_records import read_records
 from engine.links.area import LINK_PROPOSED
@@ -92,3 +93,20 @@ def log_foreign() -> None:
     """Log that copied records were kept without effect; ``darvoza verify`` counts them."""
     why = "they name what is not of their installation"
     structlog.get_logger().warning("copies_without_effect", why=why)
+
+
+pages = APIRouter(prefix="/links", route_class=PageRoute, include_in_schema=False)
+
+
+@pages.get("")
+def show_all(visit: TheVisit, service: TheService) -> Response:
+    """Show every link."""
+    found = list_links_of(service)
+    return visit.page("links.html", json_address="/v1/links", found=found)
+
+
+@pages.get("/{link}")
+def show_one(visit: TheVisit, service: TheService, link: LinkName) -> Response:
+    """Show one link with its newest envelopes."""
+    found = describe_traffic(service, link)
+    return visit.page("link.html", json_address=f"/v1/links/{link}", found=found)

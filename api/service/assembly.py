@@ -54,9 +54,8 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 from engine.targeting.context import DecisionContextBuilder
 from engine.targeting.forecast import Forecasts
-from engine.targeting.late_records import LateRecords
 from engine.targeting.report_writer import ReportWriter, project_finds
-from engine.targeting.targeting import Targeting
+from engine.targeting.targeting import LateRecords, Targeting
 from features.catalogue.plan import Plan, current_plan
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection

@@ -32,9 +32,8 @@ from engine.shifts.workload import Workload
 from engine.storage.database import Store
 from engine.storage.home import Home
 from engine.targeting.forecast import Forecasts
-from engine.targeting.late_records import LateRecords
 from engine.targeting.report_writer import ReportWriter
-from engine.targeting.targeting import Targeting
+from engine.targeting.targeting import LateRecords, Targeting
 from features.catalogue.plan import Plan
 from features.online.online_features import OnlineFeatures
 

@@ -3,7 +3,7 @@
 Where the exit is known before the vehicle is decided on, its differences are features and reasons.
 Where it becomes known afterwards nothing is rewritten: the difference stands next to the decision,
 and a vehicle that still waits comes forward within its channel and is decided on again
-(:mod:`engine.targeting.late_records`). The alert is a projection of the late record, made in the
+(:mod:`engine.targeting.targeting`). The alert is a projection of the late record, made in the
 same transaction.
 
 The decision is looked for by plate, VIN, TIR carnet, CMR note and trailer, in this order: the first

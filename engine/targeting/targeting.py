@@ -5,11 +5,13 @@ one durable commit. They do not see each other, as records known at the same ins
 answer is given only once its record is durable, so the order below is also the order of promises.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
+from threading import Lock
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from engine.decision.decision import Decision
 from engine.decision.record_codec import encode_decision
 from engine.domain.records import Arrival
-from engine.errors import ConflictError
+from engine.errors import ConflictError, RiskError
 from engine.journal.batch_worker import (
     BatchWorker,
     PendingRequest,
@@ -26,11 +28,12 @@ from engine.journal.batch_worker import (
     read_stored,
 )
 from engine.journal.entries import Draft
-from engine.journal.idempotency import IdempotencyClaim, refuse_taken_name
+from engine.journal.idempotency import IdempotencyClaim, claim, refuse_taken_name
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION
 from engine.ports import Features, LocalPosts, PostAuthority
-from engine.queue.queue import QueuedDecision, ranks
+from engine.queue.mirror_alerts import list_to_judge
+from engine.queue.queue import QueuedDecision, ranks, read_decision
 from engine.shifts.shift_state import ShiftNeed
 from engine.shifts.workload import Tally
 from engine.storage.database import Store
@@ -220,3 +223,48 @@ def _draft(
     arrival = read.seen.arrival
     body = encode_decision(decision, read.inputs, arrival=arrival, row=read.row, claim=asked.claim)
     return DECISION.draft(decision.decision_id, body, post=decision.post, extra=read.event)
+
+
+_LOG = logging.getLogger("darvoza")
+
+
+class LateRecords:
+    """Finds late records that differ, and asks for a decision on each vehicle that still waits.
+
+    A record is judged once in a process: where the new decision would be milder, the old one
+    stands, and the alert next to it tells a supervisor.
+    """
+
+    def __init__(self, store: Store, journal: Journal, targeting: Targeting) -> None:
+        self._store, self._journal, self._targeting = store, journal, targeting
+        self._judged: set[tuple[int, str]] = set()
+        self._lock = Lock()
+
+    def judge(self) -> int:
+        """Decide again where a late record came; return how many new decisions there are.
+
+        What cannot be decided on now is logged and tried again by the next call.
+        """
+        with self._lock, self._store.read() as connection:
+            found = [one for one in list_to_judge(connection) if one not in self._judged]
+            asked = [(one, *self._read(connection, *one)) for one in found]
+        made = 0
+        for one, known, arrival, request in asked:
+            try:
+                answer = self._targeting.decide_told(known, arrival, request).result()
+            except RiskError as error:
+                _LOG.warning("late_record_not_judged", exc_info=error)
+                continue
+            self._judged.add(one)
+            made += answer.entry.seq != known.seq
+        return made
+
+    def _read(
+        self, connection: Connection, seq: int, decision_id: str
+    ) -> tuple[QueuedDecision, Arrival, IdempotencyClaim]:
+        """Return the decision, its arrival as it was decided on, and the claim of the new one."""
+        known = read_decision(connection, decision_id)
+        body = self._journal.body(connection, known.seq, of=DECISION)
+        arrival = Arrival.model_validate(body["arrival"], strict=False)
+        name = f"told:{seq}:{decision_id}"
+        return known, arrival, claim(DECISION, arrival, post=known.post, name=name)

@@ -52,7 +52,7 @@ from experiments.faults.installations import (
     Installation,
     prepare_deployment,
 )
-from experiments.faults.ledger_check import GONE, Counts
+from experiments.faults.senders import GONE, Counts
 
 FAULT, TRIALS = "partition", 200
 """The fault, and the default number of histories."""

@@ -19,21 +19,23 @@ from engine.domain.time_units import SystemClock, moment
 from engine.journal.receipts import open_signer
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.faults import work_flood
-from experiments.faults.bundle_tampering import bundle
-from experiments.faults.ledger_check import Counts, audit
-from experiments.faults.outages import BoundFiles, FilledDisk, StoppedServer, outages, small_disk
-from experiments.faults.senders import FaultTrials
-from experiments.faults.service_process import Forker, Service
+from experiments.faults.senders import Counts, FaultTrials, audit
 from experiments.faults.service_trials import (
+    BoundFiles,
+    FilledDisk,
+    StoppedServer,
+    bundle,
     duplicate_requests,
     kill_service,
+    outages,
+    small_disk,
     swap_models,
     watch_memory,
 )
 from experiments.faults.unauthenticated_flood import strangers
 from experiments.support.deployment import Deployment, deploy
 from experiments.support.postgres import Cluster, scratch_database
-from experiments.support.processes import find_free_port
+from experiments.support.processes import Forker, Service, find_free_port
 from experiments.support.throwaway_models import Analysts
 from experiments.synthetic.folder import write
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.synthetic import bodies, fleet, smuggling, trade, trips
+from experiments.synthetic import fleet, smuggling, trade, trips
 from experiments.synthetic.config import Bools, Config, Floats, Ints, take
 from experiments.synthetic.posts import (
     CAR,
@@ -68,7 +68,7 @@ class WorldPlan:
     front: Ints
     """-1 where no circle controls the vehicle."""
     body: Ints
-    """What each trip carries its goods in, an index into ``bodies.BODIES``."""
+    """What each trip carries its goods in, an index into ``fleet.BODIES``."""
     event: Ints
     """The run that decides whether this trip takes place, -1 where none does."""
 
@@ -92,7 +92,7 @@ def draw_plan(config: Config, trips_wanted: float) -> WorldPlan:
     )
     calls, ways = _by_arrival(calls, ways)
     cargo, items = draw_cargo(config, calls, (ways, vehicles, lanes))
-    body = bodies.draw_bodies(
+    body = fleet.draw_bodies(
         config,
         (calls.vehicle, vehicles.vehicle_class, lanes.line),
         lane=ways.lane,

@@ -2,7 +2,7 @@
 
 Strict ``<`` on the time at which each event became known: rows with equal times do not see each
 other. The service computes the same numbers in :mod:`features.online.projection`, one record after
-the other, and SQL engines do with :mod:`features.offline.sql.window_queries`.
+the other, and SQL engines do with :mod:`features.offline.window_queries`.
 """
 
 from collections.abc import Sequence

@@ -201,7 +201,7 @@ def matrix(
 
     Its float32 values are of shape (n, n_features). ``progress`` is called with the number of
     features done and the number of all. The default engine is the numba kernel, a few reads at a
-    time; ``features.offline.sql.duckdb_engine.reads`` is an independent one, of equal bits.
+    time; ``features.offline.window_queries.reads`` is an independent one, of equal bits.
     """
     values = np.empty((len(log), len(plan.names)), np.float32)
     found = batches(log, plan) if engine is None else [engine(log, plan)]

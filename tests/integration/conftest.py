@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.faults.service_process import Forker
+from experiments.support.processes import Forker
 from tests.integration.api.training.training_exercises import make_training_home
 from tests.integration.service.auth.provider_process import IdentityProvider, running_provider
 from tests.support.emptied_database import empty_database, make_store_url

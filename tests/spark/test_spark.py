@@ -24,9 +24,8 @@ from features.history.tables import Tables
 from features.offline import reference_kernel
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.offline.feature_matrix import matrix, reads
-from features.offline.sql.national_job import finish_history
-from features.offline.sql.spark_engine import answer, session
-from features.offline.sql.window_queries import encode, write_query
+from features.offline.national_job import answer, finish_history, session
+from features.offline.window_queries import encode, write_query
 from tests.support import sql_bugs
 from tests.support.sizes import PROOF
 from tests.unit.features.random_histories import history, tables
@@ -164,7 +163,7 @@ def test_the_three_steps_write_what_the_command_line_writes(tmp_path: Path) -> N
     home, bulk, whole, parted = (tmp_path / name for name in ("home", "in", "whole", "parted"))
     relations, answers = tmp_path / "relations", tmp_path / "answers"
     darvoza = [Path(sys.executable).with_name("darvoza")]
-    national = [sys.executable, "-m", "features.offline.sql.national_job"]
+    national = [sys.executable, "-m", "features.offline.national_job"]
     for command in (
         [*darvoza, "synth", bulk, "--crossings", "2000", "--seed", "3"],
         [*darvoza, "load", bulk, "--home", home],

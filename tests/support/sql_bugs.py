@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from engine.domain.time_units import DAY
-from features.offline.sql.window_queries import Question, write_query
+from features.offline.window_queries import Question, write_query
 
 Bug = Callable[[Question], str]
 

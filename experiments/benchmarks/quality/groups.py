@@ -20,7 +20,7 @@ from experiments.benchmarks.quality import plain_learner
 from experiments.benchmarks.quality.known_truth import KnownTruth, read_known_truth
 from experiments.benchmarks.quality.networks import open_network, riskiest
 from experiments.benchmarks.runner import Row, row
-from experiments.synthetic.mechanisms.hidden_risks import NEVER_CAUGHT, GroupKind
+from experiments.synthetic.hidden_risks import NEVER_CAUGHT, GroupKind
 from models.array_types import Floats, Mask
 from models.statistics.intervals import bootstrap, clopper_pearson
 

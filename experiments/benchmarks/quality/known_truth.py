@@ -15,7 +15,7 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from engine.ports import Scores
-from experiments.synthetic.mechanisms.hidden_risks import QUARTER
+from experiments.synthetic.hidden_risks import QUARTER
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.tables import Tables

@@ -30,8 +30,8 @@ from experiments.benchmarks.quality.known_truth import (
 )
 from experiments.benchmarks.runner import Row, row
 from experiments.synthetic import folder as writer
-from experiments.synthetic.mechanisms import network_year
-from experiments.synthetic.mechanisms.hidden_risks import Mechanism
+from experiments.synthetic import network_year
+from experiments.synthetic.hidden_risks import Mechanism
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.spec import Read
 from models.array_types import Floats, Mask

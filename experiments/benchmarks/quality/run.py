@@ -13,7 +13,7 @@ from pathlib import Path
 from engine.errors import InputError
 from experiments.benchmarks.quality import groups, kcs, networks, search_orders
 from experiments.benchmarks.runner import Bench, Row
-from experiments.synthetic.mechanisms.hidden_risks import KINDS
+from experiments.synthetic.hidden_risks import KINDS
 
 
 def measure(

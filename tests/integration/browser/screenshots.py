@@ -35,7 +35,7 @@ from api.decisions.answers import Decisions, SupervisorView
 from api.decisions.vehicle_history import PastView
 from api.declarations import AcknowledgedDeclaration
 from api.http.answers import Acknowledged, AcknowledgedAct, AcknowledgedStep
-from api.oidc.mapping import OIDC, MappingProposal
+from api.oidc.sign_on import OIDC, MappingProposal
 from api.profiles.answers import AcknowledgedProfile
 from api.queue import Queue
 from api.service.assembly import open_network, open_runtime, open_store

@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 
 from api.auth.accounts import Accounts
 from api.cli.main import app
-from api.exercises.certificate_pdf import write_certificate
 from api.exercises.certificates import (
     Certificate,
     find_certificate,
@@ -27,9 +26,9 @@ from api.exercises.certificates import (
     read_signed,
     sign_certificate,
     verify_signed,
+    write_certificate,
 )
-from api.exercises.desk import default_truth
-from api.exercises.runtime import ExerciseRuntime
+from api.exercises.desk import ExerciseRuntime, default_truth
 from api.exercises.service import create_exercise_app, open_exercise_runtime
 from api.service.assembly import open_network
 from api.web.i18n import LANGUAGES, ReaderLocale

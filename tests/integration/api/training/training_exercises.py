@@ -14,8 +14,7 @@ from api.exercises.maker import HomeOrder, make_home
 from engine.errors import InputError
 from engine.storage.home import VARIABLE, Home
 from experiments.exercises import Course
-from experiments.faults.service_process import Forker, Service
-from experiments.support.processes import wait_until_ready
+from experiments.support.processes import Forker, Service, wait_until_ready
 
 
 @contextmanager

@@ -16,10 +16,10 @@ from engine.errors import InputError
 from engine.ports import Scores
 from experiments.benchmarks.quality import groups, networks, plain_learner
 from experiments.benchmarks.quality.known_truth import bound_gain, leave_out, read_known_truth
+from experiments.synthetic import network_year
 from experiments.synthetic.config import Config
 from experiments.synthetic.folder import DEFAULT_DAYS, DEFAULT_END
-from experiments.synthetic.mechanisms import network_year
-from experiments.synthetic.mechanisms.hidden_risks import (
+from experiments.synthetic.hidden_risks import (
     CARRYING,
     KINDS,
     NEVER_CAUGHT,
@@ -31,7 +31,7 @@ from experiments.synthetic.mechanisms.hidden_risks import (
     draw_risks,
     draw_trips,
 )
-from experiments.synthetic.mechanisms.network_year import WRONG, NetworkYear, simulate_year
+from experiments.synthetic.network_year import WRONG, NetworkYear, simulate_year
 from features.intake.load import read_folder
 
 MECHANISMS: tuple[Mechanism, ...] = get_args(Mechanism)

@@ -3,8 +3,7 @@
 from typing import Any
 
 from api.auth.oidc_mapping import CALLBACK, OidcMapping
-from api.oidc.mapping import OIDC, MappingProposal
-from api.oidc.sign_on import CLIENT_FILE
+from api.oidc.sign_on import CLIENT_FILE, OIDC, MappingProposal
 from api.service.runtime import Runtime
 from tests.integration.service.auth.provider_process import IdentityProvider
 from tests.support.people import approve, propose

@@ -24,8 +24,7 @@ from engine.cases.files import PARTIAL
 from engine.links.agreement import parse_agreement
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
-from experiments.faults.service_process import Forker, Service
-from experiments.support.processes import find_free_port, wait_until_ready
+from experiments.support.processes import Forker, Service, find_free_port, wait_until_ready
 from experiments.support.tls_line import Line, make_certificate, serve_tls
 from tests.integration.service.links.post_and_centre import (
     NAME,

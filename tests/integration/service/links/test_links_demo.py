@@ -9,9 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.demonstration import linked_homes
 from api.demonstration import links as links_demo
-from experiments.faults.service_process import Forker
+from experiments.support.processes import Forker
 from tests.integration.api.training.training_exercises import run_forked
 
 pytestmark = pytest.mark.machine_clock
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.machine_clock
 def test_a_shift_goes_over_both_links(
     forker: Forker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linked_homes, "run_service", partial(run_forked, forker))
+    monkeypatch.setattr(links_demo, "run_service", partial(run_forked, forker))
     monkeypatch.setattr("api.cli.demo.signal.signal", lambda *_: None)
     for name, value in {"DEPARTURES": 2, "ENTRIES": 3, "ASKED_ABOUT": 1}.items():
         monkeypatch.setattr(links_demo, name, value)

@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.storage.home import DATABASE_VARIABLE
-from experiments.faults import outages, runner, unauthenticated_flood, work_flood
-from experiments.faults.ledger_check import Counts
-from experiments.faults.outages import on_a_small_disk
+from experiments.faults import runner, service_trials, unauthenticated_flood, work_flood
 from experiments.faults.runner import Fault, FaultRun
-from experiments.faults.senders import PATIENCE_SECONDS, SENDERS, Book
-from experiments.faults.service_process import Forker
+from experiments.faults.senders import PATIENCE_SECONDS, SENDERS, Book, Counts
+from experiments.faults.service_trials import on_a_small_disk
 from experiments.support.deployment import Deployment
-from experiments.support.processes import HomeCommands
+from experiments.support.processes import Forker, HomeCommands
 from tests.support.sizes import PROOF
 
 pytestmark = pytest.mark.machine_clock
@@ -35,8 +33,8 @@ LEAKING = 150
 """Requests to a service that leaks: a thousand times as many would eat the whole machine."""
 WEIGHED = 50_000 if PROOF else LEAKING
 FLIPS = 1000 if PROOF else 2
-BACK_SECONDS = outages.BACK_SECONDS if PROOF else 60.0
-BITES_SECONDS = outages.BITES_SECONDS if PROOF else 60.0
+BACK_SECONDS = service_trials.BACK_SECONDS if PROOF else 60.0
+BITES_SECONDS = service_trials.BITES_SECONDS if PROOF else 60.0
 """A busy machine has the time; that they are back soon is for a quiet one to show."""
 
 
@@ -109,8 +107,8 @@ def test_a_hundred_at_once_get_one_decision(forker: Forker) -> None:
 def test_a_service_without_its_store_asks_for_patience(
     fault: Fault, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outages, "BACK_SECONDS", BACK_SECONDS)
-    monkeypatch.setattr(outages, "BITES_SECONDS", BITES_SECONDS)
+    monkeypatch.setattr(service_trials, "BACK_SECONDS", BACK_SECONDS)
+    monkeypatch.setattr(service_trials, "BITES_SECONDS", BITES_SECONDS)
     counts = count_faults(fault, forker, trials=OUTAGES)
     assert counts.holds
     assert counts.acknowledged > OUTAGES
@@ -192,7 +190,7 @@ async def bitten(book: Book) -> None:
 def test_the_seeded_bug_is_caught(
     fault: Fault, broken: str, forker: Forker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outages, "_bites", bitten)
+    monkeypatch.setattr(service_trials, "_bites", bitten)
     monkeypatch.setattr(work_flood, "DOORS", {"files": work_flood.send_file})
     monkeypatch.setattr(unauthenticated_flood, "CLOSED_SECONDS", 2.0)  # what keeps it, keeps it
     trials = {"memory": LEAKING}.get(fault, 1)

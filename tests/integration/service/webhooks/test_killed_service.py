@@ -17,9 +17,8 @@ import pytest
 
 from engine.domain.rights import Role
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
-from experiments.faults.service_process import Forker
-from experiments.faults.service_process import Service as ForkedService
-from experiments.support.processes import find_free_port, wait_until_ready
+from experiments.support.processes import Forker, find_free_port, wait_until_ready
+from experiments.support.processes import Service as ForkedService
 from tests.support.clocks import wait_for
 from tests.support.emptied_database import empty_database
 from tests.support.running_service import POST, arrival, make_home, make_keys

@@ -20,9 +20,9 @@ from features.catalogue.transforms import (
     WINDOWS,
     step_weights,
 )
+from features.offline import window_queries
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix, reads
-from features.offline.sql import duckdb_engine
 from models.learning import fit_tasks
 from tests.unit.features.random_histories import EVENTFUL, START, History, tables
 
@@ -146,7 +146,7 @@ def test_weights_are_exact_in_any_order_and_follow_the_half_life() -> None:
 def test_every_engine_finishes_alike() -> None:
     """In bulk, by SQL, and row by row as the service does: to the bit."""
     log = read_log(tables(EVENTFUL[0]), PLAN)
-    bulk, sql = reads(log, PLAN), duckdb_engine.reads(log, PLAN)
+    bulk, sql = reads(log, PLAN), window_queries.reads(log, PLAN)
     slots = np.full((len(log), len(PLAN.slot)), np.nan)
     for item, column in sql.items():
         slots[:, PLAN.slot[item]] = column

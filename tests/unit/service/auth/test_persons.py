@@ -34,7 +34,7 @@ from api.links import proposals
 from api.links.proposals import LINK, LINK_RESUMPTION, LinkInForce
 from api.models import steps as lifecycle
 from api.models.steps import ModelSteps, VerifiedBundle, _inactive
-from api.oidc.mapping import OIDC, MappingProposal
+from api.oidc.sign_on import OIDC, MappingProposal
 from api.people.steps import AGENCIES
 from engine.criteria.dual_control import draft_backtest, draft_proposal
 from engine.domain.rights import Role

@@ -20,7 +20,7 @@ by part, needs no part that knows all others. Standard SQL, BIGINT and DOUBLE; `
 times into buckets, so what it does below zero does not matter.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,7 +35,16 @@ from engine.errors import ConflictError
 from features.catalogue.encoder import FACTS
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD, STREAMS
 from features.catalogue.plan import Group, Plan
-from features.catalogue.spec import EVER, FAN_OUT, PriorSighting, Read, Stream, Tie, window_name
+from features.catalogue.spec import (
+    EVER,
+    FAN_OUT,
+    Floats,
+    PriorSighting,
+    Read,
+    Stream,
+    Tie,
+    window_name,
+)
 from features.history.tables import Tables
 from features.offline.encoded_history import (
     EncodedHistory,
@@ -390,3 +399,27 @@ def _one_way(link: Tie) -> str:
     SELECT {via} AS via, {to} AS other, MIN(known_at) AS since
     FROM {CROSSINGS.name} WHERE {via} <> 0 AND {to} <> 0 GROUP BY {via}, {to}
   ) AS pair ON pair.via = hit.{via} AND pair.since < hit.hit_at AND pair.other <> hit.{to}"""
+
+
+def reads(
+    log: EncodedHistory, plan: Plan, text: Callable[[Question], str] = write_query
+) -> dict[Read, Floats]:
+    """Compute every read of the plan for the n crossings of a log, by DuckDB.
+
+    It checks the kernels: it shares definitions with them, and neither how events are traversed nor
+    how a read becomes a column of numbers. As of :func:`features.offline.feature_matrix.reads`, the
+    answer is by read a float64 array of shape (n,): exact integers; NaN where the entity looked up
+    is not known, or has no last event.
+    """
+    import duckdb  # here, since the environment of Spark has none
+
+    out = {read: np.full(len(log), np.nan) for read in plan.reads}
+    with duckdb.connect() as connection:
+        for name, relation in relations(log, plan).items():
+            connection.register(name, relation)
+        for question in questions(plan):
+            answer = connection.sql(text(question)).to_arrow_table()
+            rows = answer["crossing"].to_numpy()
+            for read in question.reads:
+                out[read][rows] = answer[read_column(read)].to_numpy()
+    return out

@@ -9,7 +9,7 @@ which crossings became known, with the operators of every engine; it writes the 
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,57 @@ from features.catalogue.plan import Plan
 from features.catalogue.spec import Floats
 from features.history.tables import read_event_log
 from features.offline.feature_matrix import Matrix, write_matrix
-from features.offline.sql.window_queries import ENCODED, Question, encode, questions, read_column
+from features.offline.window_queries import (
+    ENCODED,
+    RELATIONS,
+    Question,
+    encode,
+    questions,
+    read_column,
+    write_query,
+)
+
+
+def session(name: str, **settings: str) -> Any:
+    """Return the Spark session, on this machine unless ``spark-submit`` says otherwise."""
+    from pyspark.sql import SparkSession  # here, since the other steps need no Spark
+
+    builder = SparkSession.builder.appName(name).config("spark.ui.showConsoleProgress", "false")
+    for setting, value in settings.items():
+        builder = builder.config(setting, value)
+    return builder.getOrCreate()
+
+
+def answer(
+    spark: Any,
+    relations: str,
+    plan: Plan,
+    answers: str,
+    *,
+    text: Callable[[Question], str] = write_query,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Answer every question of a plan; return how many there were.
+
+    ``relations`` is the address of what :func:`features.offline.window_queries.encode` wrote
+    for this plan, as Spark reads it; ``answers`` where to put one folder a question, used once, so
+    that no two runs can mix. ``progress`` is called with the number of questions answered and of
+    all. Raises ConflictError if the relations were encoded for other definitions.
+    """
+    encoded = spark.read.parquet(f"{relations}/{ENCODED}")
+    if encoded.collect()[0].definitions != plan.digest:
+        raise ConflictError("relations", relations, "encoded for other definitions")
+    for name in RELATIONS:
+        spark.read.parquet(f"{relations}/{name}").createOrReplaceTempView(name)
+    asked = questions(plan)
+    for done, question in enumerate(asked, 1):
+        # Sorted, so that a block of crossings is a few row groups of each file.
+        rows = spark.sql(text(question)).sortWithinPartitions("crossing")
+        rows.write.parquet(f"{answers}/{question.name}")
+        if progress is not None:
+            progress(done, len(asked))
+    encoded.write.parquet(f"{answers}/{ENCODED}")
+    return len(asked)
 
 
 def finish_history(
@@ -115,8 +165,6 @@ def _encode(home: Path, relations: Path, plan: Plan, *, rows: int) -> int:
 
 
 def _answer(relations: str, answers: str, plan: Plan) -> int:
-    from features.offline.sql.spark_engine import answer, session  # the other steps need no Spark
-
     spark = session("darvoza: a national history")
     try:
         return answer(spark, relations, plan, answers, progress=_report_progress)

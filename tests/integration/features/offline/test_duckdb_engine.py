@@ -23,11 +23,10 @@ from features.catalogue.plan import Plan
 from features.catalogue.spec import Floats, Read, count, previous, smoothed_rate
 from features.history.labels import act_events
 from features.history.tables import Tables
-from features.offline import encoded_history, reference_kernel
+from features.offline import encoded_history, reference_kernel, window_queries
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.offline.feature_matrix import matrix, reads
-from features.offline.sql import duckdb_engine
-from features.offline.sql.window_queries import Question, encode, write_query
+from features.offline.window_queries import Question, encode, write_query
 from tests.support.sizes import PROOF
 from tests.support.sql_bugs import by_the_day, counted_twice, forgetful, leaky
 from tests.unit.features.offline.naive_reads import by_hand
@@ -78,7 +77,7 @@ def test_four_ways_to_read_agree_to_the_bit(seed: int, size: int, step: int) -> 
         "by hand": hand,
         "numpy": reads(log, SOME, reference_kernel.group_reads),
         "numba": reads(log, SOME),
-        "duckdb": duckdb_engine.reads(log, SOME),
+        "duckdb": window_queries.reads(log, SOME),
     }
     for one, other in combinations(engines, 2):
         assert count_differing_bits(engines[one], engines[other]) == 0, (one, other)
@@ -92,7 +91,7 @@ def test_the_width_of_buckets_changes_nothing(seed: int, size: int, step: int, w
     log = log_of(seed, size, step, FEW)
     assert (
         count_differing_bits(
-            reads(log, FEW), duckdb_engine.reads(log, FEW, partial(write_query, bucket=width))
+            reads(log, FEW), window_queries.reads(log, FEW, partial(write_query, bucket=width))
         )
         == 0
     )
@@ -109,8 +108,8 @@ def test_spread_finds_and_recent_rates_agree_at_size() -> None:
     right = reads(log, LATEST)
     assert all(np.count_nonzero(column) for column in right.values())
     assert count_differing_bits(right, reads(log, LATEST, reference_kernel.group_reads)) == 0
-    assert count_differing_bits(right, duckdb_engine.reads(log, LATEST)) == 0
-    assert count_differing_bits(right, duckdb_engine.reads(log, LATEST, leaky)) > 0
+    assert count_differing_bits(right, window_queries.reads(log, LATEST)) == 0
+    assert count_differing_bits(right, window_queries.reads(log, LATEST, leaky)) > 0
 
 
 @cache
@@ -118,7 +117,7 @@ def compare_engines(step: int) -> tuple[EncodedHistory, Reads]:
     """Return a history and what all engines, as they are, answer about it."""
     log = log_of(1, 400 if PROOF else 200, step, FEW)
     right = reads(log, FEW)
-    assert count_differing_bits(right, duckdb_engine.reads(log, FEW)) == 0
+    assert count_differing_bits(right, window_queries.reads(log, FEW)) == 0
     return log, right
 
 
@@ -133,7 +132,7 @@ def compare_engines(step: int) -> tuple[EncodedHistory, Reads]:
 )
 def test_a_seeded_bug_of_the_text_is_caught(bug: Callable[[Question], str], step: int) -> None:
     log, right = compare_engines(step)
-    assert count_differing_bits(right, duckdb_engine.reads(log, FEW, bug)) > 0
+    assert count_differing_bits(right, window_queries.reads(log, FEW, bug)) > 0
 
 
 def test_a_history_encoded_in_parts_is_the_history(tmp_path: Path) -> None:
@@ -156,7 +155,7 @@ def test_one_line_makes_a_feature_for_every_bulk_engine(monkeypatch: pytest.Monk
     catalogue.feature("links", "mass_before", previous(CROSSINGS, "weighed_mass_kg", by))
     plan = Plan(catalogue.CATALOGUE)
     log = log_of(5, 600 if PROOF else 300, 12 * HOUR, plan)
-    engines = (reads, partial(reads, kernel=reference_kernel.group_reads), duckdb_engine.reads)
+    engines = (reads, partial(reads, kernel=reference_kernel.group_reads), window_queries.reads)
     numba, numpy, sql = (matrix(log, plan, engine=engine).values for engine in engines)
     assert (np.nanmax(numba, axis=0) > np.nanmin(numba, axis=0)).all()
     np.testing.assert_array_equal(numba.view(np.int32), numpy.view(np.int32))
@@ -198,7 +197,7 @@ def read_by_every_engine(log: EncodedHistory) -> dict[str, Reads]:
     return {
         "numpy": reads(log, THIRD_OF_PLAN, reference_kernel.group_reads),
         "numba": reads(log, THIRD_OF_PLAN),
-        "duckdb": duckdb_engine.reads(log, THIRD_OF_PLAN),
+        "duckdb": window_queries.reads(log, THIRD_OF_PLAN),
     }
 
 

@@ -25,7 +25,7 @@ from engine.domain.network import IdentifierField
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros
 from experiments.synthetic.config import Bools, Config, Floats, Ints
 from experiments.synthetic.folder import DEFAULT_DAYS, DEFAULT_END, write_csv
-from experiments.synthetic.mechanisms.hidden_risks import (
+from experiments.synthetic.hidden_risks import (
     CLASSES,
     GOODS,
     LOAD_SIGNS,

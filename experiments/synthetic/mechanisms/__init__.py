@@ -1,1 +1,0 @@
-"""Small networks of other mechanisms than the main generator's: nothing in them is real."""

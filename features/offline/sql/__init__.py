@@ -1,1 +1,0 @@
-"""The same features by SQL engines: DuckDB and Spark."""
