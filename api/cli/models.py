@@ -280,7 +280,7 @@ def promote(
     with open_desk(home, by) as desk:
         done = asdict(desk.approve(MODEL, version, Approval()))
         _set_aliases(desk.service.home, desk.service.store)
-    stage, approvals = done["state"], done["approvals"]
+    stage, approvals = done["role"], done["approvals"]
     result = {"version": version, "role": stage, "approvals": approvals}
     text = f"{version} is {stage.replace('_', ' ')}\napproved by {', '.join(approvals)}"
     emit(result, as_json=as_json, text=text)

@@ -11,17 +11,18 @@ from typing import Any
 from sqlalchemy import Connection
 
 from api.auth.authority import Authority
-from api.http.answers import Answer
+from api.http.answers import AcknowledgedStep, describe_step
 from api.proposals.desk import ProposalDesk
 from api.proposals.matters import Approval, ProposalMatter, Step
 from engine.criteria.dual_control import ApprovalState
 from engine.domain.records import Record
 from engine.domain.rights import Matter, Right, Role
 from engine.journal.areas import list_projections
+from engine.journal.batch_worker import read_stored
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, project_answers
-from engine.journal.journal import Journal
-from engine.journal.kinds import MODEL_REGISTERED, MODEL_SHADOWED
+from engine.journal.journal import JOURNAL, Journal, JournalReader
+from engine.journal.kinds import MODEL_APPROVED, MODEL_REGISTERED, MODEL_SHADOWED
 from engine.journal.power_records import read_records
 from engine.storage.database import Store
 from engine.storage.files import file_digest
@@ -175,11 +176,10 @@ def read_candidates(connection: Connection) -> Mapping[str, ApprovalState]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovedModel(Answer):
+class ApprovedModel(AcknowledgedStep):
     """A model that one more person approved."""
 
-    id: str
-    state: str
+    role: str
     approvals: tuple[str, ...]
 
 
@@ -187,7 +187,13 @@ def _approve(step: Step, state: ApprovalState, approval: Approval) -> ApprovedMo
     service, caller = step.service, step.caller
     steps = ModelSteps(service.home, service.store, caller.person)
     model = steps.approve(state.subject, approval.note or "").models[state.subject]
-    return ApprovedModel(id=model.version, state=model.role, approvals=model.approvals)
+    about = [JOURNAL.c.subject == model.version]
+    with service.store.read() as connection:
+        last = next(JournalReader(connection).records(MODEL_APPROVED, newest=1, where=about))
+        found = read_stored(connection, service.journal, last.seq)
+    known = describe_step(service, found)
+    known["state"] = "in_force" if model.role == "in_force" else "proposed"
+    return ApprovedModel(**known, role=model.role, approvals=model.approvals)
 
 
 MODEL: ProposalMatter[Record] = ProposalMatter(

@@ -133,7 +133,7 @@ def propose(
     return answer(desk.propose(matter, content), 201)
 
 
-@router.post("/{number}/approvals", **creates(dict[str, Any], body=Approval, is_owed=False))
+@router.post("/{number}/approvals", **creates(AcknowledgedStep, body=Approval, is_owed=False))
 def approve(desk: TheDesk, number: Annotated[int, Path(ge=1)], approval: TheApproval) -> Response:
     """Agree to what waits under this number; never the person who began it."""
     return answer(desk.approve_number(number, approval), 201)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from api.auth.accounts import Accounts
 from api.cli.main import app
+from api.http.answers import AcknowledgedStep, reader
 from api.models.routes import RulesOnly, _once
 from api.service.settings import Settings
 from engine.domain.rights import Role
@@ -29,7 +30,7 @@ from models.lifecycle.transitions import REFUSALS, make_refusal
 from models.training.bundle_writer import write_bundle
 from models.training.trainer import TrainingResult, train
 from tests.integration.models.learning.test_fit import SMALL
-from tests.support.people import person
+from tests.support.people import person, send
 from tests.support.running_service import FakeModels, World, make_home, make_keys, open_world
 from tests.support.small_dataset import START, small_world
 
@@ -108,6 +109,31 @@ def test_two_people_put_a_model_into_force_and_one_takes_it_out(
         "nothing to do"
     )
     assert [m["role"] for m in taken.json()["models"] if m["version"] == version] == ["retired"]
+
+
+def test_a_model_is_approved_by_the_number_of_its_proposal(
+    bundle_world: tuple[World, str],
+) -> None:
+    """The answer is the step that was recorded, as of every other matter."""
+    world = bundle_world[0]
+    taught = replace(small_world(2500, seed=11), definitions=HERE)
+    version = register_bundle(world, train(taught, SMALL, cutoff=START + 199 * DAY))
+    first, second = person(world, Role.SUPERVISOR), person(world, Role.ANALYST)
+    waiting = world.client.get("/v1/proposals?state=waiting", headers=first).json()["proposals"]
+    (number,) = [one["waiting"]["number"] for one in waiting if one["id"] == version]
+    path = f"/v1/proposals/{number}/approvals"
+    for who, role, state in (
+        (first, "candidate", "proposed"),
+        (second, "in_force", "in_force"),
+    ):
+        answer = send(world, path, {}, who)
+        assert answer.status_code == 201, answer.text
+        done = answer.json()
+        reader(AcknowledgedStep).validate_python(done)
+        assert (done["kind"], done["id"], done["state"]) == ("model_approved", version, state)
+        assert done["role"] == role
+    assert len(done["approvals"]) == 2
+    assert send(world, path, {}, person(world, Role.SUPERVISOR)).status_code == 404
 
 
 def test_a_model_of_other_features_is_refused(
