@@ -1,9 +1,9 @@
 """What each defence is worth against an insider, by leaving it out.
 
-The policy is the product's with what two people approve beside it: facts across the line, which are
-always searched, and profiles, which select a share of what they fit. The same worlds go by with
-every defence and without each, and each time without the insider and with him. A load passed if no
-act at the post found it; what it cost is in ordinary runs.
+The policy is the product's with what two people approve beside it: the shipped facts across the
+line, which are always searched, and profiles, which select a share of what they fit. The same
+worlds go by with every defence and without each, and each time without the insider and with him. A
+load passed if no act at the post found it; what it cost is in ordinary runs.
 
 All of it is synthetic and says nothing about a real border.
 """
@@ -13,8 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
+import pyarrow as pa
 from joblib import Parallel, delayed
 
+from engine.criteria.profiles.checker import Reader, context, program
+from engine.criteria.profiles.profile import read_templates
 from experiments.simulation.capacity import Setting, SimulatedDesk, Span, draw_setting, draw_trips
 from experiments.simulation.comparison import END, NOTICE, student_ends
 from experiments.simulation.insider import PLAIN, WAYS, Insider, Schemes, plan_schemes
@@ -22,7 +25,7 @@ from experiments.simulation.policies import Ours, profile_weights
 from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.inspections import SEIZURE
 from experiments.synthetic.world_simulation import World, simulate_world
-from features.catalogue.plan import Rows
+from features.offline.encoded_history import arrivals
 from models.statistics.intervals import clopper_pearson
 
 Defence = Literal["random", "facts", "links", "profiles"]
@@ -30,8 +33,6 @@ DEFENCES: tuple[Defence, ...] = get_args(Defence)
 """Random checks; facts across the line; the other side's records; profiles."""
 PROFILES_SHARE = 0.05
 """Part of the vehicles that profiles select of those that they fit, by their percentages."""
-LEAST_MASS_RATIO, MOST_MASS_RATIO = 0.85, 1.15
-"""Masses at both posts that no two scales make of one load."""
 
 
 class Defended(Ours):
@@ -40,6 +41,13 @@ class Defended(Ours):
     def __init__(self, setting: Setting, without: Defence | None) -> None:
         super().__init__(setting)
         self.without = without
+        shipped = [one for one in read_templates().values() if "fact" in one]
+        self._facts = [
+            program(one["expression"], features=self.names, tolerance=one.get("tolerance"))
+            for one in shipped
+        ]
+        needs = {name for fact in self._facts for name in fact.needs}
+        self._reader = Reader(needs, {name: at for at, name in enumerate(self.names)})
         if without == "random":
             self.random_share = self.random_papers = 0.0
 
@@ -49,17 +57,20 @@ class Defended(Ours):
         if self.without != "profiles":
             sent = np.maximum(sent, PROFILES_SHARE * profile_weights(self.names, values))
         if self.without != "facts":
-            sent = np.maximum(sent, self._has_fact(values))
+            sent = np.maximum(sent, self._has_fact(rows))
         return np.asarray(sent, np.float64)
 
-    def _has_fact(self, values: Rows) -> Floats:
-        """Return 1 where what both posts recorded cannot be true of one lawful trip."""
-        known = {name: values[:, at] for at, name in enumerate(self.names)}
-        ratio = known["mirror_mass_ratio"]
-        swapped = (known["mirror_seals_differ"] == 1) | (known["mirror_trailer_differs"] == 1)
-        came_laden = (known["mirror_was_empty"] == 1) & (known["has_declaration"] == 1)
-        moved = (ratio < LEAST_MASS_RATIO) | (ratio > MOST_MASS_RATIO)
-        return np.asarray(moved | came_laden | swapped, np.float64)
+    def _has_fact(self, rows: Ints) -> Floats:
+        """Return 1 where a shipped fact fits: what both posts recorded is of no lawful trip."""
+        tables = self.setting.records.tables
+        entries = tables.crossings.take(pa.array(self.setting.records.entry_row[rows]))
+        records = arrivals(replace(tables, crossings=entries))
+        known = (
+            context(self._reader.values(crossing, declaration, values))
+            for (crossing, declaration), values in zip(records, self.values[rows], strict=True)
+        )
+        found = [any(fact.fits(one) for fact in self._facts) for one in known]
+        return np.array(found, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
