@@ -37,7 +37,7 @@ from engine.errors import HomeError, NoModelError, TamperedBundleError
 from engine.journal.receipts import open_key
 from engine.ports import Contribution, Scores
 from engine.selection import RiskTables
-from engine.storage.files import file_digest
+from engine.storage.files import file_digest, write_durably
 from engine.storage.home import Home
 from models.array_types import Floats, Rows
 from models.data.dataset import TARGETS, Target
@@ -305,7 +305,7 @@ def keep_bundle(
         folder = Path(scratch) / version
         folder.mkdir()
         for name, content in {**files, SIGNATURE: sign(raw, key)}.items():
-            _write(folder / name, content)
+            write_durably(folder / name, content)
         load_bundle(folder, key.public_key())
         bundles.mkdir(exist_ok=True)
         try:
@@ -313,13 +313,6 @@ def keep_bundle(
         except OSError:
             if not (bundles / version).is_dir():  # else another process was first
                 raise
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 class Scorer:

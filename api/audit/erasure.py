@@ -91,7 +91,7 @@ class ErasedRows:
         if Dialect.of(connection).is_sqlite:
             connection.exec_driver_sql("PRAGMA secure_delete = ON")
         table = list_declared_tables().tables["decisions"]
-        for some in _slices(self.sequences):
+        for some in split_in_slices(self.sequences, _ROWS_AT_ONCE):
             query = select(table.c.decision_id).where(table.c.seq.in_(some))
             self.decisions += connection.scalars(query)
         keys = self._read_keys(connection)
@@ -117,13 +117,13 @@ class ErasedRows:
     ) -> None:
         """Delete the rows of the erased records, or write over what they say."""
         change = update(table).values(blanked) if blanked else delete(table)
-        for some in _slices(self._ids(column)):
+        for some in split_in_slices(self._ids(column), _ROWS_AT_ONCE):
             connection.execute(change.where(table.c[column].in_(some)))
 
     def _read_keys(self, connection: Connection) -> Keys:
         """Return the keys of the erased crossings, an array of shape (crossings, lookups)."""
         found: list[bytes] = []
-        for some in _slices(self.crossings):
+        for some in split_in_slices(self.crossings, _ROWS_AT_ONCE):
             query = select(PASSAGES.c.entity_keys).where(PASSAGES.c.crossing_id.in_(some))
             found += connection.scalars(query)
         width = len(self.plan.lookups)
@@ -157,10 +157,6 @@ class ErasedRows:
         ):
             execute_many(connection, spell(sql), list(rows))
         void_log(connection)
-
-
-def _slices(ids: Sequence[object]) -> Iterator[Sequence[object]]:
-    return (ids[start : start + _ROWS_AT_ONCE] for start in range(0, len(ids), _ROWS_AT_ONCE))
 
 
 def _kept_keys(connection: Connection) -> Iterator[Keys]:

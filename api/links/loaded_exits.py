@@ -18,6 +18,7 @@ from engine.journal.kinds import HISTORY_LOADED
 from engine.links.exchange import LinkExchange
 from engine.links.outbox import OutgoingMessage, draft_messages
 from engine.links.state import Link
+from engine.storage.database import split_in_slices
 from engine.storage.home import Home
 from features.history.tables import read_history
 from features.partners.linked_history import read_consignments
@@ -36,12 +37,8 @@ def announce_all(exchange: LinkExchange, link: Link, home: Home) -> None:
         if link.phase(now) != "in_force":
             return
         due = list(_list_due(connection, exchange, link, home=home, since=now - LONGEST))
-    for some in _split(due):
+    for some in split_in_slices(due, AT_ONCE):
         exchange.journal.append_found(partial(_draft, exchange=exchange, name=link.name, due=some))
-
-
-def _split(due: Sequence[OutgoingMessage]) -> Iterator[Sequence[OutgoingMessage]]:
-    return (due[start : start + AT_ONCE] for start in range(0, len(due), AT_ONCE))
 
 
 def _list_due(

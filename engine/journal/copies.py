@@ -80,11 +80,6 @@ def find_local_number(connection: Connection, draft: Draft, number: int) -> int:
     return next((found[one] for one in reversed(origins) if one in found), 0)
 
 
-def is_copy(connection: Connection, seq: int) -> bool:
-    """Tell whether a record is a copy of another journal's."""
-    return bool(find_origin(connection, seq))
-
-
 def find_origin(connection: Connection, seq: int) -> str:
     """Return the origin of a record that is a copy, empty of any other."""
     return connection.scalar(select(_C.origin).where(_C.seq == seq)) or ""

@@ -24,6 +24,14 @@ def flush_to_disk(path: Path) -> None:
         os.close(handle)
 
 
+def write_durably(path: Path, content: bytes) -> None:
+    """Write a new file and wait until the disk has it."""
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file in hex; it is read piece by piece, however large it is."""
     with path.open("rb") as file:

@@ -25,6 +25,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from engine.domain.time_units import SystemClock, rfc3339
 from engine.errors import RiskError
+from engine.storage.files import write_durably
 from models.array_types import Floats, Rows
 from models.bundle import FORMAT, MANIFEST, SIGNATURE, TREES, arrays, margins_of, sign
 from models.data.dataset import TARGETS
@@ -194,19 +195,11 @@ def write_bundle(folder: Path, trained: TrainingResult, signing_key: Ed25519Priv
     draft.mkdir(parents=True)
     try:
         for name, content in files.items():
-            _write(draft / name, content)
+            write_durably(draft / name, content)
         draft.rename(home)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return home
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file and wait until the disk has it."""
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def serving_files(trained: TrainingResult) -> dict[str, bytes]:
