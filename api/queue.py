@@ -22,6 +22,7 @@ from sqlalchemy import Connection, func, select
 from api.auth.callers import Caller
 from api.auth.sessions import token_of
 from api.decisions.answers import UNREAD, CheckpointView, SupervisorView, TheReading
+from api.decisions.page_data import sum_used_minutes
 from api.decisions.summary import Cargo, name_picks, read_cargo
 from api.http.access import ReachedPost, visible_reasons
 from api.http.answers import Answer, Time
@@ -209,27 +210,6 @@ def _mark(
     waiting = [(one.seq, int(one.channel)) for one in known]
     shown = repr((tuple(decided), roster, waiting, taken))
     return hashlib.sha256(shown.encode()).hexdigest()[:16]
-
-
-def sum_used_minutes(
-    snapshot: Connection, post: str, *, since: int, until: int | None = None
-) -> dict[Channel, float]:
-    """Return the minutes of the acts filed at a post from then on, by the channel they answered.
-
-    An act that states no minutes counts as long as its vehicle was expected to take.
-    """
-    filed = [_D.post == post, _J.known_at >= since]
-    filed += [] if until is None else [_J.known_at < until]
-    query = select(_D.act_seq, _D.channel, _D.minutes).join(JOURNAL, _J.seq == _D.act_seq)
-    rows = {
-        seq: (channel, minutes) for seq, channel, minutes in snapshot.execute(query.where(*filed))
-    }
-    used: dict[Channel, float] = {}
-    for act in read_stated(snapshot, INSPECTION, where=[_J.seq.in_(rows)]):
-        channel, expected = rows[act.seq]
-        minutes = act.body["inspection"].get("minutes") or expected
-        used[Channel(channel)] = used.get(Channel(channel), 0.0) + minutes
-    return used
 
 
 def _meter(

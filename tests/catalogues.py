@@ -16,7 +16,7 @@ from babel.messages.pofile import write_po
 
 from api.web.i18n import FOLDER, LANGUAGES, read_catalogue
 from api.web.labels import TABLES
-from api.web.messages import EVERY_TEMPLATE
+from api.web.messages import EVERY_TEMPLATE, IN_SHORT
 from engine.criteria.profiles.checker import DERIVED
 from engine.criteria.profiles.parser import PART_KINDS
 from engine.explanation.message_templates import WORDS, Template
@@ -60,6 +60,7 @@ def list_texts() -> frozenset[Message]:
             for _, text, _, _ in extract_from_file(method, path, KEYWORDS, options=options):
                 found.add(_message(text))
     made = (
+        *IN_SHORT.values(),
         *EVERY_TEMPLATE.values(),
         *WORDS,
         *PART_KINDS,

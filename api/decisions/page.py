@@ -25,7 +25,7 @@ from markupsafe import Markup
 from api.areas import find_part
 from api.auth.callers import Caller
 from api.decisions.answers import DecisionReader, first_words
-from api.decisions.page_data import list_named, read_page
+from api.decisions.page_data import find_displaced, list_named, read_page
 from api.decisions.panels import SHAPES, TIE_KINDS, name_tied
 from api.http.access import fill_agency, post_of
 from api.http.dependencies import TheService
@@ -324,8 +324,11 @@ def render_page(
         named = [one["seizure_id"] for one in finds]
         find_opened = find_part("opened_cases")
         opened = {} if find_opened is None else find_opened(snapshot, named)
+    may_review = visit.visitor.may("POST", "/v1/decisions/{decision_id}/reviews")
+    is_open = may_review and not (found.act or found.has_left or found.successor)
     values: dict[str, Any] = {
         "found": found,
+        "pushed": find_displaced(service, found.known) if is_open else {},
         "has_scanner": is_scanning,
         "opened": opened,
         "wrong": {},

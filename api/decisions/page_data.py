@@ -3,6 +3,7 @@
 What a checkpoint may not see is not read for it, so that no template can show it by mistake.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from api.decisions.summary import Cargo, name_picks, read_cargo
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import PastOf, PastView, read_past
 from api.service.runtime import Runtime
+from engine.decision.inspection_minutes import Minutes
 from engine.decision.role_views import flat
 from engine.domain.network import IdentifierField, open_time_zone
 from engine.domain.records import Inspection
@@ -42,18 +44,19 @@ from engine.journal.kinds import (
     RELEASE,
     SEIZURE,
 )
-from engine.queue.corrections import Corrections, list_corrections, read_corrections
+from engine.queue.corrections import Corrections, list_corrections, read_corrections, read_stated
 from engine.queue.mirror_alerts import late_crossings
 from engine.queue.queue import (
     DECISIONS,
     QueuedDecision,
+    last_of_crossing,
     list_opening_conditions,
     list_waiting,
     read_decision,
 )
 from engine.queue.reviews import NEEDS_SECOND
 from engine.search_orders.rates import PRIOR
-from engine.selection import Channel
+from engine.selection import INSPECTED, Channel
 
 MOST_LISTED = 18
 """Acts and finds that the page lists, the last of all."""
@@ -76,6 +79,7 @@ class ReasonBar:
 class DecisionPage:
     """All that a decision's page needs."""
 
+    known: QueuedDecision
     seen: Mapping[str, Any]
     """The decision as the JSON route answers it."""
     crossing: Mapping[str, Any]
@@ -112,11 +116,13 @@ class DecisionPage:
     sides: MirrorComparison | None
     masses: Sequence[WeighedMass]
     """Of this passage, in the order in which they were weighed; none for a blind reader."""
+    successor: Mapping[str, str] | None
+    """Identifier and channel of the last decision on the vehicle, where that is a later one."""
     before_told: Mapping[str, str] | None
     """Identifier and channel of the decision before, where a late record led to this one."""
     drawing: Drawing
     places: Sequence[str]
-    """What may be searched, the order's places first."""
+    """What may be searched, the order's places first, and a hidden place that has no code."""
     numbers: Mapping[str, int]
     """Of each place, the step of the order."""
     teams: Sequence[str]
@@ -197,6 +203,7 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         strips: Sequence[UsualStrip] = ()
         masses: Sequence[WeighedMass] = ()
         before_told = None
+        successor = _find_successor(snapshot, known)
         now = service.journal.now(snapshot)
         rail = read_rail(snapshot, known, as_of=now)
         _, features = service.recompute.features(snapshot, known.seq)
@@ -229,6 +236,7 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
     arrived = datetime.fromisoformat(crossing["arrived_at"])
     subjects = [one["code"] for one in seen["reasons"]] if blind and "reasons" in seen else None
     return DecisionPage(
+        known=known,
         seen=seen,
         crossing=crossing,
         declaration=body["arrival"].get("declaration"),
@@ -252,9 +260,10 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         is_recomputed=is_recomputed,
         sides=both,
         masses=masses,
+        successor=successor,
         before_told=before_told,
         drawing=draw_vehicle(crossing["vehicle_class"], order),
-        places=[*filter(None, order), *(place for place in others if place not in order)],
+        places=[*dict.fromkeys([*filter(None, order), *others, _hidden_place(others)])],
         numbers={place: number for number, place in enumerate(order, 1) if place is not None},
         teams=body["inputs"]["teams"],
         before=before,
@@ -278,6 +287,79 @@ def _before_told(
     if row is None:
         return None
     return {"decision_id": row.decision_id, "channel": Channel(row.channel).code}
+
+
+@dataclass(frozen=True, slots=True)
+class Displacement:
+    """What sending a vehicle to a channel takes of that channel's minutes."""
+
+    minutes: float
+    plates: tuple[str, ...]
+    """Vehicles of the channel for which no time is left then, and was before."""
+
+
+def find_displaced(service: Runtime, sent: QueuedDecision) -> dict[str, Displacement]:
+    """Return what an override to each channel of officers would take, by channel."""
+    column = DECISIONS.c
+    with service.store.read() as snapshot:
+        now = service.journal.now(snapshot)
+        shift = service.settings.shifts_of(service.network).shift(sent.post, now)
+        sides = service.workload.read_load(snapshot, shift, now=now).sides()
+        used = sum_used_minutes(snapshot, sent.post, since=shift.opens_at)
+        inputs = service.journal.body(snapshot, sent.seq, of=DECISION)["inputs"]
+        waiting = [one for one in list_waiting(snapshot, sent.post, as_of=now) if one != sent]
+        query = select(column.seq, column.minutes, column.plate).where(
+            column.seq.in_([one.seq for one in waiting])
+        )
+        known = {seq: (minutes, plate) for seq, minutes, plate in snapshot.execute(query)}
+        found: dict[str, Displacement] = {}
+        for channel in set(INSPECTED) - {sent.channel}:
+            place = service.recording.draw_place(snapshot, sent, channel)
+            minutes = Minutes(**inputs["minutes"]).of(channel)
+            free = sides[channel].minutes - used.get(channel, 0.0) if channel in sides else math.inf
+            plates = []
+            for one in waiting:
+                if one.channel == channel:
+                    free -= known[one.seq][0]
+                    if one.place < place and 0.0 <= free < minutes:
+                        plates.append(known[one.seq][1] or "")
+            found[channel.code] = Displacement(minutes, tuple(plates))
+        return found
+
+
+def sum_used_minutes(
+    snapshot: Connection, post: str, *, since: int, until: int | None = None
+) -> dict[Channel, float]:
+    """Return the minutes of the acts filed at a post from then on, by the channel they answered.
+
+    An act that states no minutes counts as long as its vehicle was expected to take.
+    """
+    column = DECISIONS.c
+    filed = [column.post == post, JOURNAL.c.known_at >= since]
+    filed += [] if until is None else [JOURNAL.c.known_at < until]
+    query = select(column.act_seq, column.channel, column.minutes).join(
+        JOURNAL, JOURNAL.c.seq == column.act_seq
+    )
+    rows = {
+        seq: (channel, minutes) for seq, channel, minutes in snapshot.execute(query.where(*filed))
+    }
+    used: dict[Channel, float] = {}
+    for act in read_stated(snapshot, INSPECTION, where=[JOURNAL.c.seq.in_(rows)]):
+        channel, expected = rows[act.seq]
+        minutes = act.body["inspection"].get("minutes") or expected
+        used[Channel(channel)] = used.get(Channel(channel), 0.0) + minutes
+    return used
+
+
+def _find_successor(snapshot: Connection, known: QueuedDecision) -> dict[str, str] | None:
+    last = last_of_crossing(snapshot, known.crossing_id)
+    if last is None or last.seq <= known.seq or last.post != known.post:
+        return None
+    return {"decision_id": last.decision_id, "channel": last.channel.code}
+
+
+def _hidden_place(places: Sequence[str]) -> str:
+    return "trailer.hidden" if "trailer.floor" in places else "chassis.hidden"
 
 
 def bars(reasons: Sequence[Reason]) -> list[ReasonBar]:
@@ -306,7 +388,7 @@ def list_named(
 
 
 MOST_TOLD = 3
-"""Reasons of the model that the page leads with."""
+"""Reasons that the page leads with, what speaks for the trader among them."""
 SUPPORT = frozenset({"nothing_else_stands_out"})
 """Sentences that complete the number of reasons and tell nothing of this vehicle."""
 
@@ -323,10 +405,11 @@ def put_in_words(made: Sequence[ReasonBar]) -> ReasonsInWords:
         and one.reason["message"] not in _DRAWN
     ]
     picks = [one for one in told if one.contribution == 0.0]
-    first = [*picks, *(one for one in told if one.contribution > 0.0)][: max(len(picks), MOST_TOLD)]
     favour = min(made, key=lambda one: one.contribution, default=None)
     if favour is not None and favour.contribution >= 0.0:
         favour = None
+    most = max(len(picks), MOST_TOLD - (favour is not None))
+    first = [*picks, *(one for one in told if one.contribution > 0.0)][:most]
     return ReasonsInWords(first, favour, len(made) - len(first) - (favour is not None))
 
 

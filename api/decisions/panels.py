@@ -165,7 +165,13 @@ class WeighedMass:
     width: float = 0.0
     """Of 100, the heaviest being all."""
 
+    @property
+    def is_far(self) -> bool:
+        """Tell whether it differs from the mass before by more than fuel and a driver weigh."""
+        return abs(self.gained_kg or 0.0) >= FAR_KG
 
+
+FAR_KG = 1_500.0
 SAME_TIME = timedelta(seconds=2)
 """Times of one record that features and the record itself state may lie so far apart."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.domain.precursors import PRECURSORS
+from engine.search_orders.signs import goods_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class Cargo:
     heading: str
     """HS heading of the main goods item; empty where nothing was declared."""
     description: str
+    group: str
+    """Group of goods of that heading; empty as well."""
     substance: str
     """English name of the controlled precursor that its code is of; else empty."""
     route: tuple[str, str]
@@ -34,7 +37,8 @@ def read_cargo(arrival: Mapping[str, Any]) -> Cargo:
     code = main.get("hs_code", "")
     known = PRECURSORS.get(code[:6])
     substance = "" if known is None else known.name
-    return Cargo(code[:4], main.get("description", ""), substance, route)
+    group = goods_group(int(code[:2])) if code[:2].isdecimal() else ""
+    return Cargo(code[:4], main.get("description", ""), group, substance, route)
 
 
 def name_picks(body: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from api.web.i18n import ReaderLocale
 from engine.criteria.indicator_rules import RULE_TEMPLATES
 from engine.criteria.profiles import parser as profile_refusals
-from engine.explanation.message_templates import STATED_ALONE, TEMPLATES, Template
+from engine.explanation.message_templates import BRIEF, STATED_ALONE, TEMPLATES, Template
 from engine.explanation.messages import (
     Message,
     render,
@@ -30,6 +30,7 @@ EVERY_TEMPLATE: Final[Mapping[str, Template]] = {
     **DOUBTS,
 }
 """By message identifier."""
+IN_SHORT: Final[Mapping[str, Template]] = {**EVERY_TEMPLATE, **BRIEF}
 Record = Mapping[str, Any]
 
 
@@ -53,25 +54,16 @@ class MessageReader:
         return self._render(record, record["text"], render_reason)
 
     def headline(self, record: Record) -> tuple[TranslatedText, str]:
-        """Return what a reason states, and apart from it what that is compared with, if it is."""
-        strength = record["parameters"].get("strength")
-        if strength is None:
-            return self.reason(record), ""
-        message = Message.from_dict(record)
-        is_alone = strength == "nothing_known" or message.id in STATED_ALONE
+        """Return in short what a reason states, and apart from it what is usual."""
         try:
-            fact = self._say_fact(record, message)
-            comparison = record["comparison"]
-            if self._speaker.code != "en":
-                comparison = render_comparison(message, self._speaker)
+            message = Message.from_dict(record)
+            fact = render(message, self._speaker, IN_SHORT)
+            strength = message.parameters.get("strength")
+            is_alone = strength in (None, "nothing_known") or message.id in STATED_ALONE
+            usual = "" if is_alone else render_comparison(message, self._speaker, IN_SHORT)
         except LookupError:
             return self.reason(record), ""
-        return TranslatedText(fact[:1].upper() + fact[1:]), "" if is_alone else comparison
-
-    def _say_fact(self, record: Record, message: Message) -> str:
-        if self._speaker.code == "en":
-            return str(record["fact"])
-        return render(message, self._speaker, EVERY_TEMPLATE)
+        return TranslatedText(fact[:1].upper() + fact[1:]), usual
 
     def fact(self, record: Record) -> TranslatedText:
         """Return a fact of a record."""

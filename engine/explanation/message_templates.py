@@ -272,6 +272,21 @@ WHOLE: Final[Mapping[str, Template]] = {
     ),
 }
 """Whole sentences."""
+BRIEF: Final[Mapping[str, Template]] = {
+    "usual_of_class_at_post": "usual {usual}",
+    "usual_of_class": "usual {usual}",
+    "usual_finds_at_post": "usual {per_hundred} in 100",
+    "usual_finds": "usual {per_hundred} in 100",
+    "amount_against_usual": "{noun}: {own}; usual {there}",
+    "paired_transit": "took {elapsed} from {opposite}",
+    "fact_came_laden": "Left {opposite} empty ({mass_there}), arrived laden ({mass_here}).",
+    "fact_came_empty": "Left {opposite} laden ({mass_there}), arrived empty ({mass_here}).",
+    "fact_mass_gained": "{mass_there} at {opposite}, {mass_here} here: {gap} more.",
+    "fact_mass_lost": "{mass_there} at {opposite}, {mass_here} here: {gap} less.",
+    "fact_seals": "Left {opposite} with another seal than {names}.",
+    "fact_trailer": "Left {opposite} on another trailer than {text}.",
+}
+"""How the head of a page says what the record says with times and whom it is compared with."""
 TEMPLATES: Final[Mapping[str, Template]] = {**FACTS, **COMPARISONS, **WHOLE}
 """By message identifier."""
 

@@ -209,7 +209,11 @@ def render_reason(
     return text[:1].upper() + text[1:]
 
 
-def render_comparison(message: Message, speaker: Speaker = ENGLISH) -> str:
+def render_comparison(
+    message: Message,
+    speaker: Speaker = ENGLISH,
+    templates: Mapping[str, Template] = TEMPLATES,
+) -> str:
     """Return in words what a reason's fact is compared with."""
     parameters = message.parameters
     name, unit = parameters["comparison"], parameters.get("unit")
@@ -219,7 +223,7 @@ def render_comparison(message: Message, speaker: Speaker = ENGLISH) -> str:
         name = "usual_unknown"
     elif unit == "flag":
         name = name.replace("usual", "true")
-    return render(Message(name, parameters), speaker)
+    return render(Message(name, parameters), speaker, templates)
 
 
 @cache

@@ -451,8 +451,9 @@ class ReportWriter:
             step = second_step(
                 connection, review, decision, decided, as_of=as_of, by=by, may_second=may_second
             )
-            if (place := self._drawn_place(connection, decision, review)) is not None:
-                step |= {PLACE: place}
+            channel = None if review.channel is None else Channel.of(review.channel)
+            if channel in INSPECTED:
+                step |= {PLACE: self.draw_place(connection, decision, channel)}
             if by.agency is not None:
                 step |= {"agency": by.agency}
             if review.sends_to_red:
@@ -585,13 +586,8 @@ class ReportWriter:
         if self._features.was_loaded(connection, name):
             raise refuse_taken_name(claim.kind, name)
 
-    def _drawn_place(
-        self, connection: Connection, decision: QueuedDecision, review: Review
-    ) -> int | None:
+    def draw_place(self, connection: Connection, decision: QueuedDecision, channel: Channel) -> int:
         """Return a place among the scored picks for a vehicle that is sent to officers."""
-        channel = None if review.channel is None else Channel.of(review.channel)
-        if channel not in INSPECTED:
-            return None
         body = self._journal.body(connection, decision.seq, of=DECISION)
         filing = decode_decision(body)
         inputs, crossing = filing.inputs, filing.arrival.crossing

@@ -149,6 +149,38 @@ def test_the_riskiest_vehicle_is_seen_within_one_look(
     expect(first.locator("[data-open]")).to_be_focused()
 
 
+FIRST_WORDS = """() => {
+  const texts = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  const range = document.createRange(), words = [];
+  for (let text; (text = texts.nextNode());) {
+    const where = text.parentElement;
+    if (!where.checkVisibility() || where.closest("option, .rail")) continue;
+    if (where.closest("details:not([open])") && !where.closest("summary")) continue;
+    range.selectNodeContents(text);
+    const box = range.getBoundingClientRect();
+    if (!box.height || box.top >= innerHeight) continue;
+    words.push(...text.data.split(/\\s+/).filter((word) => /[\\p{L}\\p{N}]/u.test(word)));
+  }
+  return words;
+}"""
+"""Words and numbers of the page that are seen before it is scrolled, without the site's head."""
+TALL = "document.documentElement.scrollHeight"
+
+
+def test_a_decisions_page_is_read_in_one_look(page: Page, site: Site) -> None:
+    red = site.find("red", trailer_plate="01A91BC")
+    for name, language in (("malika", "en"), ("malika", "ru"), ("umed", "en")):
+        page.context.clear_cookies()
+        signed_in(page, site, name, language=language)
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.goto(path(red))
+        assert page.evaluate(TALL) <= 1_100, (name, language)
+        words = page.evaluate(FIRST_WORDS)
+        assert (len(words) <= 80) == (name == "malika"), (words, "an officer's open act is counted")
+        page.set_viewport_size(PHONE)
+        assert page.evaluate(TALL) <= 2_500, (name, language)
+
+
 OVERLAPS = """() => [...document.querySelectorAll("[data-row]")].flatMap((row) => {
   const cells = [...row.children].filter((one) => one.checkVisibility());
   const boxes = cells.map((one) => {

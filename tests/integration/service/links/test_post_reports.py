@@ -26,7 +26,7 @@ from engine.queue import corrections, match_outcomes, queue
 from engine.queue.corrections import CORRECTIONS, ActCorrection, read_stated
 from engine.queue.match_outcomes import ACTS
 from engine.queue.queue import DECISIONS, read_decision
-from engine.queue.reviews import Review
+from engine.selection import Channel
 from engine.shifts.handovers import read_handover
 from engine.targeting import report_writer
 from engine.targeting.report_writer import ReportWriter
@@ -199,18 +199,15 @@ def test_a_review_at_the_centre_draws_by_the_table_of_the_node(
 ) -> None:
     """With a seeded bug: the number of the node's table is looked for in the centre's journal."""
     sync(node, centre)
-    review = Review.model_validate(
-        {"verdict": "override", "channel": "yellow", "reason_code": "other", "reason": "seen"}
-    )
     decided = [
         name for name, body in node.bodies(DECISION) if body["inputs"]["table_sequence"] is not None
     ]
 
-    def draw(side: Installation) -> list[int | None]:
+    def draw(side: Installation) -> list[int]:
         recording = service_of(side).recording
         with side.store.read() as connection:
             known = [read_decision(connection, name) for name in decided[:5]]
-            return [recording._drawn_place(connection, one, review) for one in known]
+            return [recording.draw_place(connection, one, Channel.YELLOW) for one in known]
 
     assert decided
     assert draw(centre) == draw(node)

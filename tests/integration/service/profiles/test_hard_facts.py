@@ -270,6 +270,8 @@ def test_a_late_record_is_judged_again_with_the_same_draws(world: Line) -> None:
     assert weighed == [("15.6 t", "empty"), (f"{round(kg / 1000, 1):g} t", "laden")]
     assert masses.index("Fotehobod") < masses.index("Oybek") and "after the decision" in masses
     assert f'href="/decisions/{first["decision_id"]}">Yellow' in page
+    replaced = at_desk(world, "rob").get(f"/decisions/{first['decision_id']}").text
+    assert f'href="/decisions/{again["decision_id"]}"' in replaced.partition('id="why"')[0]
     later = {"crossing_id": f"later-{number}", "vin": "JT2BF22K1W0123456"}
     report_late(world, number, weighed_mass_kg=kg, **later)
     last = newest(world, first)

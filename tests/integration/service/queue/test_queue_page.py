@@ -11,6 +11,7 @@ import pytest
 from api import queue as queue_page
 from api.auth.callers import Caller
 from api.auth.sessions import COOKIE
+from api.decisions.page_data import sum_used_minutes
 from api.decisions.summary import Cargo
 from api.queue import (
     MinutesMeter,
@@ -21,7 +22,6 @@ from api.queue import (
     mark,
     mark_short,
     read_queue,
-    sum_used_minutes,
 )
 from engine.domain.rights import Role
 from engine.selection import Channel
@@ -149,7 +149,7 @@ def make_waiting(position: int, channel: str, minutes: float) -> WaitingVehicle:
         channel=channel,
         is_sent=False,
         crossing={},
-        cargo=Cargo("", "", "", ("", "")),
+        cargo=Cargo("", "", "", "", ("", "")),
         waited=0.0,
         minutes=minutes,
         place=None,

@@ -31,7 +31,7 @@ def leaks(text: str) -> list[str]:
 def test_the_page_leads_with_the_verdict_and_ends_with_the_receipt(world: World) -> None:
     red = find(world, "red", START)
     text = at_desk(world, "reading").get(f"/decisions/{red['decision_id']}").text
-    parts = ('class="verdict red"', 'id="why"', 'id="order"', 'id="act"', 'id="part-facts"')
+    parts = ('class="verdict red"', 'id="why"', 'id="act"', 'id="order"', 'id="part-facts"')
     places = [text.index(one) for one in (*parts, 'id="part-audit"', "Signature")]
     assert places == sorted(places)
     auditors = text[text.index('id="part-audit"') :]
