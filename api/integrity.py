@@ -12,8 +12,9 @@ person should review it; the report lists it with and without that review.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from sqlalchemy import Connection, select
@@ -34,6 +35,9 @@ from engine.journal.kinds import RELEASE, ReleaseBody
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection import INSPECTED, Channel, ShiftPlan
+
+if TYPE_CHECKING:
+    from models.monitoring.officer_integrity import HandledVehicle, OfficerExcess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +133,35 @@ class IntegrityReport(Answer):
     red_releases: list[RedRelease]
     """Those without a second person first."""
     reviewers: list[Reviewer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostIntegrity(Answer):
+    """What the report of one post says."""
+
+    post: str
+    dealt_with: int
+    taken_over: int
+    red_releases: int
+    """Red vehicles that left without an act."""
+    unreviewed: int
+    """Of these, those that no second person reviewed."""
+    knowable: bool
+    alarms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrityOverview(Answer):
+    """The reports of all posts that the caller reaches, in a line each."""
+
+    tables = ("posts", "reviewers")
+    as_of: Time
+    days: int
+    synthetic: bool
+    posts: list[PostIntegrity]
+    """Those with an alarm first, then those with releases that nobody reviewed."""
+    reviewers: list[Reviewer]
+    """Of all these posts together."""
 
 
 LONGEST_DAYS = 92
@@ -229,6 +262,51 @@ def read_integrity_report(
     )
 
 
+def read_integrity_overview(service: Runtime, caller: Caller, *, days: int) -> IntegrityOverview:
+    """Return the reports of every post that a caller reaches, in a line each."""
+    codes = [code for code in service.network.posts if caller.reaches(code)]
+    reports = [read_integrity_report(service, code, caller, days=days) for code in codes]
+    with service.store.read() as snapshot:
+        as_of = service.journal.head(snapshot).as_of
+    posts = [
+        PostIntegrity(
+            post=one.post,
+            dealt_with=one.assignment.dealt_with,
+            taken_over=one.assignment.taken_over,
+            red_releases=len(one.red_releases),
+            unreviewed=sum(left.second_person is None for left in one.red_releases),
+            knowable=one.test.knowable,
+            alarms=one.test.alarms,
+        )
+        for one in reports
+    ]
+    return IntegrityOverview(
+        as_of=rfc3339(as_of),
+        days=days,
+        synthetic=service.network.synthetic,
+        posts=sorted(posts, key=lambda one: (-one.alarms, -one.unreviewed, -one.dealt_with)),
+        reviewers=_join_reviewers([one for report in reports for one in report.reviewers]),
+    )
+
+
+def _join_reviewers(rows: Sequence[Reviewer]) -> list[Reviewer]:
+    """Sum what each person said at every post, those who changed most decisions first."""
+    by_person: dict[str, Reviewer] = {}
+    for one in rows:
+        known = by_person.get(one.person)
+        by_person[one.person] = (
+            one
+            if known is None
+            else replace(
+                known,
+                reviews=known.reviews + one.reviews,
+                overrides=known.overrides + one.overrides,
+                milder=known.milder + one.milder,
+            )
+        )
+    return sorted(by_person.values(), key=lambda one: (-one.overrides, one.person))
+
+
 def _test_shares(
     dealt: Sequence[HandledReferral],
     plan: ShiftPlan,
@@ -241,7 +319,6 @@ def _test_shares(
         FEWEST,
         PERMUTATIONS,
         HandledVehicle,
-        findings,
         seed_of,
     )
 
@@ -263,7 +340,7 @@ def _test_shares(
         why = f"fewer than {FEWEST} vehicles dealt with"
     elif len(officers) < 2:
         why = "one team or officer alone: there is no other to compare with"
-    found = [] if why else findings(handled, seed=seed)
+    found = [] if why else list(_find_excess(tuple(handled), seed))
     test = IntegrityTest(
         vehicles=len(handled),
         officers=len(officers),
@@ -275,6 +352,14 @@ def _test_shares(
         alarms=sum(one.is_alarm for one in found),
     )
     return test, [IntegrityFinding(**asdict(one), alarm=one.is_alarm) for one in found[:MOST_PAIRS]]
+
+
+@lru_cache(maxsize=1024)
+def _find_excess(handled: "tuple[HandledVehicle, ...]", seed: int) -> "tuple[OfficerExcess, ...]":
+    """Return what the test finds in these vehicles; kept, as an overview asks it of every post."""
+    from models.monitoring.officer_integrity import findings
+
+    return tuple(findings(handled, seed=seed))
 
 
 def _season(one: HandledReferral, plan: ShiftPlan, *, post: str) -> str:
@@ -411,7 +496,43 @@ def integrity(
     return answer(read_integrity_report(service, post, caller, days=days, agency=agency))
 
 
+overview_router = json_router("/v1/integrity", "integrity")
+
+
+@overview_router.get("", response_model=IntegrityOverview)
+def integrity_overview(caller: TheCaller, service: TheService, days: Days = 30) -> Response:
+    """Return the reports of all posts that the caller reaches, in a line each."""
+    return answer(read_integrity_overview(service, caller, days=days))
+
+
 page_router = APIRouter(prefix="/posts", route_class=PageRoute, include_in_schema=False)
+overview_page_router = APIRouter(
+    prefix="/integrity", route_class=PageRoute, include_in_schema=False
+)  # fmt: skip
+ALMOST_ALL, FEWEST_REVIEWS = 0.8, 10
+"""Share of changed decisions, of at least so many, at which the overview names a person."""
+
+
+@overview_page_router.get("")
+def show_overview(visit: TheVisit, service: TheService, days: Days = 30) -> Response:
+    """Show the reports of all posts in a line each, with what to look at first."""
+    from models.monitoring.officer_integrity import FEWEST
+
+    found = read_integrity_overview(service, visit.caller, days=days)
+    return visit.page(
+        "integrity_overview.html",
+        json_address=f"/v1/integrity?days={days}",
+        found=found,
+        named=[
+            one
+            for one in found.reviewers
+            if one.reviews >= FEWEST_REVIEWS and one.overrides >= ALMOST_ALL * one.reviews
+        ],
+        names={code: one.name for code, one in service.network.posts.items()},
+        periods=PERIODS,
+        fewest=FEWEST,
+    )
+
 
 PERIODS = (7, 30, 92)
 """Days that the page offers."""

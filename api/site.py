@@ -47,6 +47,7 @@ ROUTERS = (
     shifts.report_router,
     network.router,
     integrity.router,
+    integrity.overview_router,
     audit.router,
     models.router,
     drift.router,
@@ -83,6 +84,7 @@ PAGES = (
     drift.page_router,
     quality.page_router,
     integrity.page_router,
+    integrity.overview_page_router,
     audit.page_router,
     *(load_part(name) for doors in list_doors() for name in doors.page_routers),
 )

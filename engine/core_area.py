@@ -417,6 +417,9 @@ AREA: Final = Area(
         "shifts": TableRule(kept="times and seeds"),
         "percentile_tables": TableRule(kept="quantiles of a shift"),
         "access_keys": _CREDENTIALS,
+        "key_uses": TableRule(
+            kept="times alone", not_compared="no projection: when keys were last used"
+        ),
         "users": _CREDENTIALS,
         "sessions": TableRule(
             kept="credentials of the service's users, which records state",

@@ -14,7 +14,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -205,18 +205,34 @@ _J = JOURNAL.c
 _COLUMNS = (_J.seq, _J.known_at, _J.kind, _J.subject, _J.post, _J.leaf, _J.chain)
 
 
+@dataclass(frozen=True, slots=True)
+class JournalFilter:
+    """Which records a list holds; what is empty or None asks for nothing."""
+
+    kind: str = ""
+    post: str = ""
+    until: date | None = None
+    """The last day, by UTC."""
+    before: int | None = None
+
+
 def list_records(
-    service: Runtime, caller: Caller, *, kind: str, before: int | None, most: int
+    service: Runtime, caller: Caller, wanted: JournalFilter, *, most: int
 ) -> JournalPage:
     """Return records without their bodies, the newest first."""
     with service.store.read() as snapshot:
         head = service.journal.head(snapshot)
         query = select(*_COLUMNS, BODIES.c.seq.is_not(None).label("has_body"))
         query = query.outerjoin(BODIES, BODIES.c.seq == _J.seq).order_by(_J.seq.desc())
-        if kind:
-            query = query.where(_J.kind == kind)
-        if before is not None:
-            query = query.where(_J.seq < before)
+        if wanted.kind:
+            query = query.where(_J.kind == wanted.kind)
+        if wanted.post:
+            query = query.where(_J.post == wanted.post)
+        if wanted.until is not None:
+            end = datetime.combine(wanted.until + timedelta(days=1), time(), tzinfo=UTC)
+            query = query.where(_J.known_at < micros(end))
+        if wanted.before is not None:
+            query = query.where(_J.seq < wanted.before)
         if caller.post is not None:
             query = query.where(_J.post == caller.post)
         if caller.hidden_posts:

@@ -4,13 +4,16 @@ They are for the integrity officer of a post.
 """
 
 import json
-from typing import Annotated
+from datetime import date
+from typing import Annotated, Literal
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.audit.answers import (
     JournalCheck,
+    JournalFilter,
     JournalPage,
     OpenedRecord,
     PostDraws,
@@ -25,7 +28,7 @@ from api.http.responses import answer, creates, document_problems, json_router
 from api.web.labels import TABLES
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
 from api.web.visitor import TheForm
-from engine.domain.records import Identifier
+from engine.domain.records import Identifier, PostCode
 
 router = json_router("/v1", "audit")
 LONGEST = 500
@@ -35,16 +38,28 @@ Shift = Annotated[Identifier | None, Query()]
 Before = Annotated[int | None, Query(ge=1, lt=1 << 63)]
 
 
+def read_filter(
+    kind: Kind = "",
+    post: Annotated[PostCode | Literal[""], Query()] = "",
+    until: Annotated[date | Literal[""], Query(description="The last day, by UTC.")] = "",
+    before: Before = None,
+) -> JournalFilter:
+    """Return which records a list is to hold."""
+    return JournalFilter(kind, post, until or None, before)
+
+
+Wanted = Annotated[JournalFilter, Depends(read_filter)]
+
+
 @router.get("/journal", response_model=JournalPage)
 def journal(
     caller: TheCaller,
     service: TheService,
-    kind: Kind = "",
-    before: Before = None,
+    wanted: Wanted,
     limit: Annotated[int, Query(ge=1, le=LONGEST)] = 100,
 ) -> Response:
     """List records without their bodies, the newest first; and the last check of the journal."""
-    return answer(list_records(service, caller, kind=kind, before=before, most=limit))
+    return answer(list_records(service, caller, wanted, most=limit))
 
 
 @router.get("/journal/{sequence}", response_model=OpenedRecord, responses=document_problems(404))
@@ -77,16 +92,18 @@ ROWS = 40
 
 
 @page_router.get("/journal")
-def show(visit: TheVisit, service: TheService, kind: Kind = "", before: Before = None) -> Response:
+def show(visit: TheVisit, service: TheService, wanted: Wanted) -> Response:
     """Show records, the newest first, and when the journal was last checked."""
-    found = list_records(service, visit.caller, kind=kind, before=before, most=A_PAGE)
+    asked = {"kind": wanted.kind, "post": wanted.post, "until": wanted.until or ""}
+    query = urlencode({name: value for name, value in asked.items() if value})
     return visit.page(
         "journal.html",
-        json_address=f"/v1/journal?kind={kind}",
-        found=found,
-        kind=kind,
+        json_address=f"/v1/journal?{query}" if query else "/v1/journal",
+        found=list_records(service, visit.caller, wanted, most=A_PAGE),
+        wanted=wanted,
+        query=query,
         kinds=TABLES["kind"],
-        before=before,
+        posts=[code for code in service.network.posts if visit.caller.reaches(code)],
     )
 
 

@@ -32,6 +32,8 @@ GrantKind = Literal["person", "key", "role", "password"]
 GrantPhase = Literal["proposed", "approved", "used", "withdrawn", "lapsed"]
 OPEN_TIME = 7 * DAY
 """How long a proposal waits for its approval, and an approved one for its redemption."""
+OVERLAP = 7 * DAY
+"""How long a key still opens after the one that replaces it was made."""
 _CODE_BYTES = 10
 _HALVES = ("proposal", "approval")
 
@@ -49,6 +51,10 @@ class AccountRequest(Record):
     agency: Agency = None
     owner: Identifier | None = None
     """The person who answers for a key."""
+    label: Identifier | None = None
+    """What a key is for, in words."""
+    replaces: Identifier | None = None
+    """The key that a new one takes the place of; it opens for :data:`OVERLAP` longer."""
 
     @model_validator(mode="after")
     def _check_completeness(self) -> Self:
@@ -63,6 +69,8 @@ class AccountRequest(Record):
             ("post", "a new password changes no post", has_role or self.post is None),
             ("agency", "a new password changes no agency", has_role or self.agency is None),
             ("owner", "only a key has an owner", self.grant == "key" or self.owner is None),
+            ("label", "only a key has a label", self.grant == "key" or self.label is None),
+            ("replaces", "only a key is replaced", self.grant == "key" or self.replaces is None),
             ("owner", "a key of this role needs an owner", not self._needs_owner() or self.owner),
         ):
             if not is_right:
@@ -151,7 +159,8 @@ class GrantHistory:
         stated: dict[str, object] = {} if kind == "key" else {"name": record.subject}
         if kind != "password":
             stated |= {"post": record.post or None}
-            stated |= {name: body.get(name) for name in ("role", "agency", "owner")}
+            names = ("role", "agency", "owner", "label", "replaces")
+            stated |= {name: body.get(name) for name in names}
         is_right = content["grant"] == kind and now.subject not in self._used
         if not is_right or any(content.get(name) != value for name, value in stated.items()):
             return False

@@ -181,6 +181,7 @@ class Accounts:
         pepper: bytes,
         owner: str | None = None,
         agency: str | None = None,
+        label: str | None = None,
     ) -> IssuedCredential:
         """Make a key, of a user where one is named; both count as one person, of one agency.
 
@@ -191,7 +192,10 @@ class Accounts:
         self._check(role, post)
         self._check_owner(owner, role, post)
         agency = self._resolve_agency(agency, owner, post)
-        made, draft = _draft_key(role, post, pepper=pepper, owner=owner, agency=agency)
+        wanted = AccountRequest(
+            grant="key", role=role, post=post, agency=agency, owner=owner, label=label
+        )
+        made, draft = _draft_key(wanted, role, pepper=pepper)
         if owner is not None:
             draft.body.update(self._note_machine())
         self._journal.append_found(
@@ -303,7 +307,21 @@ class Accounts:
             self._check_owner(wanted.owner, role, post)
         if wanted.grant != "password":
             agency = self._resolve_agency(agency, wanted.owner, post)
-        return wanted.model_copy(update={"name": name, "agency": agency})
+        resolved = wanted.model_copy(update={"name": name, "agency": agency})
+        if resolved.replaces is not None:
+            self._check_replaced(resolved)
+        return resolved
+
+    def _check_replaced(self, wanted: AccountRequest) -> None:
+        """Refuse a key that replaces another of wider or other reach; raises ``NotFoundError``."""
+        keys = {one.key_id: one for one in self.every_key() if not one.is_revoked}
+        old = keys.get(str(wanted.replaces))
+        if old is None or old.until is not None:
+            raise NotFoundError("key", str(wanted.replaces))
+        same = ("role", "post", "agency", "owner")
+        if any(getattr(old, name) != getattr(wanted, name) for name in same):
+            why = "a key is replaced by one of the same role, post, agency and owner"
+            raise RecordError("account", "replaces", "other_reach", why)
 
     def draft_granted(
         self, granted: AccountRequest, *, grant: str, pepper: bytes
@@ -319,9 +337,7 @@ class Accounts:
         elif now.role is None:
             raise NotFoundError("grant", grant)
         elif now.grant == "key":
-            made, draft = _draft_key(
-                now.role, now.post, pepper=pepper, owner=now.owner, agency=now.agency
-            )
+            made, draft = _draft_key(now, now.role, pepper=pepper)
         else:
             made, draft = _draft_user(str(now.name), now.role, now.post, now.agency)
         draft.body["grant"] = grant
@@ -452,16 +468,22 @@ class Accounts:
 
 
 def _draft_key(
-    role: Role, post: str | None, *, pepper: bytes, owner: str | None, agency: str | None
+    wanted: AccountRequest, role: Role, *, pepper: bytes
 ) -> tuple[IssuedCredential, Draft[AccountBody]]:
-    made = IssuedCredential(f"key-{secrets.token_hex(6)}", role, post, new_key(), agency)
+    name = f"key-{secrets.token_hex(6)}"
+    made = IssuedCredential(name, role, wanted.post, new_key(), wanted.agency)
     kept = digest(made.secret, pepper)
     body: AccountBody = {"role": role.value, FIELD: commitment_of(kept)}
-    if owner is not None:
-        body["owner"] = owner
-    if agency is not None:
-        body["agency"] = agency
-    return made, KEY_CREATED.draft(made.name, body, post=post or "", extra=AccountSecret(kept))
+    if wanted.owner is not None:
+        body["owner"] = wanted.owner
+    if wanted.agency is not None:
+        body["agency"] = wanted.agency
+    if wanted.label is not None:
+        body["label"] = wanted.label
+    if wanted.replaces is not None:
+        body["replaces"] = wanted.replaces
+    extra = AccountSecret(kept)
+    return made, KEY_CREATED.draft(made.name, body, post=made.post or "", extra=extra)
 
 
 def _draft_user(

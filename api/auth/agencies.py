@@ -254,6 +254,11 @@ def agencies_by_post(network: Network) -> dict[str, frozenset[str]]:
     return {code: frozenset(one.agencies) for code, one in network.posts.items() if one.agencies}
 
 
+def list_agencies(network: Network) -> list[str]:
+    """Return the agencies that any post of the network file names, by code."""
+    return sorted(frozenset().union(*agencies_by_post(network).values()))
+
+
 def check_agency(agency: str, network: Network, post: str | None) -> None:
     """Refuse a code that is malformed, or that the network file does not know.
 
@@ -263,7 +268,7 @@ def check_agency(agency: str, network: Network, post: str | None) -> None:
         why = "a lower-case letter, then at most 31 of a to z, 0 to 9 and _, and not none"
         raise RecordError("agency", "agency", "malformed_code", why)
     by_post = agencies_by_post(network)
-    known = by_post.get(post or "") or frozenset().union(*by_post.values())
+    known = by_post.get(post or "") or frozenset(list_agencies(network))
     if known and agency not in known:
         where = f"the post {post}" if post else "any post"
         why = f"the network file does not name this agency for {where}"

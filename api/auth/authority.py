@@ -14,7 +14,7 @@ from typing import Self
 
 from sqlalchemy import Connection
 
-from api.auth.account_grants import GRANT_KINDS, GrantHistory
+from api.auth.account_grants import GRANT_KINDS, OVERLAP, GrantHistory
 from api.auth.agencies import AGENCY_KINDS, Duties, TableHistory
 from api.auth.credentials import FIELD
 from api.auth.oidc_mapping import MAPPING_KINDS, MappingHistory
@@ -70,6 +70,13 @@ class KeyGrant:
     created_at: int
     agency: str | None = None
     is_revoked: bool = False
+    label: str | None = None
+    until: int | None = None
+    """When it opens nothing any more, because another replaces it: UTC microseconds."""
+
+    def is_over(self, now: int) -> bool:
+        """Tell whether the key opens nothing at an instant, UTC microseconds."""
+        return self.is_revoked or (self.until is not None and self.until <= now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,9 +339,12 @@ class Authority:
             commitment=given,
             created_at=record.known_at,
             agency=body.get("agency"),
+            label=body.get("label"),
         )
         if given:
             self._key_ids[given] = record.subject
+        if (old := self._keys.get(str(body.get("replaces")))) is not None and old.until is None:
+            self._keys[old.key_id] = replace(old, until=record.known_at + OVERLAP)
 
     def _revoke_key(self, record: PowerRecord) -> None:
         if (found := self._keys.get(record.subject)) is not None:

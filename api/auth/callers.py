@@ -5,6 +5,7 @@ revoked key is refused at most that much later. Assumes that keys are few: each 
 """
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -14,12 +15,15 @@ from api.auth.agencies import Duties
 from api.auth.authority import Authority, PersonGrant, Refused, ignore
 from api.auth.credentials import PREFIX, commitment_of, digest, is_token
 from api.auth.permissions import BY_PERSON, OWNED, ROUTES, RouteRule
-from api.auth.tables import KEYS
+from api.auth.tables import KEY_USES, KEYS
 from engine.domain.rights import Matter, Right, Role, Scope
-from engine.errors import NotAllowedError, NotAuthenticatedError
-from engine.storage.database import Store
+from engine.errors import NotAllowedError, NotAuthenticatedError, StoreUnavailableError
+from engine.journal.power_records import read_last_known_at
+from engine.storage.database import Store, upsert_rows
 
 _REMEMBERED = 10_000
+USE_SECONDS = 600.0
+"""How often the last use of a key is written down, by each process."""
 OWNERLESS = (
     "this key has no owner whose own role allows it: it may read, and a person proposes or"
     " approves; make one with darvoza keys create --owner"
@@ -176,6 +180,8 @@ class Callers:
         self._pepper = pepper
         self._believed = believed_seconds
         self._known: dict[bytes, tuple[float, Caller]] = {}
+        self._noted: dict[str, float] = {}
+        """When the use of each key was last noted, by the monotonic clock."""
 
     def find_remembered(self, header: str | None) -> Caller | None:
         """Return the caller of an ``Authorization`` header without a read, None where it needs one.
@@ -203,7 +209,8 @@ class Callers:
             authority = self._authority.look(connection)
             grant = authority.key(commitment_of(kept))
             is_claimed = grant is None and _is_in_table(connection, kept)
-        if grant is None:
+            now = read_last_known_at(connection)
+        if grant is None or grant.is_over(now):
             self._known.pop(kept, None)
             if is_claimed:
                 self._refused("key")
@@ -220,8 +227,17 @@ class Callers:
         )
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
+            self._noted.clear()
         self._known[kept] = (until, caller)
+        if until >= self._noted.get(grant.key_id, 0.0):
+            self._noted[grant.key_id] = until + USE_SECONDS
+            self._note_use(grant.key_id, now)
         return caller
+
+    def _note_use(self, key_id: str, now: int) -> None:
+        """Keep when a key was last used; a store that is busy or gone is not waited for."""
+        with suppress(StoreUnavailableError), self._store.write() as connection:
+            upsert_rows(connection, KEY_USES, [(key_id, now)])
 
     def _digest(self, header: str | None) -> bytes:
         if not may_be_key(header or ""):

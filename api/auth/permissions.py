@@ -173,6 +173,7 @@ _RULES: Rules = {
         """,
     (Matter.INTEGRITY, Right.SEE, _INTEGRITY): """
         GET /v1/posts/{post}/integrity
+        GET /v1/integrity
         GET /v1/journal
         GET /v1/journal/{sequence}
         """,

@@ -39,6 +39,14 @@ KEYS = Table(
     Column("owner", String),
     Column("agency", String),
 )
+KEY_USES = Table(
+    "key_uses",
+    METADATA,
+    Column("key_id", String, primary_key=True),
+    Column("used_at", Int64, nullable=False),
+)
+"""When each key was last used, to ten minutes: written by the service, and read by nothing but the
+page of people and keys."""
 USERS = Table(
     "users",
     METADATA,

@@ -177,10 +177,26 @@ class CaseStepView(Answer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseGoodsStep(Answer):
+    """What was taken of the goods found, or passed to another agency."""
+
+    sequence: int
+    kind: Literal["sample", "custody"]
+    happened_at: Time
+    name: str
+    """The number of the sample, or what passed."""
+    to_agency: str | None
+    quantity_g: float
+    remains_g: float
+    differs_g: float
+    """What passed on, less what remained of the goods; 0 where the grams add up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseView(CaseSummary):
     """A case with its finds and events, in order."""
 
-    tables = ("finds", "acts", "corrections", "events", "links", "next_steps")
+    tables = ("finds", "goods", "acts", "corrections", "events", "links", "next_steps")
     sequence: int
     """Of the record that opened it."""
     opened_by: str
@@ -190,6 +206,10 @@ class CaseView(CaseSummary):
     next_steps: list[NextStep]
     """What the case owes, the first first; advice, but for agreements."""
     finds: list[CaseFind]
+    found_g: float | None
+    """Grams of all finds together; null where one states none."""
+    goods: list[CaseGoodsStep]
+    """What became of them; empty where ``found_g`` is null."""
     acts: list[CaseAct]
     """Linked, or named by a find; those that the caller's agency sees."""
     corrections: list[ReportCorrection]
@@ -365,6 +385,7 @@ def describe_case(service: Runtime, caller: Caller, case_id: str) -> CaseView:
     case = history.case
     party = is_party(caller, case)
     links: Any = history.links()
+    found_g = sum_grams(finds)
     return CaseView(
         **_summarize(history, now),
         sequence=case.seq,
@@ -373,10 +394,44 @@ def describe_case(service: Runtime, caller: Caller, case_id: str) -> CaseView:
         waiting=list(case.waiting),
         next_steps=list_next_steps(history),
         finds=finds,
+        found_g=found_g,
+        goods=[] if found_g is None else _describe_goods(history, found_g, is_party=party),
         acts=[_describe_report(one) for one in acts],
         corrections=corrections,
         events=[_describe_step(one, case.agreed, is_party=party) for one in history.steps],
     )
+
+
+def sum_grams(finds: Sequence[CaseFind]) -> float | None:
+    """Return the grams of all finds together, None where one states none."""
+    grams = [one.quantity_g for one in finds]
+    return None if not grams or None in grams else sum(filter(None, grams))
+
+
+def _describe_goods(history: CaseHistory, found_g: float, *, is_party: bool) -> list[CaseGoodsStep]:
+    return [
+        CaseGoodsStep(
+            sequence=one.step.seq,
+            kind=event["kind"],
+            happened_at=one.step.body.get("about", {}).get("happened_at")
+            or rfc3339(one.step.known_at),
+            name=event["sample"] if event["kind"] == "sample" else event["item"],
+            to_agency=event.get("to_agency"),
+            quantity_g=one.quantity_g,
+            remains_g=one.remains_g,
+            differs_g=one.differs_g,
+        )
+        for one in history.weigh_goods(found_g)
+        for event in (one.step.event,)
+        if is_party or NOT_PASSED_ON not in one.step.limits
+    ]
+
+
+def read_found_grams(connection: Connection, caller: Caller, history: CaseHistory) -> float | None:
+    """Return the grams that a case's finds state together, None where they are not known."""
+    names = [name for kind, name in history.links() if kind == "seizure"]
+    seizures = _list_reports(connection, caller, names, "seizure")
+    return sum_grams(_describe_finds(connection, history, seizures))
 
 
 def _list_reports(

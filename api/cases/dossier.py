@@ -100,8 +100,9 @@ def compile_dossier(
         facts=words.facts(case),
         finds=[words.find(one) for one in case.finds],
         searches=[list(words.list_search(one)) for one in case.acts],
+        goods=list(words.list_goods(case)) if case.goods else [],
         corrections=[words.correction(one) for one in case.corrections],
-        events=[words.event(one) for one in case.events if not _is_listed_above(one)],
+        events=[words.event(one, case) for one in case.events if not _is_listed_above(one)],
         files=_list_files(service.home, words, case.events),
         proofs=proofs,
     )
@@ -152,6 +153,7 @@ class _Words:
             finds=say("What was found"),
             no_finds=say("No seizure is linked."),
             searches=say("How it was searched"),
+            goods=say("What became of it"),
             corrections=say("Corrections"),
             timeline=say("Timeline"),
             files=say("Files, by the SHA-256 of their content"),
@@ -250,6 +252,18 @@ class _Words:
         if one.minutes is not None:
             yield say("Minutes it took"), self._speech.number(one.minutes, 6)
 
+    def list_goods(self, case: CaseView) -> Iterator[Fact]:
+        """Yield what was taken of the goods and passed on, with the grams that remained."""
+        say = self.say
+        yield say("What was found"), self._grams(case.found_g or 0.0)
+        for one in case.goods:
+            what = f"{self._label('case_event', one.kind)}: {self.free(one.name)}"
+            remains = say("{grams} remains", grams=self._grams(one.remains_g))
+            parts = [self._grams(one.quantity_g), remains, self._moment(one.happened_at)]
+            if one.differs_g:
+                parts.insert(2, say("differs by {grams}", grams=self._grams(one.differs_g)))
+            yield what, "; ".join(parts)
+
     def correction(self, one: ReportCorrection) -> DossierEvent:
         """Return a correction with both statements."""
         before = f"{self.say('before:')} {self._state(one.was)}"
@@ -280,22 +294,24 @@ class _Words:
         name = self._posts.get(code)
         return f"{name} ({code})" if name else code
 
-    def event(self, one: CaseStepView) -> DossierEvent:
+    def event(self, one: CaseStepView, case: CaseView) -> DossierEvent:
         """Return an event in words."""
         by = f"{one.by} ({one.by_agency})" if one.by_agency else one.by
         when = f"{self._moment(one.happened_at)} · {by}"
         what = self._label("case_event", one.kind)
-        return DossierEvent(when, what, list(self._list_event(one)))
+        return DossierEvent(when, what, list(self._list_event(one, case)))
 
-    def _list_event(self, one: CaseStepView) -> Iterator[str]:
+    def _list_event(self, one: CaseStepView, case: CaseView) -> Iterator[str]:
         if one.is_withheld:
             yield self.say("Its content is for other agencies.")
         else:
             yield from self._list_content(one.kind, one.content)
         if one.remark:
             yield self.free(one.remark)
-        if not one.is_effective:
+        if one.sequence in case.waiting:
             yield self.say("waits for a second person")
+        elif not one.is_effective:
+            yield self.say("withdrawn or lapsed")
         if one.agreed_by:
             yield self.say("agreed by {name}", name=one.agreed_by)
         yield from (f"{code}: {self._label('handling', code)}" for code in one.handling)

@@ -61,6 +61,7 @@ class DossierTexts:
     finds: str
     no_finds: str
     searches: str
+    goods: str
     corrections: str
     timeline: str
     files: str
@@ -92,6 +93,8 @@ class Dossier:
     finds: Sequence[DossierFind]
     searches: Sequence[Sequence[Fact]]
     """The account of each inspection act, as it was last stated."""
+    goods: Sequence[Fact]
+    """What became of the goods, with the grams that remained; empty if no quantity is known."""
     corrections: Sequence[DossierEvent]
     """What was stated again, with both texts."""
     events: Sequence[DossierEvent]

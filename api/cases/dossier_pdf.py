@@ -149,11 +149,8 @@ def write_dossier(dossier: Dossier) -> bytes:
         page.put_line(texts.no_finds)
     for find in dossier.finds:
         page.put_find(find)
-    if dossier.searches:
-        page.put_heading(texts.searches)
-    for search in dossier.searches:
-        page.put_facts(search)
-        page.ln(2)
+    page.put_fact_lists(texts.searches, dossier.searches)
+    page.put_fact_lists(texts.goods, [dossier.goods] if dossier.goods else [])
     if dossier.corrections:
         page.put_heading(texts.corrections)
         page.put_events(dossier.corrections)
@@ -179,6 +176,14 @@ class _Pages(DocumentPages):
             made_of=dossier.made_of,
             foot=[dossier.case_id, limits],
         )
+
+    def put_fact_lists(self, heading: str, lists: Sequence[Sequence[Fact]]) -> None:
+        """Write lists of facts under a heading, and nothing where there is none."""
+        if lists:
+            self.put_heading(heading)
+        for facts in lists:
+            self.put_facts(facts)
+            self.ln(2)
 
     def put_find(self, find: DossierFind) -> None:
         """Write a find with its drawing."""

@@ -17,8 +17,10 @@ from engine.cases.case_events import CaseEvent, CaseOpening, ReportedEvent
 Model = TypeVar("Model", bound=BaseModel)
 PREFIX = "event-"
 Control = Literal[
-    "line", "words", "number", "moment", "day", "choice", "checks", "countries", "agency"
-]
+    "line", "words", "number", "moment", "day", "choice", "checks", "countries",
+    "agency",  # of this installation
+    "authority",  # of any
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +57,20 @@ EVENT_FIELDS: Final[Mapping[str, tuple[EventField, ...]]] = {
     "custody": (
         EventField("to_agency", N_("To which agency"), "agency", is_owed=True),
         EventField("item", N_("What passes"), is_owed=True),
+        _QUANTITY,
         EventField("seal", N_("Seal")),
     ),
     "sample": (_SAMPLE, _QUANTITY),
     "laboratory_result": (
         _SAMPLE,
-        EventField("laboratory", N_("Laboratory, as a code"), is_owed=True),
+        EventField("laboratory", N_("Laboratory"), "authority", is_owed=True),
         _CLASS,
         _SUBSTANCE,
         EventField("purity_percent", N_("Purity, %"), "number"),
         _REFERENCE,
     ),
     "hand_over": (
-        EventField("to_agency", N_("To which agency"), "agency", is_owed=True),
+        EventField("to_agency", N_("To which agency"), "authority", is_owed=True),
         _REFERENCE,
     ),
     "controlled_delivery": (
@@ -92,6 +95,7 @@ EVENT_FIELDS: Final[Mapping[str, tuple[EventField, ...]]] = {
         EventField("deadline", N_("Deadline"), "moment"),
     ),
     "agreement": (EventField("of", N_("Record"), is_owed=True),),
+    "withdrawal": (EventField("of", N_("Record"), is_owed=True),),
     "closed": (
         EventField("outcome", N_("Outcome"), "choice", "case_outcome", is_owed=True),
         _WHY,
@@ -99,14 +103,18 @@ EVENT_FIELDS: Final[Mapping[str, tuple[EventField, ...]]] = {
     "reopened": (_WHY,),
 }
 """What each kind of event asks for, in the order of its form."""
-OFFERED = tuple(kind for kind in EVENT_FIELDS if kind not in ("agreement", "reopened"))
-"""Kinds that an open case offers."""
+OFFERED: Final[Mapping[str, tuple[str, ...]]] = {
+    "evidence": ("sample", "laboratory_result", "second_search", "stop"),
+    "hand_on": ("custody", "hand_over", "controlled_delivery", "report_sent"),
+    "case": ("note", "link", "assignment", "closed"),
+}
+"""Kinds that an open case offers, by what they are about."""
 ABOUT: Final = (
     EventField("happened_at", N_("When it happened, if not now"), "moment"),
     EventField("remark", N_("Remark")),
 )
 """What may be said of any event but a step of the case itself."""
-BARE = frozenset({"note", "link", "assignment", "agreement", "closed", "reopened"})
+BARE = frozenset({"note", "link", "assignment", "agreement", "withdrawal", "closed", "reopened"})
 """Kinds that happen when they are recorded: they ask for nothing besides."""
 FILE_FIELDS: Final = (
     EventField("shows", N_("What it shows"), "choice", "file_subject", is_owed=True),

@@ -52,7 +52,7 @@ from api.cases.event_forms import (
     refuse_field,
 )
 from api.cases.routes import Before
-from api.cases.steps import AboutFile, CaseFileWriter, CaseWriter
+from api.cases.steps import AboutFile, CaseFileWriter, CaseWriter, list_agencies
 from api.decisions.answers import DecisionReader
 from api.http.dependencies import TheService
 from api.http.request_bodies import stream_bounded
@@ -230,7 +230,7 @@ def show_list(
         at_post=post,
         posts=list_posts(service, visit.caller),
         agency=agency,
-        agencies=_list_agencies(service),
+        agencies=list_agencies(service),
     )
 
 
@@ -406,8 +406,8 @@ def _case_page(
         "fields": EVENT_FIELDS,
         "file_fields": FILE_FIELDS,
         "about": ABOUT,
-        "offered": OFFERED if found.state == "open" else ("reopened",),
-        "agencies": _list_agencies(service),
+        "offered": OFFERED if found.state == "open" else {"case": ("reopened",)},
+        "agencies": list_agencies(service),
         "handlings": HANDLINGS,
         "handling_at": HANDLING,
         "once": secrets.token_hex(12),
@@ -463,7 +463,7 @@ def _opening_page(
         post=visit.caller.post,
         asked=OPENING_FIELDS,
         posts=list_posts(service, visit.caller),
-        agencies=_list_agencies(service),
+        agencies=list_agencies(service),
         handlings=HANDLINGS,
         handling_at=HANDLING,
         once=secrets.token_hex(12),
@@ -475,10 +475,6 @@ def _opening_page(
 def list_posts(service: Runtime, caller: Caller) -> list[str]:
     """Return the posts that a caller reaches."""
     return [code for code in service.network.posts if caller.reaches(code)]
-
-
-def _list_agencies(service: Runtime) -> list[str]:
-    return sorted({one for post in service.network.posts.values() for one in post.agencies})
 
 
 def find_pages(

@@ -23,6 +23,7 @@ from api.cases.answers import (
     CaseWarning,
     is_party,
     must_see,
+    read_found_grams,
 )
 from api.http.access import check_post
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
@@ -36,11 +37,21 @@ from engine.cases.case_events import (
     CaseFile,
     CaseFileReport,
     CaseOpening,
+    Custody,
     FileSubject,
+    Sample,
+    Withdrawal,
     find_name_signs,
 )
 from engine.cases.case_ledger import Reporter, draft_event, draft_opening, opening_name
-from engine.cases.case_state import AGREEMENT, OPEN, CaseState, CaseStep, refuse_state
+from engine.cases.case_state import (
+    AGREEMENT,
+    OPEN,
+    CaseHistory,
+    CaseState,
+    CaseStep,
+    refuse_state,
+)
 from engine.cases.file_content import LARGEST_FILE, SUFFIXES, recognise
 from engine.cases.files import ReceivedFile, open_file
 from engine.domain.records import Record
@@ -57,6 +68,13 @@ from engine.queue.corrections import read_stated_act, read_stated_seizure
 
 if TYPE_CHECKING:
     from engine.links.messages import OfferedFile
+
+
+def list_agencies(service: Runtime) -> list[str]:
+    """Return the agencies of the posts and of people with an account, by code."""
+    people = service.accounts.look().people()
+    known = {one.agency for one in people if one.agency is not None and not one.is_removed}
+    return sorted(known.union(*(post.agencies for post in service.network.posts.values())))
 
 
 class CaseWriter:
@@ -93,9 +111,14 @@ class CaseWriter:
             self._check_owner(event.owner)
             deadline = None if event.deadline is None else micros(event.deadline)
         with self._service.store.read() as connection:
-            case = must_see(connection, self._caller, case_id).case
+            history = must_see(connection, self._caller, case_id)
             self._check_link(connection, event.model_dump())
-        taken = f"agreed:{event.of}" if isinstance(event, Agreement) else secrets.token_hex(8)
+            if isinstance(event, Sample | Custody):
+                self._check_goods(connection, history, event)
+        case = history.case
+        taken = secrets.token_hex(8)
+        if isinstance(event, Agreement | Withdrawal):
+            taken = f"{'agreed' if isinstance(event, Agreement) else 'withdrawn'}:{event.of}"
         asked = self.claim(case, reported, taken)
         about = reported.model_dump(mode="json", exclude={"event"}, exclude_defaults=True)
         content = event.model_dump(mode="json", exclude_none=True)
@@ -166,6 +189,23 @@ class CaseWriter:
     def _check_link(self, connection: Connection, event: Mapping[str, Any]) -> None:
         if event["kind"] == "link" and event["of"] in ("act", "seizure"):
             self._find_post(connection, event["of"], event["id"])
+
+    def _check_goods(
+        self, connection: Connection, history: CaseHistory, event: Sample | Custody
+    ) -> None:
+        """Refuse more grams than remain, and a transfer to an agency that has nobody here."""
+        if isinstance(event, Custody):
+            known = list_agencies(self._service)
+            if known and event.to_agency not in known:
+                why = "no post and no person here is of this agency"
+                raise RecordError("case", "to_agency", "unknown_agency", why)
+        found_g = read_found_grams(connection, self._caller, history)
+        if found_g is None or event.quantity_g is None:
+            return
+        left = [found_g, *(one.remains_g for one in history.weigh_goods(found_g))][-1]
+        if event.quantity_g > left:
+            why = f"{left:g} g of the goods remain"
+            raise RecordError("case", "quantity_g", "more_than_remains", why)
 
     def _check_owner(self, owner: str | None) -> None:
         """Refuse an owner without an account."""

@@ -352,7 +352,10 @@ def _credentials(home: Home, shift: "HeldOutShift", people: Mapping[str, str]) -
     pepper = open_pepper(home)
     with open_accounts(home.root) as (_, accounts):
         checkpoints = {
-            post: accounts.create_key(Role.CHECKPOINT, post, pepper=pepper).secret for post in posts
+            post: accounts.create_key(
+                Role.CHECKPOINT, post, pepper=pepper, label=f"sender of {post}"
+            ).secret
+            for post in posts
         }
         supervisor, analyst = (
             accounts.create_key(role, None, pepper=pepper, owner=owner).secret

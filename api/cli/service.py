@@ -86,6 +86,7 @@ def create_key(
     post: PostOption = None,
     owner: Annotated[str | None, typer.Option(help="The user whose key it is.")] = None,
     agency: AgencyOption = None,
+    label: Annotated[str | None, typer.Option(help="What the key is for.")] = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -94,7 +95,9 @@ def create_key(
 
     with open_accounts(home, open_home) as (found, accounts):
         pepper = open_pepper(found)
-        made = accounts.create_key(role, post, pepper=pepper, owner=owner, agency=agency)
+        made = accounts.create_key(
+            role, post, pepper=pepper, owner=owner, agency=agency, label=label
+        )
     fields = {"key_id": made.name, "role": made.role, "post": made.post, "owner": owner}
     fields |= {"agency": made.agency}
     result = fields | {"key": made.secret}
@@ -112,11 +115,13 @@ def list_keys(home: HomeOption, *, as_json: JsonOption = False) -> None:
         every = [
             {
                 "key_id": key.key_id,
+                "label": key.label,
                 "role": key.role,
                 "post": key.post,
                 "owner": key.owner,
                 "agency": key.agency,
                 "created_at": rfc3339(key.created_at),
+                "until": None if key.until is None else rfc3339(key.until),
                 "is_revoked": key.is_revoked,
                 "is_committed": bool(key.commitment),
                 "only_reads": key.role in OWNED and not accounts.answers_for(key),
@@ -128,11 +133,14 @@ def list_keys(home: HomeOption, *, as_json: JsonOption = False) -> None:
 
 def _print_keys(every: Sequence[Mapping[str, Any]]) -> None:
     for key in every:
-        about = [key["key_id"], key["role"], key["post"] or "every post"]
+        about = [key["key_id"], *([key["label"]] if key["label"] else [])]
+        about += [key["role"], key["post"] or "every post"]
         about += [f"owner {key['owner']}"] if key["owner"] else []
         about += [f"agency {key['agency']}"] if key["agency"] else []
         if key["is_revoked"]:
             about.append("revoked")
+        elif key["until"]:
+            about.append(f"replaced: opens nothing from {key['until']}")
         elif not key["is_committed"]:
             about.append("no record commits to its secret: it opens nothing; make another")
         elif key["only_reads"]:

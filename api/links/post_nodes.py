@@ -40,7 +40,7 @@ from engine.journal.kinds import (
     USER_LEFT,
     AccountBody,
 )
-from engine.journal.power_records import read_records
+from engine.journal.power_records import read_last_known_at, read_records
 from engine.links.exchange import LinkExchange
 from engine.links.identity import find_link_keys
 from engine.links.inbox import ArrivedMessage
@@ -104,7 +104,8 @@ def list_due(connection: Connection, link: Link, authority: Authority) -> list[A
         is_same = before is not None and _compare(before) == _compare(state)
         if not is_same and commitment_of(kept) == state.commitment:
             due.append(seal_secret(link, state, kept))
-    revoked = {key.key_id for key in authority.every_key() if key.is_revoked}
+    now = read_last_known_at(connection)
+    revoked = {key.key_id for key in authority.every_key() if key.is_over(now)}
     for (kind, name), before in sent.items():
         # A person who reaches another post, or every post, is none of this node's any more.
         is_gone = name in revoked if kind == "key" else (kind, name) not in here

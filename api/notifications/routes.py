@@ -1,5 +1,6 @@
 """Notifications over HTTP and as a page; open pages follow their number by the JSON route."""
 
+import secrets
 from urllib.parse import quote
 
 from fastapi import APIRouter, Response
@@ -11,6 +12,7 @@ from api.notifications.answers import Notifications, NotificationView, list_noti
 from api.proposals.matters import list_matters
 from api.web.page_route import PageRoute, TheVisit
 from engine.queue.queue import read_plates
+from engine.queue.reviews import AGREED
 
 router = json_router("/v1/notifications", "notifications")
 
@@ -43,11 +45,16 @@ def show(visit: TheVisit, service: TheService) -> Response:
     vehicles += [one.instead_of for one in found if one.instead_of is not None]
     with service.store.read() as snapshot:
         plates = read_plates(snapshot, vehicles)
+    grants = service.accounts.look().grants
+    asked = {one.id: grants.find(one.id) for one in found if one.about == "account"}
     return visit.page(
         "notifications.html",
         json_address="/v1/notifications",
         found=[(one, _find_page(one, visit.caller)) for one in found],
         plates=plates,
+        grants={name: one.content for name, one in asked.items() if one is not None},
+        agreed=AGREED,
+        once=secrets.token_hex(12),
     )
 
 

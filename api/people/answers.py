@@ -9,11 +9,13 @@ from api.auth.account_grants import AccountGrant, GrantKind, GrantPhase
 from api.auth.authority import Authority, KeyGrant, PersonGrant
 from api.auth.callers import Caller
 from api.auth.permissions import OWNED
-from api.auth.tables import SESSIONS
+from api.auth.tables import KEY_USES, SESSIONS
 from api.http.answers import Answer, Recorded, Time
 from api.service.runtime import Runtime
 from engine.domain.rights import Role
 from engine.domain.time_units import rfc3339
+
+KeyState = Literal["active", "only_reads", "revoked", "replaced"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +37,23 @@ class PersonView(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyView(Answer):
-    """A key; when it was used last is not kept."""
+    """A key."""
 
     key_id: str
+    label: str | None
+    """What it is for, in words."""
     role: Role
     post: str | None
     agency: str | None
     owner: str | None
-    state: Literal["active", "only_reads", "revoked"]
-    """``only_reads``: no person answers for a key that would propose or approve."""
+    state: KeyState
+    """``only_reads``: no person answers for a key that would propose or approve; ``replaced``:
+    another took its place, and its time is over."""
     created_at: Time
+    until: Time | None
+    """When it opens nothing any more, because another replaces it."""
+    last_used_at: Time | None
+    """To ten minutes; null for a key that was never used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +67,9 @@ class AccountProposalView(Answer):
     post: str | None
     agency: str | None
     owner: str | None
+    label: str | None
+    replaces: str | None
+    """The key whose place a new one takes, which opens for seven days longer."""
     by: str
     proposed_at: Time
     approved_by: str | None
@@ -91,6 +103,7 @@ def list_people(service: Runtime, caller: Caller) -> PeopleAnswer:
     with service.store.read() as connection:
         now = service.journal.now(connection)
         signed_in = {row[0]: row[1] for row in connection.execute(last)}
+        used = {row.key_id: row.used_at for row in connection.execute(select(KEY_USES))}
         authority = service.accounts.look()
     people = sorted(authority.people(), key=lambda one: one.name)
     keys = reversed(authority.every_key())
@@ -102,7 +115,9 @@ def list_people(service: Runtime, caller: Caller) -> PeopleAnswer:
             if _reaches(caller, one.agency, one.post)
         ],
         keys=[
-            _describe_key(one, authority) for one in keys if _reaches(caller, one.agency, one.post)
+            _describe_key(one, authority, used.get(one.key_id), now)
+            for one in keys
+            if _reaches(caller, one.agency, one.post)
         ],
         proposals=[
             _describe_grant(one, now)
@@ -130,16 +145,22 @@ def _describe_person(one: PersonGrant, authority: Authority, last: int | None) -
     )
 
 
-def _describe_key(one: KeyGrant, authority: Authority) -> KeyView:
+def _describe_key(one: KeyGrant, authority: Authority, used: int | None, now: int) -> KeyView:
     answers = one.role not in OWNED or authority.person_behind(one) is not None
+    state: KeyState = "active" if answers else "only_reads"
+    if one.is_over(now):
+        state = "revoked" if one.is_revoked else "replaced"
     return KeyView(
         key_id=one.key_id,
+        label=one.label,
         role=one.role,
         post=one.post,
         agency=one.agency,
         owner=one.owner,
-        state="revoked" if one.is_revoked else "active" if answers else "only_reads",
+        state=state,
         created_at=rfc3339(one.created_at),
+        until=None if one.until is None else rfc3339(one.until),
+        last_used_at=None if used is None else rfc3339(used),
     )
 
 
@@ -153,6 +174,8 @@ def _describe_grant(one: AccountGrant, now: int) -> AccountProposalView:
         post=content.get("post"),
         agency=content.get("agency"),
         owner=content.get("owner"),
+        label=content.get("label"),
+        replaces=content.get("replaces"),
         by=state.author,
         proposed_at=rfc3339(state.proposed_at),
         approved_by=state.approvals[-1] if state.approvals else None,

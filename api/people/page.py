@@ -12,7 +12,9 @@ from fastapi.responses import RedirectResponse
 
 from api.auth.account_grants import AccountRequest
 from api.auth.accounts import IssuedCredential
+from api.auth.agencies import list_agencies
 from api.auth.credentials import is_token
+from api.auth.permissions import MACHINES
 from api.http.answers import AcknowledgedStep
 from api.http.dependencies import TheService
 from api.people.answers import list_people
@@ -44,8 +46,15 @@ NAMES = {
     "post": N_("Post"),
     "agency": N_("Agency"),
     "owner": N_("Owner of the key"),
+    "label": N_("What the key is for"),
 }
-GRANTS = ("person", "key", "role", "password")
+GRANTS = {
+    "person": ("name", "role", "post", "agency"),
+    "key": ("label", "role", "post", "agency", "owner"),
+    "role": ("name", "role", "post", "agency"),
+    "password": ("name",),
+}
+"""What each kind of grant asks for."""
 
 
 @router.get("")
@@ -66,7 +75,8 @@ def propose(visit: TheVisit, service: TheService, form: TheForm, reader: TheRead
     except ConflictError:
         return _page(visit, service, kept=form, wrong=(FieldMistake("name", "name_taken"),))
     except NotFoundError as error:
-        at = {"post": "post"}.get(error.kind, "owner" if form.get("grant") == ["key"] else "name")
+        fields = {"post": "post", "key": "replaces"}
+        at = fields.get(error.kind, "owner" if form.get("grant") == ["key"] else "name")
         return _page(visit, service, kept=form, wrong=(FieldMistake(at, "not_known"),))
     except NotAllowedError as error:
         if error.cause:
@@ -116,8 +126,11 @@ def _page(
         keys=found.keys,
         proposals=found.proposals,
         grants=GRANTS,
-        roles=tuple(Role),
+        names=NAMES,
+        roles=[one for one in Role if one not in MACHINES],
+        machines=sorted(MACHINES),
         posts=tuple(service.network.posts),
+        agencies=list_agencies(service.network),
         proposes=visit.caller.permits(ACCOUNT.rule(Right.ACT)),
         approves=visit.caller.permits(ACCOUNT.rule(Right.APPROVE)),
         kept=dict(kept),

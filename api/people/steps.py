@@ -46,7 +46,7 @@ from engine.journal.kinds import (
     AccountBody,
 )
 
-CONTENT = ("grant", "name", "role", "post", "agency", "owner")
+CONTENT = ("grant", "name", "role", "post", "agency", "owner", "label", "replaces")
 """What a proposal's record holds of its request."""
 
 

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.http.dependencies import TheService
+from api.queue import read_queue
 from api.service.runtime import Runtime
 from api.shifts.answers import read_now, read_shift_report, view_balance, view_handover
 from api.shifts.steps import has_lapsed, leave_shift, put_roster, take_shift
@@ -154,6 +155,7 @@ def _handover_page(
         shown = view_balance(visit.caller, post, balance)
         named = [one for name in LISTS if shown[name] for one in shown[name].decisions]
         plates = read_plates(snapshot, named)
+    waiting = read_queue(service, post, visit.caller, is_blind=True)  # a page for any reader
     return visit.page(
         "handover.html",
         status=422 if wrong else 200,
@@ -165,6 +167,8 @@ def _handover_page(
         at=rfc3339(asked),
         now=rfc3339(now),
         handover=view_handover(visit.caller, known),
+        finds=read_shift_report(service, post, asked, visit.caller).work.finds,
+        queued={one.decision_id: one for one in waiting.vehicles},
         balance=shown,
         lists=LISTS,
         plates=plates,

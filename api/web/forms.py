@@ -252,6 +252,8 @@ RULES: Final[Mapping[str, str]] = {
     "no_plate": N_("A seizure of an old report needs the plate: without one, open a case."),
     "unknown_report": N_("No act or seizure has this identifier."),
     "unknown_account": N_("No account has this name."),
+    "unknown_agency": N_("Nobody here is of this agency: choose from the list."),
+    "more_than_remains": N_("This is more than remains of the goods."),
     "malformed_code": N_("Use small letters, digits and _, a letter first."),
     "malformed_country": N_("Write countries by two letters each, with a space between."),
     "old_form": N_("This form was opened too long ago: send it once more."),

@@ -544,6 +544,14 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "alarm.raised": N_("alarm"),
         "case.changed": N_("case changed"),
     },
+    "webhook_event_about": {
+        "decision.changed": N_("a decision was changed, released or has lapsed"),
+        "decision.overridden": N_("a supervisor sent a vehicle to another channel"),
+        "watchlist.hit": N_("an entry named an arriving vehicle"),
+        "approval.waiting": N_("a step waits for a second person"),
+        "alarm.raised": N_("drift, a failed profile, a stopped link, an account changed"),
+        "case.changed": N_("a case was opened, or something was recorded in it"),
+    },
     "webhook_state": {
         "active": N_("active"),
         "disabled": N_("disabled"),
@@ -604,6 +612,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "not_granted": N_("no longer granted by the identity provider"),
         "only_reads": N_("only reads: no person answers for it"),
         "revoked": N_("revoked"),
+        "replaced": N_("replaced by another key"),
     },
     "appearance": {
         "": N_("as the system has it"),
@@ -684,7 +693,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     # What happens in a case.
     "case_event": {
         "note": N_("note"),
-        "stop": N_("stop"),
+        "stop": N_("stop of the vehicle"),
         "second_search": N_("second search"),
         "custody": N_("custody passes to another agency"),
         "sample": N_("sample"),
@@ -695,9 +704,15 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "link": N_("link to something else"),
         "assignment": N_("assignment"),
         "agreement": N_("agreement of a second person"),
+        "withdrawal": N_("withdrawal of a step that waited"),
         "closed": N_("closing"),
         "reopened": N_("reopening"),
         "file": N_("file"),
+    },
+    "case_events": {
+        "evidence": N_("Evidence"),
+        "hand_on": N_("Hand over"),
+        "case": N_("The case"),
     },
     # What a case owes next.
     "file_subject": {

@@ -16,7 +16,7 @@ _CORE = (
     MenuEntry("/posts/{post}/queue", "Queue", 10),
     MenuEntry("/posts/{post}/shift", "Shift report", 20),
     MenuEntry("/posts/{post}/integrity", "Integrity", 30),
-    MenuEntry("/posts/{post}/draws", "Draws", 40),
+    MenuEntry("/integrity", "Integrity", 31),
     MenuEntry("/notifications", "Notifications", 50),
     MenuEntry("/journal", "Journal", 60),
     MenuEntry("/", "Posts", 70),
@@ -31,6 +31,7 @@ _CORE = (
     MenuEntry("/quality", "Data quality", 180),
     MenuEntry("/people", "People and keys", 190),
     MenuEntry("/proposals", "Proposals", 195),
+    MenuEntry("/posts/{post}/draws", "Draws", 205),
 )
 SECTIONS: Mapping[str, str] = {
     entry.path: entry.text
@@ -70,8 +71,10 @@ def _is_open(pattern: str, visitor: Visitor) -> bool:
     """Tell whether a page is for this visitor; pages of all posts are for users of several."""
     if pattern == "/":
         return not visitor.caller.post
-    if pattern == "/network" and visitor.caller.post:
+    if pattern in ("/network", "/integrity") and visitor.caller.post:
         return False
+    if pattern == "/posts/{post}/integrity" and not visitor.caller.post:
+        return False  # its overview leads there
     return visitor.may(*json_route("GET", pattern))
 
 

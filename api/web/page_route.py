@@ -16,14 +16,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from api.auth.callers import Caller
+from api.auth.permissions import MACHINES, ROUTES
 from api.http.access import check_path
 from api.http.dependencies import CheckedRoute
 from api.http.problems import RETRY_SECONDS, STATUS, answer_http
 from api.web.forms import FormError, corrections
 from api.web.i18n import ReaderLocale
 from api.web.templates_env import page, speech_of
-from api.web.visitor import TheVisitor, Visitor, identify
+from api.web.visitor import TheVisitor, Visitor, identify, json_route
 from engine.domain.records import PostCode
+from engine.domain.rights import Role
 from engine.errors import NotAuthenticatedError, NotFoundError, RiskError
 
 HEADERS = {
@@ -143,6 +145,7 @@ async def render_refusal(request: Request, error: Exception) -> Response:
         "cause": getattr(error, "cause", ""),
         "missing": error.kind if isinstance(error, NotFoundError) else "",
         "unknown": _unknown_parameters(error),
+        "roles": _list_roles(request) if status == HTTPStatus.FORBIDDEN else [],
         "wrong": corrections(getattr(error, "mistakes", ()), speech_of(request)),
         "visitor": visitor,
         "post": None if visitor is None else visitor.caller.post,
@@ -151,6 +154,13 @@ async def render_refusal(request: Request, error: Exception) -> Response:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         answer.headers["Retry-After"] = str(RETRY_SECONDS)
     return answer
+
+
+def _list_roles(request: Request) -> list[str]:
+    """Return the roles that may open a page or take its step."""
+    route = request.scope.get("route")
+    rule = ROUTES.get(json_route(request.method, getattr(route, "path", "")))
+    return [] if rule is None else [one.value for one in Role if one in rule.roles - MACHINES]
 
 
 def _unknown_parameters(error: Exception) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
+from api.auth.agencies import list_agencies
 from api.http.dependencies import TheService
 from api.notifications.event_bodies import types_for
 from api.service.runtime import Runtime
@@ -104,6 +105,8 @@ def _page(
         webhooks=list_webhooks(service, visit.caller).webhooks,
         types=EVENT_TYPES,
         views=VIEWS,
+        posts=[code for code in service.network.posts if visit.caller.reaches(code)],
+        agencies=list_agencies(service.network),
         kept=dict(kept),
         wrong=corrections(wrong, visit.speech),
         once=secrets.token_hex(12),

@@ -111,6 +111,7 @@ class Custody(Record):
     to_agency: Code
     item: Words
     """What passes: goods, vehicle, samples."""
+    quantity_g: Grams | None = None
     seal: Identifier | None = None
 
 
@@ -190,6 +191,14 @@ class Agreement(Record):
     """The number of the record that is agreed to."""
 
 
+class Withdrawal(Record):
+    """A transfer of custody or a controlled delivery that waits is withdrawn, or declined."""
+
+    kind: Literal["withdrawal"]
+    of: Annotated[int, Field(ge=1, le=2**53)]
+    """The number of the record that waits."""
+
+
 class CaseClosure(Record):
     """The case ends; it takes no event afterwards but its reopening."""
 
@@ -218,6 +227,7 @@ ReportedEvent = (
     | CaseAssignment
     | CaseReference
     | Agreement
+    | Withdrawal
     | CaseClosure
     | CaseReturn
 )

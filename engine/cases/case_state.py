@@ -31,7 +31,7 @@ from engine.storage.database import split_in_slices
 
 Json = Mapping[str, Any]
 OPEN, CLOSED = "open", "closed"
-AGREEMENT = "agreement"
+AGREEMENT, WITHDRAWAL = "agreement", "withdrawal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +159,24 @@ def _propose(case: CaseState, step: CaseStep) -> CaseState:
     return replace(case, waiting={**case.waiting, step.seq: step})
 
 
-def _agree(case: CaseState, step: CaseStep) -> CaseState:
-    """Let a step take effect; with a transfer of custody all others lapse, as the holder is new."""
-    of = step.event["of"]
-    proposed = case.waiting.get(of)
+def _find_waiting(case: CaseState, step: CaseStep) -> CaseStep:
+    proposed = case.waiting.get(step.event["of"])
     if proposed is None:
         why = "the record is no transfer of custody and no controlled delivery that waits"
         raise ConflictError("case", case.case_id, why)
+    return proposed
+
+
+def _withdraw(case: CaseState, step: CaseStep) -> CaseState:
+    """Let a step that waits lapse: what gives no power, one person does alone."""
+    gone = _find_waiting(case, step).seq
+    return replace(case, waiting={seq: one for seq, one in case.waiting.items() if seq != gone})
+
+
+def _agree(case: CaseState, step: CaseStep) -> CaseState:
+    """Let a step take effect; with a transfer of custody all others lapse, as the holder is new."""
+    of = step.event["of"]
+    proposed = _find_waiting(case, step)
     if check_person(step.body["by"], author=proposed.body["by"]):
         why = "another person agrees than the one who reported it"
         raise NotAllowedError(why, "second_person")
@@ -196,6 +207,7 @@ _EFFECTS: Mapping[str, Callable[[CaseState, CaseStep], CaseState]] = {
     "custody": _pass_custody,
     "controlled_delivery": _propose,
     AGREEMENT: _agree,
+    WITHDRAWAL: _withdraw,
     "closed": _close,
     "reopened": _close,
     "assignment": _assign,
@@ -206,11 +218,11 @@ MOVING = frozenset(_EFFECTS)
 
 
 def renumber_steps(steps: Sequence[CaseStep]) -> list[CaseStep]:
-    """Let agreements of a copied case name the numbers that its records have here."""
+    """Let what names a record of a copied case name the number that it has here."""
     numbers = {(at["branch"], at["sequence"]): s.seq for s in steps if (at := s.body.get(COPIED))}
 
     def find(step: CaseStep) -> CaseStep:
-        if step.event["kind"] != AGREEMENT or COPIED not in step.body:
+        if step.event["kind"] not in (AGREEMENT, WITHDRAWAL) or COPIED not in step.body:
             return step
         of, branch = step.event["of"], step.body[COPIED]["branch"]
         of_branches = (numbers.get((one, of)) for one in range(branch, -1, -1))
@@ -222,6 +234,18 @@ def renumber_steps(steps: Sequence[CaseStep]) -> list[CaseStep]:
 
 
 _AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class GoodsStep:
+    """A sample that was taken of the goods, or a transfer of custody that was agreed to."""
+
+    step: CaseStep
+    quantity_g: float
+    remains_g: float
+    """What remains of the goods after it."""
+    differs_g: float
+    """What passed on, less what remained: 0 where the grams add up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +272,19 @@ class CaseHistory:
         ]
         events = (one.event for one in self.steps if one.event["kind"] == "link")
         return list(dict.fromkeys([*pairs, *((one["of"], one["id"]) for one in events)]))
+
+    def weigh_goods(self, found_g: float) -> list[GoodsStep]:
+        """Return what was taken of the goods and what passed on, with what remains after each."""
+        left, steps = found_g, []
+        for one in self.find_steps("sample", "custody"):
+            grams = one.event.get("quantity_g")
+            is_sample = one.event["kind"] == "sample"
+            if grams is None or not (is_sample or one.seq in self.case.agreed):
+                continue
+            left = round(left - grams, 6) if is_sample else left
+            differs = 0.0 if is_sample else round(grams - left, 6)
+            steps.append(GoodsStep(one, grams, left, differs))
+        return steps
 
     def files(self) -> list[CaseStep]:
         """Return the steps that added a file."""

@@ -526,6 +526,10 @@ class AccountBody(TypedDict):
     """The administrator who removed, revoked or withdrew it on a page."""
     grant: NotRequired[str]
     """What two administrators granted, and by which alone this record counts."""
+    label: NotRequired[str]
+    """What a key is for, in words."""
+    replaces: NotRequired[str]
+    """The key whose place a new one takes."""
     link: NotRequired[str]
     """Fingerprint of the centre that made it, at the node of its post."""
     on_machine: NotRequired[bool]

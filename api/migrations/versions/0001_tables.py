@@ -262,6 +262,12 @@ sa.Table(
     sa.UniqueConstraint("digest"),
 )
 sa.Table(
+    "key_uses",
+    TABLES,
+    *_columns(TEXT, "key_id", key=True),
+    *_columns(INT64, "used_at"),
+)
+sa.Table(
     "users",
     TABLES,
     *_columns(TEXT, "name", key=True),

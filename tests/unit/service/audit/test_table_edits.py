@@ -38,6 +38,7 @@ UNCOMPARED: Mapping[str, Sequence[str]] = {
     "clock_anchors": (),
     "counter_merge": ("generation", "merged", "frozen", "grp", "entity", "reached"),
     "journal_identity": ("created",),
+    "key_uses": (),
     "webhook_cursors": (),
     "webhook_deliveries": (),
 }

@@ -211,6 +211,40 @@ def test_custody_passes_when_the_receiving_agency_agrees(
     assert alone.status_code == 201
 
 
+def test_what_waits_is_withdrawn_or_declined_by_one(
+    world: World, people: dict[str, Headers]
+) -> None:
+    case_id = open_case(world, people["ann"])
+    custody = {"kind": "custody", "to_agency": "drug_control", "item": "all"}
+    unknown = report(world, case_id, people["ann"], custody | {"to_agency": "snb"})
+    assert is_problem(unknown, 422) and "to_agency" in unknown.text
+    for by in ("ann", "cem"):
+        of = report(world, case_id, people["ann"], custody).json()["sequence"]
+        gone = {"kind": "withdrawal", "of": of}
+        assert report(world, case_id, people[by], gone).status_code == 201
+        seen = read(world, case_id, people["ann"])
+        assert (seen["waiting"], seen["custody"]) == ([], "customs")
+        assert is_problem(report(world, case_id, people[by], gone | {"of": of + 10_000}), 409)
+        late = report(world, case_id, people["cem"], {"kind": "agreement", "of": of})
+        assert is_problem(late, 409), "nothing waits any more"
+
+
+def test_grams_of_goods_add_up(world: World, people: dict[str, Headers]) -> None:
+    case_id = open_case(world, people["ann"], substance_class="narcotic", quantity_g=2300.0)
+    sample = {"kind": "sample", "sample": "s-1", "quantity_g": 20.0}
+    assert report(world, case_id, people["ann"], sample).status_code == 201
+    over = {"kind": "sample", "sample": "s-2", "quantity_g": 2280.5}
+    refused = report(world, case_id, people["ann"], over)
+    assert is_problem(refused, 422) and "quantity_g" in refused.text
+    bag = {"kind": "custody", "to_agency": "drug_control", "item": "bag 7", "quantity_g": 2250.0}
+    of = report(world, case_id, people["ann"], bag).json()["sequence"]
+    assert len(read(world, case_id, people["ann"])["goods"]) == 1, "it passes once it is agreed to"
+    report(world, case_id, people["cem"], {"kind": "agreement", "of": of})
+    seen = read(world, case_id, people["ann"])
+    rows = [(one["quantity_g"], one["remains_g"], one["differs_g"]) for one in seen["goods"]]
+    assert seen["found_g"] == 2300.0 and rows == [(20.0, 2280.0, 0.0), (2250.0, 2280.0, -30.0)]
+
+
 def test_a_controlled_delivery_needs_another_person(
     world: World, people: dict[str, Headers]
 ) -> None:

@@ -1,6 +1,7 @@
 """People and keys on pages and over HTTP: two grant, one removes, neither gets the secret."""
 
 import re
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -10,7 +11,7 @@ import pytest
 from api.auth import account_grants
 from api.auth.account_grants import AccountGrant, GrantHistory
 from api.auth.accounts import Accounts
-from api.auth.authority import Authority
+from api.auth.authority import Authority, KeyGrant
 from api.auth.credentials import open_pepper
 from api.auth.tables import AccountSecret
 from api.auth.throttles import Attempts
@@ -205,6 +206,46 @@ def test_a_key_is_granted_by_two_and_revoked_by_one(
     key_id = next(one.key_id for one in reversed(look(world).every_key()))
     assert send(world, "/v1/people/removals", {"key_id": key_id}, two[1]).status_code == 201
     assert find(world, two[0], "keys", key_id)["state"] == "revoked"
+
+
+def test_a_replaced_key_opens_for_a_stated_while_longer(
+    world: World, two: tuple[Headers, Headers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: an overlap that is not read lets the old key open for ever."""
+    wanted = {"grant": "key", "role": "checkpoint", "post": POST, "label": "ASYCUDA, lane 2"}
+    queue = f"/v1/posts/{POST}/queue"
+
+    def make(**more: Any) -> tuple[str, dict[str, Any]]:
+        (key,) = KEY.findall(take_up(world, *grant(world, two, **wanted, **more)).text)
+        key_id = look(world).every_key()[-1].key_id
+        return key, find(world, two[0], "keys", key_id)
+
+    clock = count(1e9, 1e3)  # no key is believed from one request to the next
+
+    def opens(key: str) -> bool:
+        with patch("api.auth.callers.time", SimpleNamespace(monotonic=clock.__next__)):
+            asked = {"Authorization": f"Bearer {key}"}
+            return world.client.get(queue, headers=asked).status_code == 200
+
+    old, about = make()
+    assert (about["label"], about["last_used_at"], about["until"]) == (wanted["label"], None, None)
+    assert opens(old)
+    assert find(world, two[0], "keys", about["key_id"])["last_used_at"] is not None
+    other = wanted | {"post": None, "role": "analyst", "owner": None}
+    for wrong in ({"replaces": "key-none"}, other | {"replaces": about["key_id"]}):
+        assert ask(world, two[0], **wanted | wrong).status_code in (404, 422)
+    new, _ = make(replaces=about["key_id"])
+    assert opens(old) and opens(new)
+    assert find(world, two[0], "keys", about["key_id"])["until"] is not None
+    twice = ask(world, two[0], **wanted, replaces=about["key_id"])
+    assert twice.status_code == 404, "a key is replaced once"
+    with monkeypatch.context() as later:
+        later.setattr(KeyGrant, "is_over", lambda one, _: one.until is not None)
+        assert not opens(old) and opens(new)
+        assert find(world, two[0], "keys", about["key_id"])["state"] == "replaced"
+    with monkeypatch.context() as bug:
+        bug.setattr(KeyGrant, "is_over", lambda one, _: one.is_revoked)
+        assert opens(old)
 
 
 def test_a_lost_password_is_replaced_by_two_and_the_old_one_opens_until_then(
