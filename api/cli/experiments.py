@@ -62,7 +62,8 @@ def bench(
         typer.Option(help="quality: on synthetic networks of these makes; again for more."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="quality with --network: its seed.")
+        list[int] | None,
+        typer.Option(min=0, help="quality with --network: again for more. Default: 1 to 4."),
     ] = None,
     without: Annotated[
         list[str] | None,
@@ -108,8 +109,10 @@ def bench(
         table = Table("what", "unit", "seen", "must", "holds", title=f"bench {name}")
         for found in made["rows"]:
             holds = "[green]yes[/green]" if found["holds"] else "[red]no[/red]"
-            cells = (found["name"], found["unit"], f"{found['seen']:,}", found["must"], holds)
-            table.add_row(*cells)
+            seen = f"{found['seen']:,}"
+            if "between" in found:
+                seen += " ({:,} to {:,})".format(*found["between"])
+            table.add_row(found["name"], found["unit"], seen, found["must"], holds)
         OUT.print(table)
 
     emit(made, as_json=as_json, text=text, ok=made["holds"])

@@ -62,11 +62,23 @@ def find_bench(name: str) -> Bench:
     return found
 
 
-def row(name: str, unit: str, seen: float, must: str = ">= 0") -> Row:
-    """Return one figure; ``must`` is an operator, a space and a decimal."""
+def row(
+    name: str,
+    unit: str,
+    seen: float,
+    must: str = ">= 0",
+    *,
+    between: tuple[float, float] | None = None,
+) -> Row:
+    """Return one figure; ``must`` is an operator, a space and a decimal.
+
+    ``between`` are the ends of its 95 % interval, which nothing is demanded of.
+    """
     sign, bound = must.split(" ")
     holds = bool(_OPERATORS[sign](seen, float(bound)))
-    return {"name": name, "unit": unit, "seen": round(seen, 3), "must": must, "holds": holds}
+    made = {"name": name, "unit": unit, "seen": round(seen, 3), "must": must, "holds": holds}
+    ends = {} if between is None else {"between": [round(float(end), 3) for end in between]}
+    return made | ends
 
 
 @dataclass(frozen=True, slots=True)

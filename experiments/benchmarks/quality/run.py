@@ -20,14 +20,14 @@ def measure(
     data: Path | None = None,
     network: Sequence[networks.Make] = (),
     crossings: Sequence[int] = (),
-    seed: int = networks.SEED,
+    seed: Sequence[int] = networks.SEEDS,
     without: Sequence[str] = (),
     *,
     orders: bool = False,
 ) -> list[Row]:
-    """Return the rows of ``bench quality``; networks are of one size and seed.
+    """Return the rows of ``bench quality``; each network is drawn once with each seed.
 
-    Those with groups that are never caught are judged together, unless ``without`` asks what some
+    Kinds with groups that are never caught are judged together, unless ``without`` asks what some
     features are worth on each. Raises ``InputError`` for options that do not go together.
     """
     if (crossings or without) and not network:
@@ -43,9 +43,10 @@ def measure(
             return search_orders.measure(data)
         if network:
             kinds = [] if without else [one for one in KINDS if one in network]
-            others = [one for one in network if one not in kinds]
-            rows = groups.run(kinds, crossings=size, seed=seed) if kinds else []
-            return rows + networks.run(others, crossings=size, seed=seed, without=without)
+            others = [one for one in dict.fromkeys(network) if one not in kinds]
+            seeds = tuple(dict.fromkeys(seed))
+            rows = groups.run(kinds, crossings=size, seeds=seeds) if kinds else []
+            return rows + networks.run(others, crossings=size, seeds=seeds, without=without)
         return networks.compare_peers() if data is None else kcs.run(data)
 
 
