@@ -1,4 +1,4 @@
-"""Outcome test: hit rates and calibration by group.
+"""Outcome test: hit rates and calibration by group, of each target by the list that it ranks.
 
 Assumes the outcome test: where groups are searched at the same bar, the searches of a group that
 finds less were made too easily (Knowles, Persico and Todd, 2001). It is blind where groups differ
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.domain.time_units import DAY, HOUR, MINUTE
 from engine.selection import ShiftPlan
 from models.array_types import Floats, Labels, Mask
-from models.data.dataset import Dataset
+from models.data.dataset import Dataset, Target
 from models.data.propensity_log import PropensityLog, missing_reasons
 from models.evaluation.metric_view import share_estimates
 from models.statistics.intervals import LEVEL, clopper_pearson, withhold_estimate
@@ -59,9 +59,9 @@ class _JudgedRows:
 
 
 def by_group(
-    test: Dataset, chance: Floats, chosen: Mask, *, random_log: PropensityLog
+    test: Dataset, target: Target, *, chance: Floats, chosen: Mask, random_log: PropensityLog
 ) -> dict[str, Any]:
-    """Return hit rates, recall and calibration of discrepancies for each group of each column.
+    """Return hit rates, recall and calibration of a target for each group of each column.
 
     By column and group; the largest 30 groups of each, in the order of their names. ``calibrated``
     says whether the mean stated chance lies in the interval of what was found, which is widened for
@@ -70,14 +70,13 @@ def by_group(
     Parameters
     ----------
     chance : float64 array of shape (n,)
-        Stated chance of a discrepancy.
+        Stated chance of the target.
     chosen : bool array of shape (n,)
-        Arrivals within capacity.
+        Arrivals within capacity of the list that the target ranks.
     random_log : PropensityLog of n rows
-        The random stream, with the draws that were not carried out.
+        The target's random stream, with the draws that were not carried out.
     """
-    evidence = test.evidence("discrepancy")
-    judged = _JudgedRows(chance, chosen, evidence, test.discrepancy, random_log)
+    judged = _JudgedRows(chance, chosen, test.evidence(target), test.label(target), random_log)
     made: dict[str, Any] = {}
     for name in COLUMNS:
         text = _of(test, name)
@@ -135,10 +134,10 @@ def _family_level(number: int) -> float:
     return 1 - (1 - LEVEL) / max(1, number)
 
 
-def within(test: Dataset, chosen: Mask) -> tuple[int, int]:
-    """Count the finds and the searches of n arrivals within capacity: ``chosen``, shape (n,)."""
-    seen = test.evidence("discrepancy") & chosen
-    return int((test.discrepancy[seen] == 1).sum()), int(seen.sum())
+def within(test: Dataset, target: Target, chosen: Mask) -> tuple[int, int]:
+    """Count a target's finds and searches among n arrivals within capacity: ``chosen``, (n,)."""
+    seen = test.evidence(target) & chosen
+    return int((test.label(target)[seen] == 1).sum()), int(seen.sum())
 
 
 def outcome_test(groups: dict[str, Any], *, total: tuple[int, int]) -> dict[str, Any]:

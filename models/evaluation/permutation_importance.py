@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.ports import Scores
 from models.array_types import Floats, Mask, Positions, Rows
-from models.data.dataset import Dataset
+from models.data.dataset import Dataset, Target
 from models.statistics import ranking_metrics
 from models.statistics.intervals import Estimate, estimates, share
 
@@ -71,35 +72,43 @@ def proxy_effect(
     score: Score,
     proxies: Sequence[str],
     *,
-    chosen: Mask,
+    chosen: Mapping[Target, Mask],
     choose: Chosen,
     seed: int,
 ) -> dict[str, Any]:
-    """Return how much the possible proxies decide who is searched, by country of the plate.
+    """Return how much the possible proxies decide who is on each list, by country of the plate.
 
     ``proxies`` are features that could stand in for a person's origin. ``score`` takes rows of
-    shape (k, f), ``choose`` chances of a seizure of shape (n,) to the arrivals within capacity;
-    ``chosen`` (bool, shape (n,)) are those as they are.
+    shape (k, f), ``choose`` chances of shape (n,) to the arrivals within capacity; ``chosen`` (each
+    bool, shape (n,)) are those as they are, by the target that ranks the list.
 
     Returns
     -------
     dict
-        ``features``; ``replaced``: share of the searches that go to other vehicles once the proxies
-        are shuffled; ``by_country``: share of a country's arrivals searched with them and without.
-        Shares are estimates with exact intervals.
+        ``features``; and by target ``replaced``: share of its list that goes to other vehicles once
+        the proxies are shuffled; ``by_country``: share of a country's arrivals on the list with
+        them and without. Shares are estimates with exact intervals.
     """
     columns = [test.names.index(name) for name in proxies if name in test.names]
     made: dict[str, Any] = {"features": [test.names[column] for column in columns]}
     if not columns or not len(test):
         none = Estimate(0.0, 0.0, 0.0, len(test), 0, knowable=True)
-        return made | {"replaced": none.as_dict(), "by_country": {}}
+        return made | {target: {"replaced": none.as_dict(), "by_country": {}} for target in chosen}
     draw = np.random.default_rng(seed)
-    without = choose(score(permute_columns(test.values[:], columns, draw)).p_seizure)
+    shuffled = score(permute_columns(test.values[:], columns, draw))
     country = np.array([str(value or "unknown") for value in test.plate_country])
+    return made | {
+        target: _compare_lists(listed, choose(getattr(shuffled, f"p_{target}")), country)
+        for target, listed in chosen.items()
+    }
+
+
+def _compare_lists(chosen: Mask, without: Mask, country: NDArray[np.str_]) -> dict[str, Any]:
+    """Return how a list differs from the one without the proxies, all arrays of shape (n,)."""
     names, counts = np.unique(country, return_counts=True)
     largest = sorted(names[np.argsort(-counts, kind="stable")[:10]].tolist())
     replaced = share(int((chosen & ~without).sum()), int(chosen.sum()))
-    return made | {
+    return {
         "replaced": replaced.as_dict(),
         "by_country": {
             name: {

@@ -171,12 +171,16 @@ def evaluate_model(
     test, sent = test.take(rows), None if sent is None else sent.take(rows)
     chances = {name: getattr(scores, f"p_{name}")[rows] for name in TARGETS}
     judged = _JudgedArrivals(test, chances, config, sent)
-    groups = by_group(
-        test,
-        chances["discrepancy"],
-        judged.chosen["seizure"],
-        random_log=judged.random_stream("discrepancy"),
-    )
+    groups = {
+        target: by_group(
+            test,
+            target,
+            chance=chances[target],
+            chosen=judged.chosen[target],
+            random_log=judged.random_stream(target),
+        )
+        for target in TARGETS
+    }
     made: dict[str, Any] = {
         "synthetic": test.synthetic,
         "notice": SYNTHETIC if test.synthetic else "",
@@ -194,7 +198,10 @@ def evaluate_model(
             seed=config.seed,
         ),
         "groups": groups,
-        "outcome_test": outcome_test(groups, total=within(test, judged.chosen["seizure"])),
+        "outcome_test": {
+            target: outcome_test(groups[target], total=within(test, target, judged.chosen[target]))
+            for target in TARGETS
+        },
         "scores_by_outcome": _by_outcome(test, chances["seizure"]),
         **_compare_peers(judged, {name: one[rows] for name, one in (peers or {}).items()}),
         "alarms": run_alarms(test, chances["discrepancy"]),
@@ -280,7 +287,7 @@ def _inside(judged: _JudgedArrivals, score: Score, *, earlier: Dataset | None) -
             test,
             score,
             proxies,
-            chosen=judged.chosen["seizure"],
+            chosen=judged.chosen,
             choose=judged.choose,
             seed=RESAMPLING,
         ),

@@ -33,6 +33,7 @@ from models.evaluation.report_text import (
     LOGS,
     SHARES,
     STATED,
+    TARGET_LISTS,
     VIEWS,
     count_noun,
     fairness,
@@ -167,10 +168,10 @@ def plot_outcomes(axes: Axes, report: Report) -> None:
 
 
 def plot_rates(axes: Axes, report: Report, *, column: str) -> None:
-    """Hit rates of inspections by group with their intervals, next to the mean stated chance."""
+    """Rates of discrepancies by group with their intervals, next to the mean stated chance."""
     groups = {
         name: one
-        for name, one in reversed(report["groups"][column].items())
+        for name, one in reversed(report["groups"]["discrepancy"][column].items())
         if one["inspected"]["value"] is not None
     }
     ends = [0.05]
@@ -423,14 +424,14 @@ def _draw_target(report: Report, target: str) -> Iterator[Plot]:
 
 
 def _build_groups(report: Report) -> Section:
-    """Return the outcome test: its plots and its figures."""
+    """Return the outcome test: its figures by target, and plots of discrepancies."""
     drawn = [
         draw_plot(
             partial(plot_rates, report=report, column=column),
             name=column.replace("_", "-"),
-            text=f"Hit rate of inspections by {COLUMNS[column]} with 95 % intervals, and the mean "
-            "chance that was stated for them.",
-            rows=len(report["groups"][column]) + 2,
+            text=f"Share of inspections that found a discrepancy by {COLUMNS[column]} with 95 % "
+            "intervals, and the mean chance that was stated for them.",
+            rows=len(report["groups"]["discrepancy"][column]) + 2,
         )
         for column in ("post", "shift", "vehicle_class")
     ]
@@ -438,12 +439,13 @@ def _build_groups(report: Report) -> Section:
         Table(
             [(COLUMNS[column],), *((head,) for head in _GROUP_HEADS)],
             [
-                (name, _describe_group(one, _read_verdict(report["outcome_test"][column], name)))
+                (name, _describe_group(one, _read_verdict(verdicts[column], name)))
                 for name, one in groups.items()
             ],
-            f"Discrepancies by {COLUMNS[column]}.",
+            f"Finds of a {target} by {COLUMNS[column]}, of vehicles {TARGET_LISTS[target]}.",
         )
-        for column, groups in report["groups"].items()
+        for target, verdicts in report["outcome_test"].items()
+        for column, groups in report["groups"][target].items()
     ]
     return Section(tables, drawn)
 
@@ -491,20 +493,20 @@ def _build_model(report: Report) -> Section:
 
 
 def _tabulate_proxies(proxies: Mapping[str, Any]) -> Iterator[Table]:
-    if not proxies["by_country"]:
-        return
-    rows: list[tuple[str, Sequence[Cell]]] = [
-        (
-            name,
-            [
-                f"{one['arrivals']:,}",
-                FigureCell(one["searched"], share=True),
-                FigureCell(one["without_proxies"], share=True),
-            ],
-        )
-        for name, one in proxies["by_country"].items()
-    ]
     names = ", ".join(proxies["features"])
-    note = f"Share within capacity with and without possible proxies of origin: {names}."
-    heads = ("plate country", "arrivals", "searched", "without proxies")
-    yield Table([(head,) for head in heads], rows, note)
+    heads = ("plate country", "arrivals", "chosen", "without proxies")
+    for target, words in TARGET_LISTS.items():
+        rows: list[tuple[str, Sequence[Cell]]] = [
+            (
+                name,
+                [
+                    f"{one['arrivals']:,}",
+                    FigureCell(one["searched"], share=True),
+                    FigureCell(one["without_proxies"], share=True),
+                ],
+            )
+            for name, one in proxies[target]["by_country"].items()
+        ]
+        note = f"Share {words}, with and without possible proxies of origin: {names}."
+        if rows:
+            yield Table([(head,) for head in heads], rows, note)

@@ -173,24 +173,26 @@ def _calibration(report: Report) -> Iterator[str]:
 
 
 def fairness(report: Report) -> Iterator[str]:
-    """Yield what the outcome test and the possible proxies of origin show."""
-    for column, found in report.get("outcome_test", {}).items():
-        if found["lower"]:
-            names = ", ".join(found["lower"])
-            yield (
-                f"Searches by {COLUMNS[column]} find less than elsewhere for {names}: "
-                "these may be searched too easily."
-            )
+    """Yield what the outcome test and the possible proxies of origin show, by target."""
+    for target, columns in report.get("outcome_test", {}).items():
+        for column, found in columns.items():
+            if found["lower"]:
+                names = ", ".join(found["lower"])
+                yield (
+                    f"Of the vehicles {TARGET_LISTS[target]}, those of {COLUMNS[column]} {names} "
+                    f"hold a {target} less often than others: these may be sent too easily."
+                )
     proxies = report.get("proxies")
     if not proxies or not proxies["features"]:
         return
-    share = format_estimate(proxies["replaced"], share=True)
-    if proxies["replaced"]["knowable"]:
-        yield f"Features that could stand in for a person's origin decide {share} of the searches."
-    else:
+    for target, words in TARGET_LISTS.items():
+        replaced = proxies[target]["replaced"]
+        if replaced["knowable"]:
+            decided = f"decide {format_estimate(replaced, share=True)}"
+        else:
+            decided = "decide a share that is not yet knowable"
         yield (
-            "What share of the searches features that could stand in for a person's origin decide "
-            "is not yet knowable."
+            f"Features that could stand in for a person's origin {decided} of the vehicles {words}."
         )
 
 

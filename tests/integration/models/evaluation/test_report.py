@@ -15,7 +15,7 @@ from engine.ports import Scores
 from engine.selection import ShiftPlan
 from models.array_types import Floats
 from models.config import TrainConfig
-from models.data.dataset import Dataset
+from models.data.dataset import TARGETS, Dataset, Target
 from models.data.propensity_log import ReferralState, read_random_stream
 from models.evaluation import fairness as module
 from models.evaluation import permutation_importance
@@ -234,12 +234,16 @@ def test_proxies_that_decide_are_distinguished_from_those_that_do_not() -> None:
     data = small_world(3000, seed=2)
     data.values[:, 0] += np.where(data.plate_country == "TJ", 1.5, 0.0).astype(np.float32)
     result = score(data.values)
-    picked = riskiest(result.p_seizure)
+    picked: dict[Target, NDArray[np.bool_]] = {
+        target: riskiest(getattr(result, f"p_{target}")) for target in TARGETS
+    }
 
-    def effect(names: tuple[str, ...]) -> dict[str, Any]:
-        return permutation_importance.proxy_effect(
+    def effect(names: tuple[str, ...], target: Target = "seizure") -> dict[str, Any]:
+        made = permutation_importance.proxy_effect(
             data, score, names, chosen=picked, choose=riskiest, seed=1
         )
+        of_list: dict[str, Any] = made[target]
+        return of_list
 
     strong, none = effect(("f0",)), effect(("f6",))
     assert strong["replaced"]["low"] > 0.25
@@ -247,6 +251,22 @@ def test_proxies_that_decide_are_distinguished_from_those_that_do_not() -> None:
     country = strong["by_country"]["TJ"]
     assert country["searched"]["low"] > country["without_proxies"]["high"]
     assert effect(())["by_country"] == {}
+    assert effect(("f0",), "discrepancy")["replaced"]["low"] > 0.25
+
+
+def test_each_list_is_judged_by_the_labels_of_its_own_target() -> None:
+    data = small_world(4000, seed=5, inspect=1.0)
+    made: Any = make_judged_report(data)
+    for target in TARGETS:
+        groups = made["groups"][target]["vehicle_class"].values()
+        seen = data.evidence(target) & data.entries
+        assert sum(one["inspected"]["n"] for one in groups) == seen.sum()
+        finds = sum(one["inspected"]["positives"] for one in groups)
+        assert finds == (data.label(target)[seen] == 1).sum()
+        assert set(made["outcome_test"][target]) == set(made["groups"][target])
+        assert made["proxies"][target].keys() == {"replaced", "by_country"}
+    # Control: the targets differ, so that the labels of the other one would have been noticed.
+    assert (data.seizure == 1).sum() < (data.discrepancy == 1).sum()
 
 
 def list_unfair_groups(data: Dataset, *, penalty: float) -> dict[str, list[str]]:
@@ -256,7 +276,8 @@ def list_unfair_groups(data: Dataset, *, penalty: float) -> dict[str, list[str]]
     random_rows = read_random_stream(data, "discrepancy")
     chosen = riskiest(feared)
     made = outcome_test(
-        by_group(data, chance, chosen, random_log=random_rows), total=within(data, chosen)
+        by_group(data, "discrepancy", chance=chance, chosen=chosen, random_log=random_rows),
+        total=within(data, "discrepancy", chosen),
     )
     found: dict[str, list[str]] = made["plate_country"]
     return found
@@ -296,7 +317,11 @@ def groups_of(number: int, *, seed: int, n: int = 6000, off: float = 1.0) -> dic
         basis=np.full(n, "score", object),
     )  # fmt: skip
     return by_group(
-        data, chance, riskiest(chance), random_log=read_random_stream(data, "discrepancy")
+        data,
+        "discrepancy",
+        chance=chance,
+        chosen=riskiest(chance),
+        random_log=read_random_stream(data, "discrepancy"),
     )
 
 
@@ -323,8 +348,9 @@ def test_shifts_are_those_of_the_engine() -> None:
     data = small_world(500, seed=13, days=20)
     made = by_group(
         data,
-        score(data.values).p_discrepancy,
-        np.ones(500, np.bool_),
+        "discrepancy",
+        chance=score(data.values).p_discrepancy,
+        chosen=np.ones(500, np.bool_),
         random_log=read_random_stream(data, "discrepancy"),
     )
     assert set(made["shift"]) == {"08:00-20:00", "20:00-08:00"}

@@ -76,7 +76,7 @@ def random_stream(data: Dataset, *, sent: ReferralState | None = None) -> dict[s
     )
     views: dict[str, Any] = made["targets"]["discrepancy"]
     stream: dict[str, Any] = views["random_stream"]
-    return stream | {"told": made["cannot_tell"], "groups": made["groups"]}
+    return stream | {"told": made["cannot_tell"], "groups": made["groups"]["discrepancy"]}
 
 
 @pytest.mark.parametrize("is_planted", [False, True])
