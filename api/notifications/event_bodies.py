@@ -26,7 +26,7 @@ from engine.errors import NotFoundError
 from engine.journal import kinds as record
 from engine.journal.areas import EVENT_TYPES, EventType, list_events
 from engine.journal.batch_worker import StoredRecord, read_stored
-from engine.queue.mirror_alerts import ALERTS
+from engine.queue.mirror_alerts import AGREES, ALERTS
 from engine.queue.queue import DECISIONS
 
 Route = tuple[str, str]
@@ -214,7 +214,7 @@ class EventBodies:
         query = (
             select(DECISIONS.c.seq)
             .join(ALERTS, ALERTS.c.decision_id == DECISIONS.c.decision_id)
-            .where(ALERTS.c.seq == seq)
+            .where(ALERTS.c.seq == seq, ALERTS.c.code != AGREES)
         )
         return self.connection.scalars(query.limit(1)).first()
 

@@ -53,7 +53,7 @@ from engine.journal.areas import change_decision as crossing_event
 from engine.journal.entries import Draft, Entry
 from engine.journal.kinds import CROSSING
 from engine.journal.power_records import PowerRecord, RecordTail
-from engine.queue.mirror_alerts import ALERTS
+from engine.queue.mirror_alerts import AGREES, ALERTS
 from engine.queue.queue import DECISIONS
 from engine.storage.database import METADATA, Int64, declare_columns, insert_rows
 
@@ -132,7 +132,7 @@ def _find_alerts(connection: Connection, seq: int) -> Iterator[Event]:
     query = (
         select(DECISIONS.c.crossing_id)
         .join(ALERTS, ALERTS.c.decision_id == DECISIONS.c.decision_id)
-        .where(ALERTS.c.seq == seq)
+        .where(ALERTS.c.seq == seq, ALERTS.c.code != AGREES)
         .limit(1)
     )
     yield from map(crossing_event, connection.scalars(query))

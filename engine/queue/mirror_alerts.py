@@ -3,8 +3,9 @@
 Where the exit is known before the vehicle is decided on, its differences are features and reasons.
 Where it becomes known afterwards nothing is rewritten: the difference stands next to the decision,
 and a vehicle that still waits comes forward within its channel and is decided on again
-(:mod:`engine.targeting.targeting`). The alert is a projection of the late record, made in the
-same transaction.
+(:mod:`engine.targeting.targeting`). A record that agrees raises no alert; it is kept beside the
+alerts, because its time alone may be impossible, so that the vehicle is judged by it as well. The
+alert is a projection of the late record, made in the same transaction.
 
 The decision is looked for by plate, VIN, TIR carnet, CMR note and trailer, in this order: the first
 that leads to one decides. The alert says what led to it and what else agrees.
@@ -21,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    func,
     insert,
     select,
     text,
@@ -42,6 +44,9 @@ TRANSIT = 3 * DAY
 half."""
 HEAVY, HEAVY_KG = 0.15, 1_500.0
 """Share, and kilograms, by which two weighings of one vehicle may differ before anybody is told."""
+
+AGREES = "agrees"
+"""In the place of what differs: nothing does but, perhaps, the time."""
 
 ALERTS = record_table(
     "mirror_alerts",
@@ -161,16 +166,17 @@ class MirrorProjection:
         has_same_drivers = self._network.are_comparable("driver_ref", pair, entry.post)
         one, other = keys(arrival), keys(theirs)
         agreed = "+".join(kind for kind in one if one[kind] == other.get(kind))
+        about = {"seq": entry.seq, "decision_id": decision_id, "post": pair}
+        about |= {"known_at": entry.known_at, "mass_ratio": None, "matched": agreed}
         rows = [
-            {"seq": entry.seq, "decision_id": decision_id, "post": pair}
-            | {"known_at": entry.known_at, "mass_ratio": None, "matched": agreed}
-            | difference
+            about | difference
             for difference in differences(
                 theirs["crossing"], arrival["crossing"], has_same_drivers=has_same_drivers
             )
         ]
+        agrees = {"code": AGREES, "decided": "", "told": ""}
+        connection.execute(insert(ALERTS), rows or [about | agrees])
         if rows:
-            connection.execute(insert(ALERTS), rows)
             connection.execute(_FORWARD, {"which": decision_id})
 
 
@@ -201,12 +207,12 @@ def alerts_of(connection: Connection, decision_id: str) -> list[dict[str, Any]]:
     return [
         {"code": row.code, "decided": row.decided, "told": row.told, "known_at": row.known_at}
         | {"matched_by": row.matched.split("+")}
-        for row in connection.execute(_select_alerts(decision_id))
+        for row in connection.execute(_select_alerts(decision_id).where(_A.code != AGREES))
     ]
 
 
 def late_crossings(connection: Connection, decision_id: str) -> list[tuple[int, dict[str, Any]]]:
-    """Return when each late record that differs became known, and its crossing, in that order."""
+    """Return when each late record became known, and its crossing, in that order."""
     numbers = sorted({row.seq for row in connection.execute(_select_alerts(decision_id))})
     records = JournalReader(connection).records(CROSSING, where=[JOURNAL.c.seq.in_(numbers)])
     return [(one.known_at, one.body["arrival"]["crossing"]) for one in records]
@@ -225,7 +231,7 @@ def _select_alerts(decision_id: str) -> Any:
 
 
 _TO_JUDGE = (
-    select(_A.seq, _A.decision_id)
+    select(_A.seq, _A.decision_id, func.min(_A.code) != AGREES)
     .join(DECISIONS, _D.decision_id == _A.decision_id)
     .where(text("decisions.waiting"), _A.seq > _D.seq)
     .group_by(_A.seq, _A.decision_id)
@@ -235,6 +241,9 @@ _TO_JUDGE = (
 the one that the alert stands next to."""
 
 
-def list_to_judge(connection: Connection) -> list[tuple[int, str]]:
-    """Return the late records of vehicles that wait, each with the decision that it came after."""
-    return [(seq, decision_id) for seq, decision_id in connection.execute(_TO_JUDGE)]
+def list_to_judge(connection: Connection) -> list[tuple[int, str, bool]]:
+    """Return the late records of vehicles that wait.
+
+    With each, the decision that it came after and whether anything but the time differs.
+    """
+    return [(seq, which, bool(differs)) for seq, which, differs in connection.execute(_TO_JUDGE)]

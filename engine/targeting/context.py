@@ -119,6 +119,8 @@ class DecisionRequest:
     """The decision whose declaration was changed, or on whose vehicle a late record came."""
     is_told: bool = False
     """A late record of the opposite post leads to it, and no change of the declaration."""
+    differs: bool = True
+    """Whether that record says anything else than was known, but for its time."""
 
 
 _LATELY = select(func.count()).where(

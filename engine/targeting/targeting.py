@@ -38,6 +38,7 @@ from engine.shifts.shift_state import ShiftNeed
 from engine.shifts.workload import Tally
 from engine.storage.database import Store
 from engine.targeting.context import (
+    AmendedDecision,
     DecisionContext,
     DecisionContextBuilder,
     DecisionRequest,
@@ -87,13 +88,15 @@ class Targeting:
         return self._worker.ask(DecisionRequest(arrival, amended), claim)
 
     def decide_told(
-        self, known: QueuedDecision, arrival: Arrival, claim: IdempotencyClaim
+        self, known: QueuedDecision, arrival: Arrival, claim: IdempotencyClaim, *, differs: bool
     ) -> "Future[StoredRecord]":
         """Decide again on a waiting vehicle of which a late record of the opposite post came.
 
-        Returns what will hold the new decision, or the one that stands if a new one were milder.
+        Returns what will hold the new decision, or the one that stands if a new one were milder or,
+        where nothing but the time ``differs``, if no other hard fact sends the vehicle.
         """
-        return self._worker.ask(DecisionRequest(arrival, known, is_told=True), claim)
+        request = DecisionRequest(arrival, known, is_told=True, differs=differs)
+        return self._worker.ask(request, claim)
 
     def _decide(self, asked: Sequence[PendingRequest[DecisionRequest]]) -> None:
         """Decide on a batch; shifts that it needs are opened before it, outside of any snapshot."""
@@ -136,8 +139,8 @@ class Targeting:
             )
             kept = [
                 (one, *made)
-                for one, made in zip(batch.asked, decided, strict=True)
-                if not self._stands(snapshot, one, made[1])
+                for one, first, made in zip(batch.asked, batch.amended, decided, strict=True)
+                if not self._stands(snapshot, one, first, *made)
             ]
             waiting = partial(self._tally.places, snapshot, as_of=as_of)
             places = ranks([decision for _, _, decision in kept], waiting)
@@ -151,14 +154,26 @@ class Targeting:
         return []
 
     def _stands(
-        self, snapshot: Connection, one: PendingRequest[DecisionRequest], decision: Decision
+        self,
+        snapshot: Connection,
+        one: PendingRequest[DecisionRequest],
+        first: AmendedDecision | None,
+        read: DecisionContext,
+        decision: Decision,
     ) -> bool:
         """Tell whether a vehicle stays where it is after a late record, and answer so.
 
         A supervisor alone may send it somewhere milder.
         """
         known = one.what.amended
-        if not one.what.is_told or known is None or decision.channel >= known.channel:
+        if not one.what.is_told or known is None or first is None:
+            return False
+        before = {match.code for match in first.facts}
+        is_caught = any(
+            match.fact and match.code not in before and match.purpose in decision.selection.fired
+            for match in read.inputs.matches
+        )
+        if decision.channel >= known.channel and (one.what.differs or is_caught):
             return False
         one.answer.set_result(read_stored(snapshot, self._journal, known.seq))
         return True
@@ -229,15 +244,17 @@ _LOG = logging.getLogger("darvoza")
 
 
 class LateRecords:
-    """Finds late records that differ, and asks for a decision on each vehicle that still waits.
+    """Finds late records, and asks for a decision on each vehicle that still waits.
 
     A record is judged once in a process: where the new decision would be milder, the old one
-    stands, and the alert next to it tells a supervisor.
+    stands, and the alert next to it tells a supervisor. After a record that agrees, the old one
+    stands too, unless a hard fact of the new one sends the vehicle: a cut that has moved since is
+    no reason to draw again.
     """
 
     def __init__(self, store: Store, journal: Journal, targeting: Targeting) -> None:
         self._store, self._journal, self._targeting = store, journal, targeting
-        self._judged: set[tuple[int, str]] = set()
+        self._judged: set[tuple[int, str, bool]] = set()
         self._lock = Lock()
 
     def judge(self) -> int:
@@ -247,11 +264,13 @@ class LateRecords:
         """
         with self._lock, self._store.read() as connection:
             found = [one for one in list_to_judge(connection) if one not in self._judged]
-            asked = [(one, *self._read(connection, *one)) for one in found]
+            asked = [(one, *self._read(connection, *one[:2])) for one in found]
         made = 0
         for one, known, arrival, request in asked:
             try:
-                answer = self._targeting.decide_told(known, arrival, request).result()
+                answer = self._targeting.decide_told(
+                    known, arrival, request, differs=one[2]
+                ).result()
             except RiskError as error:
                 _LOG.warning("late_record_not_judged", exc_info=error)
                 continue

@@ -325,6 +325,23 @@ def test_a_milder_channel_after_a_late_record_is_for_a_supervisor(
     assert (again["decision_id"] == first["decision_id"]) is not is_broken
 
 
+@pytest.mark.usefixtures("facts")
+def test_a_late_record_that_differs_in_its_time_alone_is_judged(world: Line) -> None:
+    lawful = decide_until(world, "yellow", range(45_000, 46_000), alone)
+    report_late(world, int(lawful["crossing_id"].removeprefix("in-")))
+    assert newest(world, lawful)["decision_id"] == lawful["decision_id"], "two hours are possible"
+
+    first = decide_until(world, "yellow", range(46_000, 47_000), alone)
+    at = (datetime.now(UTC) - timedelta(seconds=55)).isoformat()
+    report_late(world, int(first["crossing_id"].removeprefix("in-")), arrived_at=at)
+    again = newest(world, first)
+    assert again["amends"] == first["decision_id"] and again["channel"] == "red"
+    assert again["reasons"][0]["text"].startswith(SENTENCES["too_soon"])
+    assert "alerts" not in again, "nothing else differs"
+    page = at_desk(world, "eve").get(f"/decisions/{again['decision_id']}").text
+    assert f'href="/decisions/{first["decision_id"]}">Yellow' in page
+
+
 def alone(number: int) -> dict[str, Any]:
     """Return an arrival whose exit is not known yet."""
     came = crossings(number)[1]
