@@ -191,6 +191,7 @@ class ManifestGoods(Answer):
 
     hs_code: str
     net_mass_kg: float | None
+    pen_number: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +214,7 @@ class PartnerManifest(Answer):
     seal_numbers: list[str] | None = None
     weighed_mass_kg: float | None = None
     is_empty: bool | None = None
+    body_type: str | None = None
     tir_carnet: str | None = None
     cmr_number: str | None = None
     carrier_id: str | None = None

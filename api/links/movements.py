@@ -523,7 +523,8 @@ def _has_arrived(entered: _Times, left: MovementRow, keys: Sequence[tuple[str, s
 
 _SHOWN = (
     "vehicle_class", "plate", "plate_country", "trailer_plate", "vin", "container_numbers",
-    "seal_numbers", "weighed_mass_kg", "is_empty", "tir_carnet", "cmr_number", "carrier_id",
+    "seal_numbers", "weighed_mass_kg", "is_empty", "body_type", "tir_carnet", "cmr_number",
+    "carrier_id",
 )  # fmt: skip
 
 
@@ -546,7 +547,7 @@ def read_partner_manifest(
     found: ArrivalBody = bodies[row.seq]["arrival"]
     crossing, head = found["crossing"], found.get("declaration") or {}
     goods = [
-        {"hs_code": item["hs_code"], "net_mass_kg": item.get("net_mass_kg")}
+        {name: item.get(name) for name in ("hs_code", "net_mass_kg", "pen_number")}
         for item in head.get("items", ())
     ]
     named = {name: crossing[name] for name in _SHOWN if crossing.get(name)}

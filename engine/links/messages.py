@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BeforeValidator, Field
 
 from engine.domain.records import (
+    BodyType,
     Code,
     Country,
     Hex32,
@@ -21,6 +22,7 @@ from engine.domain.records import (
     Ids,
     Mass,
     Methods,
+    OptionalCode,
     OptionalId,
     Outcome,
     PostCode,
@@ -93,6 +95,7 @@ class ManifestItem(Record):
     gross_mass_kg: Mass | None = None
     origin_country: Country | None = None
     customs_value_usd: Value | None = None
+    pen_number: OptionalId = None
 
 
 class Manifest(Record):
@@ -112,6 +115,8 @@ class Manifest(Record):
     seal_numbers: Ids = ()
     weighed_mass_kg: Mass | None = None
     is_empty: bool | None = None
+    body_type: BodyType | None = None
+    body_code: OptionalCode = None
     tir_carnet: OptionalId = None
     cmr_number: OptionalId = None
     driver_ref: OptionalId = None

@@ -121,8 +121,8 @@ def join_rows(
 
 MANIFEST_FIELDS = (
     "movement", "post", "left_at", "vehicle_class", "plate", "plate_country", "trailer_plate",
-    "vin", "container_numbers", "seal_numbers", "weighed_mass_kg", "is_empty", "tir_carnet",
-    "cmr_number", "goods.hs_code", "goods.net_mass_kg",
+    "vin", "container_numbers", "seal_numbers", "weighed_mass_kg", "is_empty", "body_type",
+    "tir_carnet", "cmr_number", "goods.hs_code", "goods.net_mass_kg", "goods.pen_number",
 )  # fmt: skip
 PURPOSE = "smuggling"
 

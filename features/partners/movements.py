@@ -98,7 +98,8 @@ MOST_ITEMS = 999
 """Goods items of a manifest; of more, the heaviest travel."""
 _VEHICLE = (
     "vehicle_class", "plate", "plate_country", "trailer_plate", "vin", "container_numbers",
-    "seal_numbers", "weighed_mass_kg", "is_empty", "driver_ref", "carrier_id",
+    "seal_numbers", "weighed_mass_kg", "is_empty", "body_type", "body_code", "driver_ref",
+    "carrier_id",
 )  # fmt: skip
 _PAPERS = ("tir_carnet", "cmr_number")
 _HEAD = (

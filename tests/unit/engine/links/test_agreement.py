@@ -185,6 +185,7 @@ def _full_manifest() -> Manifest:
         "gross_mass_kg": 2.0,
         "origin_country": "TJ",
         "customs_value_usd": 3.0,
+        "pen_number": f"{CANARY}-pen_number",
     }
     return Manifest.model_validate(
         manifest_body(
@@ -194,6 +195,8 @@ def _full_manifest() -> Manifest:
             container_numbers=[f"{CANARY}-container_numbers"],
             weighed_mass_kg=30_000.0,
             is_empty=False,
+            body_type="tank",
+            body_code=f"{CANARY}-body_code",
             dispatch_country="UZ",
             destination_country="TJ",
             goods=[item],
