@@ -20,9 +20,10 @@ from api.notifications.event_bodies import ALARMS, EventBodies
 from api.proposals.desk import ProposalDesk
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import read_approval_states
+from engine.criteria.profiles.profile import list_overdue_reviews
 from engine.decision.inspection_minutes import CHANNEL_STEP
 from engine.domain.rights import Right
-from engine.domain.time_units import DAY, rfc3339
+from engine.domain.time_units import DAY, micros, rfc3339
 from engine.journal import kinds as record
 from engine.journal.areas import EventType
 from engine.journal.power_records import FREQUENT, read_records
@@ -33,7 +34,9 @@ from engine.selection import Channel
 from engine.shifts.handovers import list_open_handovers
 from engine.storage.database import split_in_slices
 
-NotificationKind = Literal["watchlist_hit", "riskier_arrival", "approval_waiting", "alarm"]
+NotificationKind = Literal[
+    "watchlist_hit", "riskier_arrival", "approval_waiting", "review_due", "alarm"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ _QUEUE = ("GET", "/v1/posts/{post}/queue")
 _REVIEW = ("POST", "/v1/decisions/{decision_id}/reviews")
 _FIND = ("POST", "/v1/finds/{sequence}/confirmations")
 _HANDOVER = ("POST", "/v1/posts/{post}/handovers/{sequence}/signatures")
+_PROFILE = ("POST", "/v1/profiles")
 _ALARMS = tuple(kind for kind in ALARMS if kind not in FREQUENT)
 """Those that an index finds: a day of a national journal is not walked for the others."""
 
@@ -83,6 +87,7 @@ def list_notifications(service: Runtime, caller: Caller) -> list[NotificationVie
             *_list_riskier(connection, caller, since=now - DAY),
             *_list_handovers(service, connection, caller, now=now),
             *_list_approvals(bodies, ProposalDesk(service, caller)),
+            *_list_reviews(connection, caller, now=now),
             *_list_alarms(connection, bodies, since=now - DAY),
         ]
     found += _list_finds(service, caller)
@@ -197,6 +202,22 @@ def _list_approvals(bodies: EventBodies, desk: ProposalDesk) -> Iterator[Notific
             at = rfc3339(state.since)
             yield NotificationView(
                 kind="approval_waiting", about=matter.name, id=state.subject, at=at
+            )
+
+
+def _list_reviews(
+    connection: Connection, caller: Caller, *, now: int
+) -> Iterator[NotificationView]:
+    """Yield the profiles whose day of review is past; for those who may propose another."""
+    if not caller.may(*_PROFILE):
+        return
+    entered = caller.enter(*_PROFILE)
+    for one in list_overdue_reviews(connection, as_of=now):
+        post, due = one.proposed.post, one.proposed.review_by
+        if due is not None and (post is None or entered.reaches(post)):
+            at = rfc3339(micros(due))
+            yield NotificationView(
+                kind="review_due", about="profile", id=one.code, post=post, at=at
             )
 
 

@@ -242,6 +242,8 @@ def _write_literal(row: BuilderRow, kind: str, text: str, locale: Locale) -> str
     return f"{minus}{number:.15g}"
 
 
+_AT_POST = "tolerance_"
+"""Before the post's code, the field of a tolerance that holds there."""
 USUAL_DAYS = 90
 """Default validity of a profile."""
 
@@ -267,15 +269,23 @@ def _read_proposal(reader: FormReader) -> dict[str, Any]:
         "expression": reader.text("expression"),
         "percentage": reader.number("percentage"),
         "tolerance": reader.number("tolerance"),
+        "tolerances": _read_tolerances(reader),
         "valid_from": reader.day("valid_from"),
         "valid_until": reader.day("valid_until", is_last=True),
         "review_by": reader.day("review_by", is_last=True),
     }
 
 
+def _read_tolerances(reader: FormReader) -> dict[str, float]:
+    """Return the tolerances of the posts whose field is filled."""
+    read = {post: reader.number(_AT_POST + post) for post in reader.list_named(_AT_POST)}
+    return {post: number for post, number in read.items() if number is not None}
+
+
 def read_trial(reader: FormReader) -> BacktestAsked:
     """Return what of the editor is tried out; raises ``FormError``."""
     known = reader.texts("channel", "post") | {"expression": reader.text("expression")}
+    known["tolerances"] = _read_tolerances(reader)
     for name in ("percentage", "tolerance"):
         if (number := reader.number(name)) is not None:
             known[name] = number
@@ -300,6 +310,7 @@ def fresh(
         made |= {name: getattr(known, name) or "" for name in names}
         if known.tolerance is not None:
             made["tolerance"] = write_number(known.tolerance)
+        made |= {_AT_POST + post: write_number(one) for post, one in known.tolerances.items()}
         made |= {"percentage": write_number(known.percentage), "instead_of": known.code}
         made["code"] = successor(known.code)
     return {name: [value] for name, value in made.items()}
@@ -459,6 +470,8 @@ def _editor(
 ) -> Response:
     offered = fields(service.plan.names)
     values: dict[str, Any] = {"tried": None, "is_busy": False} | more
+    named = FormReader(form, visit.speech).list_named(_AT_POST)
+    tolerated = sorted({*service.network.posts, *named})
     return visit.page(
         "profile_new.html",
         status=422 if wrong else 200,
@@ -470,18 +483,20 @@ def _editor(
         comparisons=COMPARISONS,
         json_address="/v1/profiles/fields",
         kept={name: list(values) for name, values in form.items()},
-        wrong=corrections(wrong, visit.speech, names=_name_rows()),
+        wrong=corrections(wrong, visit.speech, names=_name_rows(tolerated)),
         families=_families(offered),
         posts=sorted(service.network.posts),
+        tolerated=tolerated,
         **_check(visit, service, form),
         **values,
     )
 
 
-def _name_rows() -> dict[str, str]:
+def _name_rows(tolerated: Sequence[str]) -> dict[str, str]:
     numbers = range(1, MOST_ROWS + 1)
     names = {"field": N_("Field"), "value": N_("Value")}
-    return {f"{name}_{number}": text for number in numbers for name, text in names.items()}
+    rows = {f"{name}_{number}": text for number in numbers for name, text in names.items()}
+    return rows | {_AT_POST + post: post for post in tolerated} | {"tolerances": N_("Tolerance")}
 
 
 def _show_backtest(

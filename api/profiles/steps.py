@@ -21,6 +21,7 @@ from engine.criteria.profiles.profile import (
     ProfileChannel,
     ProfileProposal,
     Tolerance,
+    Tolerances,
     check_total_steps,
     profile_content,
     read_profiles,
@@ -58,6 +59,7 @@ class BacktestAsked(Record):
     percentage: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = 100.0
     post: PostCode | None = None
     tolerance: Tolerance | None = None
+    tolerances: Tolerances = Field(default_factory=dict)
     days: Days = 90
     EXAMPLE: ClassVar = {"expression": "crossing.weighed_mass_kg > 17000.0", "days": 30}
 
@@ -138,7 +140,12 @@ def _record_backtest(
 def try_out(service: Runtime, caller: Caller, asked: BacktestAsked) -> ProfileBacktest:
     """Run a backtest of which nothing is recorded."""
     trial = BacktestSubject(
-        asked.expression, asked.channel, asked.percentage, asked.post, asked.tolerance
+        asked.expression,
+        asked.channel,
+        asked.percentage,
+        asked.post,
+        asked.tolerance,
+        asked.tolerances,
     )
     trial.compile(service.plan.names)
     if asked.post is not None:

@@ -33,6 +33,7 @@ from engine.queue.reviews import REVIEWS
 from engine.selection import COUNTERPART, INSPECTED, Channel, ChannelCode, ShiftPeriod
 from engine.shifts.handovers import FiledAct, Handover, list_filed_acts, read_handover
 from engine.storage.database import split_in_slices
+from models.monitoring.drift_monitor import measure_parties
 from models.statistics.intervals import Estimate, rate, share
 
 Stream = Literal[
@@ -243,6 +244,18 @@ class SignedHandover(Recorded):
     """Two people have signed."""
 
 
+@dataclass(frozen=True, slots=True)
+class CrowdedPicks(Answer):
+    """More than half of what the score picked in the shift is of one party, which is not named."""
+
+    kind: str
+    """What the party is to its vehicles: plate, driver, carrier or consignee."""
+    share: float
+    """Of the picks."""
+    picks: int
+    """Vehicles that the score sent to officers in the shift; at least 4."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShiftReport(Answer):
     """What a shift found for its minutes, next to the post's last 28 days."""
@@ -268,6 +281,8 @@ class ShiftReport(Answer):
     work: ShiftWork
     this_shift: ShiftFigures
     """Of the vehicles decided on in the shift, whenever they were searched."""
+    crowded: CrowdedPicks | None
+    """Null where no party has more than half of the score's picks, or these are below 4."""
     last_28_days: ShiftFigures
     minutes: list[ShiftMinutes]
     handover: HandoverView | None
@@ -430,6 +445,7 @@ def read_shift_report(service: Runtime, post: str, at: int, caller: Caller) -> S
         work = _sum_work(snapshot, shift, acts, gravity, queue, as_of=as_of)
         minutes = _minutes(service, snapshot, shift, of_shift, acts, queue, as_of=as_of)
         handover = read_handover(snapshot, post, shift.shift_id)
+        crowded = _find_crowded(snapshot, shift, until=until)
     return ShiftReport(
         post=post,
         shift=shift.shift_id,
@@ -441,10 +457,19 @@ def read_shift_report(service: Runtime, post: str, at: int, caller: Caller) -> S
         synthetic=service.network.synthetic,
         work=work,
         this_shift=_figures(of_shift, partner_of_shift),
+        crowded=crowded,
         last_28_days=_figures(period, of_partner),
         minutes=minutes,
         handover=view_handover(caller, handover),
     )
+
+
+def _find_crowded(snapshot: Connection, shift: ShiftPeriod, *, until: int) -> CrowdedPicks | None:
+    """Return the party that has most of the score's picks in a shift, if one has."""
+    picked = [_D.post == shift.post, _D.known_at >= shift.opens_at, _D.known_at < until]
+    picked.append(_D.channel.in_(INSPECTED))
+    found = measure_parties(snapshot, picked)
+    return CrowdedPicks(found["kind"], found["share"], found["picks"]) if found["beyond"] else None
 
 
 def _figures(

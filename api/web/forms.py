@@ -138,6 +138,10 @@ class FormReader:
         """Return those of these fields that are filled."""
         return {name: text for name in names if (text := self.text(name))}
 
+    def list_named(self, start: str) -> list[str]:
+        """Return what follows ``start`` in the names of the form's fields that begin so."""
+        return [name.removeprefix(start) for name in self._form if name.startswith(start)]
+
     def every(self, name: str) -> list[str]:
         """Return all that was checked of a group."""
         return list(self._form.get(name, ()))

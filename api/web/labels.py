@@ -571,6 +571,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "watchlist_hit": N_("The watch list names a waiting vehicle"),
         "riskier_arrival": N_("A later yellow vehicle is riskier than a red one"),
         "approval_waiting": N_("Waits for your approval"),
+        "review_due": N_("The day of review is past"),
         "alarm": N_("Alarm"),
     },
     "notified_of": {

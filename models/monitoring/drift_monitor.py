@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
 from engine.domain.identifiers import fold
@@ -188,20 +188,27 @@ def _measure_parties(
     connection: Connection, version: str, *, since: int, now: int
 ) -> dict[str, dict[str, Any]]:
     """Return how much of what the score sent to each channel falls on one party."""
-    made: dict[str, dict[str, Any]] = {}
-    for channel in INSPECTED:
-        picked = [_D.model_version == version, _D.known_at >= since, _D.known_at < now]
-        picked += [_D.basis == "score", _D.channel == int(channel)]
-        records = JournalReader(connection).records(
-            DECISION, where=picked, join=DECISIONS, newest=MOST_PICKS
-        )
-        filings = [decode_decision(record.body) for record in records]
-        shifts = np.array([one.inputs.shift_id for one in filings], np.str_)
-        parties = [_name_parties(one.arrival) for one in filings]
-        names = parties[0] if parties else {}
-        by_kind = {name: np.array([one[name] for one in parties], np.str_) for name in names}
-        made[channel.code] = measure_concentration(by_kind, shifts)
-    return made
+    picked = [_D.model_version == version, _D.known_at >= since, _D.known_at < now]
+    return {
+        channel.code: measure_parties(connection, [*picked, _D.channel == int(channel)])
+        for channel in INSPECTED
+    }
+
+
+def measure_parties(connection: Connection, where: Sequence[ColumnElement[bool]]) -> dict[str, Any]:
+    """Return :func:`models.evaluation.concentration.measure_concentration` of the score's picks.
+
+    ``where`` are conditions on ``DECISIONS``; the last ``MOST_PICKS`` that fit count.
+    """
+    records = JournalReader(connection).records(
+        DECISION, where=[*where, _D.basis == "score"], join=DECISIONS, newest=MOST_PICKS
+    )
+    filings = [decode_decision(record.body) for record in records]
+    shifts = np.array([one.inputs.shift_id for one in filings], np.str_)
+    parties = [_name_parties(one.arrival) for one in filings]
+    names = parties[0] if parties else {}
+    by_kind = {name: np.array([one[name] for one in parties], np.str_) for name in names}
+    return measure_concentration(by_kind, shifts)
 
 
 def _name_parties(arrival: Arrival) -> dict[str, str]:

@@ -53,6 +53,7 @@ def _printable(value: str) -> str:
 
 ProfileChannel = Literal["blue", "yellow", "red"]
 Tolerance = Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)]
+Tolerances = Annotated[dict[PostCode, Tolerance], Field(max_length=1000)]
 Code = Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")]
 
 
@@ -105,9 +106,7 @@ class ProfileProposal(Record):
     """What is impossible where it fits: said before all other reasons, in a sentence of its own."""
     tolerance: Tolerance | None = None
     """What the name ``tolerance`` in the expression stands for."""
-    tolerances: Annotated[dict[PostCode, Tolerance], Field(max_length=1000)] = Field(
-        default_factory=dict
-    )
+    tolerances: Tolerances = Field(default_factory=dict)
     """The same by post, where it is another one: scales and roads differ."""
     owner: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
     """The office that answers for it."""
@@ -211,6 +210,16 @@ def scale_tolerances(profiles: Iterable[Profile], post: str, *, as_of: int) -> S
         for fact, limits in stated.items()
     )
     return ScaleTolerances(load, mass)
+
+
+def list_overdue_reviews(connection: Connection, *, as_of: int) -> list[Profile]:
+    """Return the profiles in shadow or in force whose day of review is past, the oldest first."""
+    found = [
+        (micros(one.proposed.review_by), one)
+        for one in read_profiles(connection).values()
+        if one.proposed.review_by is not None and one.state(as_of) in ("shadow", "in_force")
+    ]
+    return [one for due, one in sorted(found, key=lambda pair: pair[0]) if due <= as_of]
 
 
 def check_total_steps(

@@ -24,7 +24,8 @@ from models.lifecycle import transitions
 from models.lifecycle.states import ModelStates
 from models.monitoring import drift_monitor
 from models.statistics.drift import Reference, reference
-from tests.support.running_service import World, arrival, serving
+from tests.support.people import at_desk
+from tests.support.running_service import POST, World, arrival, serving
 
 DECISIONS = 60
 PLAN = Plan(CATALOGUE)
@@ -146,7 +147,7 @@ def test_searches_are_held_against_what_was_stated(world: World) -> None:
 
 def test_the_largest_party_of_the_picks_is_told(tmp_path: Path) -> None:
     """One carrier is behind all vehicles; in the control each comes with its own."""
-    told = {}
+    told, reports, pages = {}, {}, {}
     for big in (True, False):
         for world in serving(tmp_path / str(big)):
             world.decide_all(
@@ -159,8 +160,16 @@ def test_the_largest_party_of_the_picks_is_told(tmp_path: Path) -> None:
             )
             known = papers(reference(values(world), PLAN.names))
             told[big] = measure_drift(world, known)["largest_party"]["yellow"]
+            reports[big] = world.get(f"/v1/posts/{POST}/shift").json()
+            pages[big] = at_desk(world, "reads").get(f"/posts/{POST}/shift").text
     assert told[True]["picks"] and told[True]["kind"] == "carrier" and told[True]["share"] == 1.0
     assert told[False]["share"] * told[False]["picks"] == pytest.approx(1)
+    picks = reports[True]["this_shift"]["streams"][0]["sent"]
+    assert reports[True]["crowded"] == {"kind": "carrier", "share": 1.0, "picks": picks}
+    said = pages[True].partition('id="crowded">')[2].partition("</li>")[0]
+    assert said.startswith("100") and f" of the {picks} vehicles that the score picked" in said
+    assert said.endswith(": Carrier.")
+    assert reports[False]["crowded"] is None and 'id="crowded"' not in pages[False]
 
 
 def test_a_model_of_other_features_is_refused(world: World) -> None:

@@ -8,12 +8,15 @@ from sqlalchemy import func, select
 
 from api.profiles.answers import check_expression, fields
 from api.profiles.page import COMPARISONS, find_field, mark_operand, write_expression
+from api.service.executors import Backtests
 from api.web.forms import FormError
+from engine.criteria.profiles.profile import BacktestSubject
 from engine.domain.rights import Role
 from engine.journal.journal import JOURNAL
 from tests.integration.service.profiles.test_profile_pages import make_form
+from tests.support.backtest_figures import FIGURES
 from tests.support.people import Desk, at_desk
-from tests.support.running_service import World, arrival
+from tests.support.running_service import OTHER, POST, World, arrival
 
 TRIED = "/profiles/backtests"
 
@@ -85,6 +88,34 @@ def test_whatever_fits_a_field_runs(world: World) -> None:
             is_plain = checked.message in (None, "has_argument")  # what is never missing
             assert is_plain, (written, checked.why)
     assert set(COMPARISONS) >= {one for every in suited.values() for one in every}
+
+
+def test_a_tolerance_by_post_is_written_tried_and_kept_by_the_successor(
+    world: World, ann: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[BacktestSubject] = []
+
+    def run(_: Backtests, subject: BacktestSubject, **__: object) -> dict[str, object]:
+        tried.append(subject)
+        return FIGURES
+
+    monkeypatch.setattr(Backtests, "run", run)
+    asked = "crossing.weighed_mass_kg > tolerance"
+    form = make_form("BY-POST-1") | {"expression": asked, "tolerance": "2500"}
+    form |= {f"tolerance_{POST}": "1,800.5", f"tolerance_{OTHER}": ""}
+    assert ann.send("/profiles/new", TRIED, form).status_code == 200
+    assert ann.send("/profiles/new", "/profiles", form).status_code == 303
+    assert [one.tolerances for one in tried] == [{POST: 1800.5}, {POST: 1800.5}]
+    stored = world.get("/v1/profiles/BY-POST-1").json()
+    assert (stored["tolerance"], stored["tolerances"]) == (2500.0, {POST: 1800.5})
+    again = ann.get("/profiles/new?from=BY-POST-1").text
+    assert re.search(rf'name="tolerance_{POST}"[^>]*value="1,?800.5"', again)
+
+    wrong = form | {"code": "BY-POST-2", f"tolerance_{OTHER}": "much"}
+    refused = ann.send("/profiles/new", "/profiles", wrong)
+    assert refused.status_code == 422 and f'href="#tolerance_{OTHER}"' in refused.text
+    lacking = form | {"code": "BY-POST-3", "tolerance": ""}
+    assert ann.send("/profiles/new", "/profiles", lacking).status_code == 422
 
 
 def test_the_editor_writes_what_its_rows_ask(ann: Desk) -> None:

@@ -113,6 +113,30 @@ def test_a_vehicle_that_an_entry_names_is_listed_while_it_waits(
     assert hit not in list_waiting(world, bob)
 
 
+def test_a_profile_whose_day_of_review_is_past_is_listed_for_who_may_propose_another(
+    world: World,
+) -> None:
+    ann, bob = person(world, Role.SUPERVISOR), person(world, Role.SUPERVISOR)
+    asked = {"expression": "crossing.weighed_mass_kg > 90000.0", "channel": "blue"}
+    asked |= {"valid_until": ahead(60), "owner": "Risk unit"}
+    for code, day in (("REVIEW-PAST", ahead(-1)), ("REVIEW-AHEAD", ahead(1))):
+        body = asked | {"code": code, "review_by": day}
+        assert send(world, "/v1/profiles", body, ann).status_code == 201
+    due = ("review_due", "profile", "REVIEW-PAST")
+    assert due not in list_waiting(world, ann), "a proposal is not in force"
+    for code in ("REVIEW-PAST", "REVIEW-AHEAD"):
+        assert send(world, f"/v1/profiles/{code}/approvals", {}, bob).status_code == 201
+    for who in (ann, bob, person(world, Role.ANALYST)):
+        found = list_waiting(world, who)
+        assert due in found and not any(name == "REVIEW-AHEAD" for _, _, name in found)
+    assert due not in list_waiting(world, person(world, Role.INTEGRITY))
+    page = at_desk(world, "reviews").get("/notifications").text
+    assert "The day of review is past" in page and 'href="/profiles/REVIEW-PAST"' in page
+    for step, body, who in (("retirements", {"reason": "over"}, ann), ("approvals", {}, bob)):
+        assert send(world, f"/v1/profiles/REVIEW-PAST/{step}", body, who).status_code == 201
+    assert due not in list_waiting(world, ann), "a withdrawn profile needs no review"
+
+
 def test_a_handover_is_listed_for_who_may_take_over_until_it_is_signed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
