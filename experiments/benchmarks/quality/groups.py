@@ -178,7 +178,9 @@ def _list_stated(name: str, quarters: Sequence[Quarter]) -> Iterator[Row]:
     """
     about = f"{name}: chance over truth in the likeliest 1%"
     seen, between = _divide(quarters, Quarter.sum_likeliest)
-    yield row(about, "ratio", seen, between=between)
+    yield row(about, "ratio", seen, f"<= {WORST_STATED}", between=between)
+    if between is not None:
+        yield row(f"{about}, high end", "ratio", between[1], f">= {1 / WORST_STATED:.2f}")
     each = [chance / max(1, loads) for chance, loads in map(Quarter.sum_likeliest, quarters)]
     yield row(f"{about}, highest network", "ratio", max(each))
     yield row(f"{about}, lowest network", "ratio", min(each))

@@ -103,9 +103,13 @@ def run(
         name, ours = f"SYNTHETIC {make}", pool([one.ours for one in drawn])
         rows += _rows(name, ours, pool([one.best for one in drawn]))
         rows += list_coverage(name, of_make)
+        truth = {
+            "holds": np.concatenate([one.holds for one in drawn]),
+            "carries": np.concatenate([one.carries for one in drawn]),
+        }
         for at, pattern in enumerate(without):
             theirs = pool([one.without[at] for one in drawn])
-            rows += _state_gain(f"{name}, {pattern}", drawn, ours, theirs)
+            rows += _state_gain(f"{name}, {pattern}", ours, theirs, **truth)
         stated += of_make
     if len(makes) > 1:
         rows += list_coverage(f"SYNTHETIC {', '.join(makes)}", stated)
@@ -210,14 +214,16 @@ def _measure_without(network: KnownTruth, pattern: str) -> Figures:
 
 
 def _state_gain(
-    name: str, drawn: Sequence[_Measured], ours: Figures, theirs: Figures
+    name: str, ours: Figures, theirs: Figures, *, holds: Mask, carries: Mask
 ) -> Iterator[Row]:
-    """Yield what some features gain, with paired intervals of hits and loads: they may not harm."""
-    for what, true, first, second, least, least_low in (
-        ("hits", [one.holds for one in drawn], ours.chosen, theirs.chosen, 0.05, 0.1),
-        ("loads", [one.carries for one in drawn], ours.likeliest, theirs.likeliest, 0.1, 0.25),
+    """Yield what some features gain, with paired intervals of hits and loads: they may not harm.
+
+    ``holds`` and ``carries``, shape (asked,), are the truth of the entries of both figures.
+    """
+    for what, found, first, second, least, least_low in (
+        ("hits", holds, ours.chosen, theirs.chosen, 0.05, 0.1),
+        ("loads", carries, ours.likeliest, theirs.likeliest, 0.1, 0.25),
     ):
-        found = np.concatenate(true)
         mine, other = int(found[first].sum()), int(found[second].sum())
         low, high = bound_gain(found, first, second)
         yield row(f"{name}: they gain", what, mine - other, f">= {-least * mine:.1f}")

@@ -1,5 +1,7 @@
 """Networks with groups that are never caught are judged together, and the worst one is said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,16 @@ def test_networks_are_pooled_and_the_worst_is_said() -> None:
     chance = made["chance over truth in the likeliest 1%"]["seen"]
     stated = sum(0.9 * each + 0.2 * (10 - each) for each in found)
     assert chance == pytest.approx(stated / sum(found), abs=0.01)
+
+
+def test_a_ranking_that_finds_less_than_the_plain_learner_fails() -> None:
+    one = make_quarter(10, seed=1)
+    turned = replace(
+        one, rankings={**one.rankings, PLAIN: one.rankings[RED], RED: -one.rankings[RED]}
+    )
+    name = f"within 5%, {RED} over {PLAIN}"
+    assert judge([one])[name]["holds"] and not judge([turned])[name]["holds"]
+    assert not judge([turned])[f"within 5%, {RED} over {SEIZURE}"]["holds"]
 
 
 def test_few_networks_have_no_interval() -> None:
