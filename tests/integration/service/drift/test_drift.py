@@ -167,7 +167,7 @@ def test_the_largest_party_of_the_picks_is_told(tmp_path: Path) -> None:
     picks = reports[True]["this_shift"]["streams"][0]["sent"]
     assert reports[True]["crowded"] == {"kind": "carrier", "share": 1.0, "picks": picks}
     said = pages[True].partition('id="crowded">')[2].partition("</li>")[0]
-    assert said.startswith("100") and f" of the {picks} vehicles that the score picked" in said
+    assert said.startswith("100") and f" of what the score picked ({picks}) is of one party" in said
     assert said.endswith(": Carrier.")
     assert reports[False]["crowded"] is None and 'id="crowded"' not in pages[False]
 
