@@ -99,7 +99,7 @@ LINKS: Final = Doors(
     by_person=("/v1/attentions",),
     open_routes=frozenset({("POST", "/v1/links/{link}/parcels")}),
     menu=(
-        MenuEntry("/attentions", "Partners", 140),
+        MenuEntry("/attentions", "Partners", 174),
         MenuEntry("/links", "Links", 210),
     ),
     routers=("api.attentions.routes:router", "api.links.routes:router", "api.links.routes:door"),

@@ -196,7 +196,7 @@ class CaseWriter:
         """Refuse more grams than remain, and a transfer to an agency that has nobody here."""
         if isinstance(event, Custody):
             known = list_agencies(self._service)
-            if known and event.to_agency not in known:
+            if event.to_agency not in known:
                 why = "no post and no person here is of this agency"
                 raise RecordError("case", "to_agency", "unknown_agency", why)
         found_g = read_found_grams(connection, self._caller, history)

@@ -37,6 +37,8 @@ from experiments.exercises import STOP_MINUTES, Case, Exercise, Pick, Sentence, 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 PLACE_ROWS = 6
 """Places that the form of a vehicle offers to search, in their order."""
+MOST_TAUGHT = 3
+"""Missed vehicles that a debriefing goes through, sign by sign."""
 LABELS = {
     f"{name}-{row}": text
     for row in range(1, PLACE_ROWS + 1)
@@ -107,13 +109,22 @@ def show_course(visit: TheTrainee, service: TheService) -> Response:
 
 
 @router.get("/exercises/{name}")
-def show_exercise(visit: TheTrainee, service: TheService, name: ExerciseName) -> Response:
-    """Show the vehicles of an exercise."""
+def show_exercise(
+    visit: TheTrainee,
+    service: TheService,
+    name: ExerciseName,
+    post: Annotated[str, Query(max_length=64)] = "",
+) -> Response:
+    """Show the vehicles of an exercise, by their arrival; of one post where it is named."""
     exercise = service.desk.read_exercise(name)
+    cases = sorted(exercise.cases, key=lambda one: str(one.arrival["crossing"]["arrived_at"]))
     attempt = service.desk.read_attempt(name, visit.visitor.caller.name)
     return visit.page(
         "training_exercise.html",
         exercise=exercise,
+        cases=[one for one in cases if post in ("", one.arrival["crossing"]["post"])],
+        posts=sorted({one.arrival["crossing"]["post"] for one in cases}),
+        at_post=post,
         attempt=attempt,
         picked={one.crossing_id: one for one in attempt.picks},
         left=_count_minutes_left(exercise.minutes, attempt),
@@ -175,12 +186,18 @@ def show_debriefing(visit: TheTrainee, service: TheService, name: ExerciseName) 
          "answer": answers[one.crossing_id]}
         for one in attempt.picks
     ]  # fmt: skip
+    cases = {one.crossing_id: one for one in exercise.cases}
+    signs = [
+        (one, [*map(words.reason, one["reasons"][:3])]
+         or [*map(words.sentence, cases[one["crossing_id"]].facts[:2])])
+        for one in found["missed"]
+    ]  # fmt: skip
     return visit.page(
         "training_debriefing.html",
         found=found,
         picks=picks,
-        cases={one.crossing_id: one for one in exercise.cases},
-        sentence=words.reason,
+        cases=cases,
+        shown=[(one, why) for one, why in signs if why][:MOST_TAUGHT],
     )
 
 

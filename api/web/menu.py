@@ -10,27 +10,27 @@ from operator import attrgetter
 from urllib.parse import quote
 
 from api.areas import MenuEntry, list_doors
+from api.web.i18n import N_
 from api.web.visitor import Visitor, json_route
 
 _CORE = (
     MenuEntry("/posts/{post}/queue", "Queue", 10),
     MenuEntry("/posts/{post}/shift", "Shift report", 20),
-    MenuEntry("/posts/{post}/integrity", "Integrity", 30),
-    MenuEntry("/integrity", "Integrity", 31),
+    MenuEntry("/integrity", "Integrity", 30),
     MenuEntry("/notifications", "Notifications", 50),
     MenuEntry("/journal", "Journal", 60),
     MenuEntry("/", "Posts", 70),
     MenuEntry("/network", "Network", 80),
-    MenuEntry("/declarations", "Expected arrivals", 90),
+    MenuEntry("/declarations", "Expected arrivals", 172),
     MenuEntry("/watchlist", "Watch list", 110),
     MenuEntry("/profiles", "Profiles", 120),
     MenuEntry("/models", "Models", 130),
-    MenuEntry("/audits", "Audits", 150),
-    MenuEntry("/finds", "Finds to confirm", 160),
-    MenuEntry("/drift", "Drift", 170),
+    MenuEntry("/audits", "Audits", 176),
+    MenuEntry("/finds", "Finds to confirm", 177),
+    MenuEntry("/drift", "Drift", 135),
     MenuEntry("/quality", "Data quality", 180),
     MenuEntry("/people", "People and keys", 190),
-    MenuEntry("/proposals", "Proposals", 195),
+    MenuEntry("/proposals", "Proposals", 140),
     MenuEntry("/posts/{post}/draws", "Draws", 205),
 )
 SECTIONS: Mapping[str, str] = {
@@ -54,8 +54,13 @@ class MenuLink:
     is_here: bool
 
 
-def menu(visitor: Visitor | None, post: str | None, path: str) -> list[MenuLink]:
-    """Return what the menu of a page at ``path`` offers its visitor."""
+def menu(
+    visitor: Visitor | None, post: str | None, path: str, *, training: str = ""
+) -> list[MenuLink]:
+    """Return what the menu of a page at ``path`` offers its visitor.
+
+    ``training`` is the address of a training home, empty for none.
+    """
     if visitor is None:
         return []
     found = []
@@ -64,17 +69,15 @@ def menu(visitor: Visitor | None, post: str | None, path: str) -> list[MenuLink]
             to = pattern.replace("{post}", quote(post or "", safe=""))
             inside = path == to or (to != "/" and path.startswith(f"{to}/"))
             found.append(MenuLink(text, to, inside))
-    return found
+    return [*found, MenuLink(N_("Exercises"), training, is_here=False)] if training else found
 
 
 def _is_open(pattern: str, visitor: Visitor) -> bool:
     """Tell whether a page is for this visitor; pages of all posts are for users of several."""
     if pattern == "/":
         return not visitor.caller.post
-    if pattern in ("/network", "/integrity") and visitor.caller.post:
+    if pattern == "/network" and visitor.caller.post:
         return False
-    if pattern == "/posts/{post}/integrity" and not visitor.caller.post:
-        return False  # its overview leads there
     return visitor.may(*json_route("GET", pattern))
 
 

@@ -21,6 +21,7 @@ from api.http.csv_lists import LISTS
 from api.web.i18n import LANGUAGES, ReaderLocale, choose_form, language_of, translations
 from api.web.labels import TABLES
 from api.web.menu import menu, split_menu
+from api.web.page_help import HELP, WORDS
 from api.web.visitor import json_route
 
 APPEARANCE_COOKIE = "darvoza_appearance"
@@ -100,10 +101,13 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "post": None,
         "has_scanner": True,
         "done": request.query_params.get("done", ""),
+        "help": HELP.get(template, ""),
+        "help_words": WORDS,
     }
     known["training"] = training = getattr(request.app.state, "training_menu", None)
     visitor, where, post = values.get("visitor"), request.url.path, values.get("post")
-    links = training(visitor, where) if training else menu(visitor, post, where)
+    address = request.app.state.runtime.settings.training_address
+    links = training(visitor, where) if training else menu(visitor, post, where, training=address)
     known["menu"], known["folded"] = split_menu(links)
     address = values.get("json_address")
     known["csv_links"] = [] if address is None else _csv_links(request, address, speech.code)

@@ -81,6 +81,8 @@ def live(world: World) -> None:
 def _case_goes_on(world: World) -> None:
     """Open a case from the find, assign it, and pass on what was found with two people."""
     by = person(world, Role.SUPERVISOR)
+    accounts = Accounts(world.runtime.store, world.runtime.network)
+    accounts.create_user("receives", Role.SUPERVISOR, agency="interior")
     opening = {"seizure_id": "find-1", "summary": "a find in the tank", "handling": ["H1"]}
     case_id = send(world, "/v1/cases", opening, by).json()["case_id"]
     until = (datetime.now(UTC) + timedelta(days=3)).isoformat()

@@ -1,0 +1,100 @@
+"""Help on a page: what it is for, what can be done on it, and the words that pages share."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from api.web.i18n import N_
+
+HELP: Final[Mapping[str, str]] = {
+    "queue.html": N_(
+        "Vehicles that officers are to inspect, in the order of the search. Take the first one, or "
+        "open a row to read about it. The line marks where the minutes of the shift end."
+    ),
+    "decision.html": N_(
+        "One vehicle: what is known of it, and what was done. File the act here after the search; "
+        "a correction keeps both statements. A supervisor agrees or sends it elsewhere."
+    ),
+    "shift.html": N_(
+        "What waits, what was found and which minutes were used in one shift. Rates are of 28 days "
+        "and of the vehicles that arrived in them. Hand over at the end of the shift."
+    ),
+    "handover.html": N_(
+        "What the next shift takes over. The one who leaves signs first, the one who comes signs "
+        "second; the lists are recorded as they were at the first signature."
+    ),
+    "posts.html": N_("Posts that you reach, those in trouble first. Open one for its queue."),
+    "network.html": N_(
+        "All posts together, those that fall behind first. The folds hold eight weeks, hours of "
+        "the week, and finds by place."
+    ),
+    "notifications.html": N_(
+        "What waits for you. An approval leaves when it is given, a vehicle when it is inspected "
+        "or has a verdict, an alarm after a day."
+    ),
+    "cases.html": N_(
+        "What follows a find, from its opening to its end. Open a case for its steps."
+    ),
+    "case.html": N_(
+        "The first box says what is due and who acts. Report what happened by its kind; custody "
+        "and controlled deliveries wait for a second person, and can be withdrawn."
+    ),
+    "watchlist.html": N_(
+        "Plates, firms and other identifiers that send a vehicle to officers. One person proposes "
+        "an entry, another approves it; it ends on its last day."
+    ),
+    "profiles.html": N_(
+        "Rules of the service that send vehicles to officers. Each was tried on the history and "
+        "approved by a second person."
+    ),
+    "profile_new.html": N_(
+        "Choose conditions; the history shows at once how many vehicles each one leaves. Propose "
+        "the profile when it finds what it is meant to find."
+    ),
+    "models.html": N_(
+        "Models that rank vehicles. Two people put one into force; a trial runs it beside the one "
+        "in force, and nobody sees its ranks."
+    ),
+    "model.html": N_(
+        "The first box says what the model is worth against picking at random. An interval that "
+        "holds 1 means that it cannot be told from chance yet."
+    ),
+    "drift.html": N_(
+        "Whether arrivals and finds are still like those that the model learnt from. Act on an "
+        "alarm; a figure alone is none."
+    ),
+    "integrity.html": N_(
+        "Who dealt with which vehicles, against what drawing teams at random would give. An alarm "
+        "accuses nobody; it says where to look."
+    ),
+    "integrity_overview.html": N_(
+        "All posts in a line each. Open a post for the figures behind its line."
+    ),
+    "journal.html": N_(
+        "Every record in its order. Opening one is recorded with your name. Check the chain here, "
+        "and compare receipts that are kept elsewhere."
+    ),
+    "people.html": N_(
+        "Who signs in, and which machines send. One administrator proposes, another approves, and "
+        "both codes are needed to take up an account or a key. One alone removes."
+    ),
+    "webhooks.html": N_(
+        "Addresses to which events are sent, signed. A receiver is told no more than its role may "
+        "see. What is not acknowledged is sent again for days."
+    ),
+    "expected.html": N_("Declarations of vehicles that have not arrived, by the time announced."),
+    "search.html": N_(
+        "Finds vehicles by plate, seal, container, firm, document or decision, in Latin or "
+        "Cyrillic letters. Each search is recorded with your name."
+    ),
+    "quality.html": N_("How complete and consistent the records of each post are, night by night."),
+    "proposals.html": N_("What one person proposed and a second person has to approve."),
+}
+"""What a page is for, by its template."""
+WORDS: Final[Mapping[str, str]] = {
+    N_("random check"): N_("drawn by lot, whatever the risk; it keeps every figure honest"),
+    N_("discrepancy"): N_("goods or papers differ from what was declared"),
+    N_("seizure"): N_("something was taken: drugs, weapons, goods that were not declared"),
+    N_("second person"): N_("someone else than the one who proposed or reported it"),
+    N_("k of n"): N_("so many of so many; below 30 no share is stated"),
+}
+"""Words that pages share, each with its meaning."""
