@@ -8,7 +8,17 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Scope
 
-from api import account, declarations, drift, integrity, quality, queue, search, watchlist
+from api import (
+    account,
+    declarations,
+    drift,
+    integrity,
+    quality,
+    queue,
+    search,
+    watch_lists,
+    watchlist,
+)
 from api.acts import confirmations, corrections, release_audits
 from api.acts import routes as acts
 from api.areas import list_doors
@@ -55,6 +65,7 @@ ROUTERS = (
     confirmations.router,
     release_audits.router,
     health.router,
+    watch_lists.router,
     watchlist.router,
     people.router,
     *(load_part(name) for doors in list_doors() for name in doors.routers),
@@ -77,6 +88,7 @@ PAGES = (
     shifts_page.handover_page_router,
     profiles_page.router,
     proposals.page_router,
+    watch_lists.page_router,
     watchlist.page_router,
     confirmations.page_router,
     release_audits.page_router,

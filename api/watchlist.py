@@ -10,7 +10,7 @@ for the preview. Look-alikes are written out as spellings; if an identifier has 
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, product
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -18,8 +18,9 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
+from sqlalchemy import Connection
 
-from api.auth.callers import Caller
+from api.auth.callers import OTHER_AGENCY, Caller
 from api.http.access import fill_agency
 from api.http.answers import AcknowledgedStep, Answer, Time, describe_step
 from api.http.dependencies import TheCaller, TheService
@@ -45,7 +46,7 @@ from api.service.runtime import Runtime
 from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
-from engine.criteria.dual_control import ApprovalState, read_approval_state, read_approval_states
+from engine.criteria.dual_control import ApprovalState
 from engine.criteria.profiles.profile import BacktestSubject
 from engine.criteria.watchlist import (
     CHANNEL,
@@ -55,28 +56,55 @@ from engine.criteria.watchlist import (
     PARTIES,
     EntryIdentifiers,
     Notice,
+    WatchBatch,
     WatchEntry,
     entry_content,
     is_selecting,
     list_identifiers,
+    read_entries,
     read_expiry,
 )
 from engine.domain.identifiers import fold, skeleton
 from engine.domain.records import Identifier
 from engine.domain.rights import Matter, Right, Role
 from engine.domain.time_units import rfc3339
-from engine.errors import BusyError, NotEnoughDataError, NotFoundError, RecordError
+from engine.errors import (
+    BusyError,
+    ConflictError,
+    NotAllowedError,
+    NotEnoughDataError,
+    NotFoundError,
+    RecordError,
+)
 from engine.queue.match_outcomes import Months, read_outcomes
 
 
-def _find_post(caller: Caller, entry: Notice) -> str | None:
+def _find_post(caller: Caller, entry: Notice | WatchBatch) -> str | None:
     return entry.source_post or caller.post
 
 
-def _prepare(step: Step, entry: Notice) -> Mapping[str, Any]:
+def _prepare(step: Step, entry: Notice | WatchBatch) -> Mapping[str, Any]:
+    if isinstance(entry, WatchBatch) and entry.instead_of is not None:
+        _check_renewed(step, entry.instead_of)
     source = {"source_post": _find_post(step.caller, entry)}
     filled = fill_agency(step.caller, entry.model_copy(update=source))
     return entry_content(filled, now=step.now)
+
+
+def _check_renewed(step: Step, entry_id: str) -> None:
+    """Raise why a list cannot be renewed: unknown, of another agency, no list, or ended."""
+    found = read_entries(step.connection).get(entry_id)
+    if found is None or not _sees(step.caller, found):
+        raise NotFoundError("watchlist", entry_id)
+    if not step.caller.covers(found.content.get("agency")):
+        raise NotAllowedError(OTHER_AGENCY, "agency")
+    if found.state != "in_force" or "rows" not in found.content:
+        raise ConflictError("watchlist", entry_id, "only a list in force can be renewed")
+
+
+def _check_approval(step: Step, entry: ApprovalState) -> None:
+    if (renewed := entry.content.get("instead_of")) is not None:
+        _check_renewed(step, renewed)
 
 
 WATCH_LIST = ProposalMatter(
@@ -92,8 +120,11 @@ WATCH_LIST = ProposalMatter(
     subject=name_at_random("watch"),
     post=_find_post,
     prepare=_prepare,
+    check=_check_approval,
     is_shown=is_selecting,
 )
+WATCH_BATCH = replace(WATCH_LIST, content=WatchBatch)
+"""A list of many rows: one proposal, approved and retired as any other entry."""
 NOTICE = ProposalMatter(
     name="watchlist",
     content=Notice,
@@ -133,6 +164,23 @@ class WatchEntryView(TwoKeysView):
     is_of_counterpart: bool
     """A counterpart's word, confirmed or not: what it sends counts under ``counterpart``."""
     channel: Literal["yellow", "red"]
+    list: str | None
+    """The named list that it belongs to."""
+    owner: str | None
+    threat: str | None
+    review_by: Time | None
+    gravity: Literal["low", "medium", "high"] | None
+    source_grade: str | None
+    """A (the most reliable) to F."""
+    information_grade: str | None
+    """1 (confirmed) to 6."""
+    handling: Sequence[str]
+    rows: int
+    """Rows of a list that was loaded as a whole; 0 of an entry of its own, which ``names`` says."""
+    left_out: int
+    """Faulty rows of its file that are not part of it."""
+    instead_of: str | None
+    """The list that it renews."""
     outcome: OutcomeView
 
 
@@ -184,7 +232,7 @@ def list_entries(service: Runtime, caller: Caller) -> list[WatchEntryView]:
     """Return every entry of the watch list, the newest first."""
     with service.store.read() as connection:
         as_of = service.journal.now(connection)
-        states = read_approval_states(connection, "watchlist").values()
+        states = read_entries(connection).values()
         found = [one for one in states if _sees(caller, one)][::-1]
         seen, gravity = filter_of(caller), find_gravity(service, connection, caller)
         months = read_outcomes(connection, [one.subject for one in found], seen)
@@ -195,13 +243,19 @@ def list_entries(service: Runtime, caller: Caller) -> list[WatchEntryView]:
 def read_entry(service: Runtime, entry_id: str, caller: Caller) -> WatchEntryView:
     """Return one entry; raises ``NotFoundError``."""
     with service.store.read() as connection:
-        found = read_approval_state(connection, "watchlist", entry_id)
-        if not _sees(caller, found):
-            raise NotFoundError("watchlist", entry_id)
+        found = find_entry(connection, caller, entry_id)
         seen = filter_of(caller)
         months = read_outcomes(connection, [entry_id], seen)
         weights = weigh_matches(months, find_gravity(service, connection, caller), seen)
         return _describe(found, service.journal.now(connection), months, weights[entry_id])
+
+
+def find_entry(connection: Connection, caller: Caller, entry_id: str) -> ApprovalState:
+    """Return an entry that a caller sees; raises ``NotFoundError``."""
+    found = read_entries(connection).get(entry_id)
+    if found is None or not _sees(caller, found):
+        raise NotFoundError("watchlist", entry_id)
+    return found
 
 
 def _describe(
@@ -223,8 +277,24 @@ def _describe(
         is_notice=entry.is_notice,
         is_of_counterpart=entry.is_of_counterpart,
         channel=NOTICE_CHANNEL if entry.is_notice else CHANNEL,
+        **{name: content.get(name) for name in _TERMS},
+        handling=content.get("handling", ()),
+        rows=len(content.get("rows", ())),
+        left_out=content.get("left_out", 0),
         outcome=describe_outcome(months[entry.subject], gravity),
     )
+
+
+_TERMS = (
+    "list",
+    "owner",
+    "threat",
+    "review_by",
+    "gravity",
+    "source_grade",
+    "information_grade",
+    "instead_of",
+)
 
 
 def _sees(caller: Caller, entry: ApprovalState) -> bool:

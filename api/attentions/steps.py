@@ -17,6 +17,7 @@ from api.cases.steps import choose_passed_files
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.service.runtime import Runtime
 from engine.domain.records import (
+    HandlingCode,
     Hex32,
     Identifier,
     Identifiers,
@@ -32,7 +33,6 @@ from engine.domain.time_units import moment
 from engine.errors import NotAllowedError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import claim
-from engine.links.envelope import HandlingCode
 from engine.links.messages import (
     MOST_FILES,
     AttentionAction,

@@ -39,7 +39,7 @@ from engine.criteria.dual_control import (
     draft_approval,
     read_approval_states,
 )
-from engine.criteria.watchlist import read_expiry
+from engine.criteria.watchlist import read_entries, read_expiry
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import ConflictError, InputError
 from engine.journal.areas import (
@@ -357,7 +357,7 @@ class _Selection:
         }
         held = {
             ("entry", one.subject)
-            for one in read_approval_states(connection, "watchlist").values()
+            for one in read_entries(connection).values()
             if one.state != "retired" and read_expiry(one) > now
         }
         needed = list_held(connection, [one.key for one in fit])

@@ -109,11 +109,16 @@ _RULES: Rules = {
         """,
     (Matter.WATCHLIST, Right.SEE, _READERS): """
         GET /v1/watchlist
+        GET /v1/watchlist/lists
         GET /v1/watchlist/{entry_id}
+        GET /v1/watchlist/{entry_id}/rows
         POST /v1/watchlist/previews
+        POST /v1/watchlist/lists/checks
         """,
     (Matter.WATCHLIST, Right.ACT, _READERS): """
         POST /v1/watchlist
+        POST /v1/watchlist/lists
+        POST /v1/watchlist/{entry_id}/renewals
         POST /v1/watchlist/{entry_id}/retirements
         """,
     (Matter.WATCHLIST, Right.ACT, _SUPERVISOR | {Role.COUNTERPART}): """
@@ -214,7 +219,13 @@ BY_PERSON = frozenset(
     for method, path in MAY
     if method in ("POST", "DELETE")
     and path.startswith(_BY_PERSON)
-    and path not in ("/v1/profiles/checks", "/v1/profiles/backtests", "/v1/watchlist/previews")
+    and path
+    not in (
+        "/v1/profiles/checks",
+        "/v1/profiles/backtests",
+        "/v1/watchlist/previews",
+        "/v1/watchlist/lists/checks",
+    )
 )
 """Routes that propose, approve, confirm or withdraw: a person must answer for each."""
 

@@ -34,14 +34,20 @@ from engine.cases.case_state import (
     read_case,
     read_cases,
 )
-from engine.domain.records import Direction, Method, Outcome, SubstanceClass, VehicleClass
+from engine.domain.records import (
+    Direction,
+    HandlingCode,
+    Method,
+    Outcome,
+    SubstanceClass,
+    VehicleClass,
+)
 from engine.domain.rights import Matter
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import crossing_name, find_holders
 from engine.journal.journal import JournalReader
-from engine.links.envelope import HandlingCode
 from engine.queue.corrections import (
     StatedReport,
     list_corrections,

@@ -31,8 +31,7 @@ from api.web.templates_env import speech_of
 from engine.cases.case_events import CaseEvent, CaseOpening, FileSubject
 from engine.cases.case_state import Urgency
 from engine.cases.file_content import JPEG, LARGEST_FILE, PDF, PNG, WEBP
-from engine.domain.records import HEX_32, Code, Identifier, PostCode, Text, Time
-from engine.links.envelope import HandlingCode
+from engine.domain.records import HEX_32, Code, HandlingCode, Identifier, PostCode, Text, Time
 
 router = json_router("/v1/cases", "cases", 404)
 CaseId = Annotated[Identifier, Path()]

@@ -54,7 +54,7 @@ from engine.cases.case_state import (
 )
 from engine.cases.file_content import LARGEST_FILE, SUFFIXES, recognise
 from engine.cases.files import ReceivedFile, open_file
-from engine.domain.records import Record
+from engine.domain.records import HandlingCode, Record
 from engine.domain.rights import Matter
 from engine.domain.time_units import micros
 from engine.errors import ConflictError, FullCaseError, NotAllowedError, NotFoundError, RecordError
@@ -62,7 +62,6 @@ from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, claim
 from engine.journal.kinds import COPIED, SENSITIVE_READ, SensitiveReadBody
-from engine.links.envelope import HandlingCode
 from engine.links.messages import MOST_FILES as MOST_OFFERED
 from engine.queue.corrections import read_stated_act, read_stated_seizure
 

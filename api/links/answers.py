@@ -15,6 +15,7 @@ from engine.domain.time_units import SECOND, rfc3339
 from engine.errors import NotFoundError, OtherSideError
 from engine.journal.copies import find_newest
 from engine.journal.journal import Journal
+from engine.links.agreement import MatchLimits
 from engine.links.ledger import (
     Direction,
     EnvelopeRow,
@@ -26,7 +27,6 @@ from engine.links.ledger import (
 from engine.links.matching.list_comparison import is_agreed, list_shared
 from engine.links.matching.match_state import (
     CommonEntry,
-    MatchLimits,
     MatchState,
     expire_release,
     read_match_state,
@@ -130,7 +130,7 @@ class MatchingView(Answer):
     """What was asked, answered and found by comparing watch lists."""
 
     limits: MatchLimits
-    """Both sides hold the same."""
+    """As both sides signed them."""
     shareable: int
     """Identifiers of marked entries in force that can be compared."""
     not_comparable: int
@@ -432,9 +432,10 @@ def _describe(
 
 def _describe_matching(connection: Connection, link: Link, *, now: int) -> MatchingView | None:
     """Return what was asked, answered and found on a link; None where it carries no such thing."""
-    if not is_agreed(link):
+    limits = link.agreement.matching
+    if limits is None or not is_agreed(link):
         return None
-    state, limits = read_match_state(connection, link.name), MatchLimits()
+    state = read_match_state(connection, link.name)
     shared = list_shared(connection, link.agreement, now=now)
     known = set(state.tokens.values())
     last = state.asked[-1] if state.asked else None

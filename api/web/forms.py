@@ -338,6 +338,12 @@ FIELDS: Final[Mapping[str, str]] = {
     "code": N_("Use up to 32 capital letters, digits, - and _, a letter or digit first."),
     "percentage": N_("Write a number above 0 and up to 100."),
     "events": N_("Choose at least one event."),
+    "handling": N_("H2 is not passed on: such a list is not compared with partners."),
+    "faulty_rows": N_("Some rows are faulty: correct them, or leave them out."),
+    "lines": N_(
+        "Write CSV whose first line names its columns, or one identifier on each line; "
+        "at most 5,000 rows."
+    ),
     "sure": N_("Check the box to confirm."),
     "agency": N_("Write an agency that the network file names."),
 }

@@ -519,6 +519,11 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "reason": N_("Reason"),
         "identifier": N_("Identifier"),
         "expiry": N_("Expires"),
+        "list": N_("List"),
+        "threat": N_("Threat"),
+        "lines": N_("Rows"),
+        "faulty_rows": N_("Faulty rows"),
+        "handling": N_("Handling"),
         "outcome": N_("Outcome"),
         "methods": N_("Methods"),
         "places_searched": N_("Places searched"),
@@ -649,6 +654,18 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "driver_ref": N_("Driver"),
         "seal": N_("Seal"),
         "tir_carnet": N_("TIR carnet"),
+    },
+    # Why a row of a list is not taken.
+    "row_fault": {
+        "bad_encoding": N_("The file has another encoding: choose it, then the file again."),
+        "control_character": N_("Remove the characters that cannot be printed."),
+        "duplicate_id": N_("An earlier row names the same."),
+        "formula": N_("The cell would be a formula: it begins with =, +, - or @."),
+        "missing_key": N_("The row names nothing."),
+        "not_a_boolean": N_("Write 0 or 1."),
+        "other_agency": N_("The row is of another agency than the list."),
+        "placeholder": N_("The cell stands for a missing value, or is a rounded number."),
+        "too_long": N_("The cell is too long, or the row has more cells than columns."),
     },
     # Requests between partners.
     "attention_action": {

@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from engine.domain.records import (
     Code,
     Country,
+    HandlingCode,
     Hex32,
     Identifier,
     Methods,
@@ -31,7 +32,6 @@ from engine.domain.records import (
     Text,
     Time,
 )
-from engine.links.envelope import HandlingCode
 
 _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|['‘’ʻʼ`-](?=[^\W\d_]))+")
 _LATIN = "ov|ova|ev|eva|yev|yeva|ovich|evich|yevich|ovna|evna|yevna|skiy|skaya|zoda|zade|zadeh"

@@ -5,16 +5,21 @@ force at once, because it can be about a vehicle that arrives within the hour; b
 person of another service, so until a second person here confirms it, it selects for yellow
 (documents and scan) and expires within 30 days.
 
+A list that is loaded from a file is one entry with many rows: it is proposed, approved, renewed and
+retired as a whole. A renewal is a new entry with the same rows, which takes the place of the
+earlier one when it is approved.
+
 Matching is by hash of the folded identifier, in memory, from the journal's records: a row that is
-inserted into a table or deleted there changes no decision. Assumes at most tens of thousands of
-entries.
+inserted into a table or deleted there changes no decision. An arrival is looked up by its own few
+identifiers, whatever the number of entries. Assumes at most tens of thousands of rows.
 """
 
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -23,6 +28,7 @@ from sqlalchemy import Connection
 from engine.criteria.dual_control import (
     ApprovalState,
     apply_event,
+    read_approval_states,
     to_event,
 )
 from engine.criteria.match import Match
@@ -32,6 +38,7 @@ from engine.domain.records import (
     Arrival,
     Crossing,
     Declaration,
+    HandlingCode,
     Identifier,
     PostCode,
     Record,
@@ -45,6 +52,8 @@ from engine.journal.power_records import PowerRecord, RecordTail
 from engine.ports import FeatureRows
 
 LONGEST_DAYS, LONGEST_NOTICE_DAYS = 366, 30
+MOST_ROWS = 5_000
+"""Rows of one list that is loaded from a file."""
 CHANNEL: Final = "red"
 NOTICE_CHANNEL: Final = "yellow"
 CONVEYANCE = ("plate", "trailer", "vin", "container")
@@ -107,12 +116,39 @@ class Notice(NoticeIdentifiers):
         return self
 
 
-class WatchEntry(EntryIdentifiers, Notice):
+class ListTerms(Record):
+    """Which named list something belongs to, who answers for it and how far it is believed.
+
+    None of it selects or ranks: it is shown beside the match to those who see the watch list.
+    """
+
+    list: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
+    owner: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
+    """The office that answers for it."""
+    threat: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
+    """What it is there to find."""
+    review_by: Time | None = None
+    gravity: Literal["low", "medium", "high"] | None = None
+    source_grade: Literal["A", "B", "C", "D", "E", "F"] | None = None
+    """Reliability of the source, A the most reliable, F not known."""
+    information_grade: Literal["1", "2", "3", "4", "5", "6"] | None = None
+    """Credibility of the information, 1 confirmed, 6 not known."""
+    handling: Annotated[tuple[HandlingCode, ...], Field(max_length=3)] = ()
+    is_shareable: bool = False
+    """Its identifiers may be compared with the lists of partners: docs/links.md."""
+
+    @model_validator(mode="after")
+    def _keep_back(self) -> Self:
+        if "H2" in self.handling and self.is_shareable:
+            why = "what is handled as H2 is not compared with partners"
+            raise PydanticCustomError("kept_back", "{why}", {"field": "handling", "why": why})
+        return self
+
+
+class WatchEntry(EntryIdentifiers, ListTerms, Notice):
     """What an analyst or a supervisor proposes for the watch list."""
 
     note: Text | None = None
-    is_shareable: bool = False
-    """Its identifiers may be compared with the lists of partners: docs/links.md."""
     EXAMPLE: ClassVar = {
         "plate": "01 A 123 BC",
         "look_alikes": True,
@@ -122,19 +158,73 @@ class WatchEntry(EntryIdentifiers, Notice):
     }
 
 
+class WatchRow(EntryIdentifiers):
+    """One row of a list."""
+
+    reason: Reason | None = None
+    """That of the list where it is absent."""
+    note: Text | None = None
+
+
+class NamedList(ListTerms):
+    """What is common to the rows of a list."""
+
+    list: Annotated[Text, Field(min_length=1, max_length=100)]
+    owner: Annotated[Text, Field(min_length=1, max_length=100)]
+    reason: Reason
+    expiry: Time
+    source_post: PostCode | None = None
+    agency: Agency = None
+    note: Text | None = None
+    instead_of: Identifier | None = None
+    """The entry that it renews, which ends when this one is approved."""
+
+
+class WatchBatch(NamedList):
+    """A list of many rows, which two people put into force, renew and retire as a whole."""
+
+    rows: Annotated[tuple[WatchRow, ...], Field(min_length=1, max_length=MOST_ROWS)]
+    left_out: Annotated[int, Field(ge=0)] = 0
+    """Faulty rows of the file, which are not part of it."""
+
+
+def list_rows(entry_id: str, content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the rows of an entry with their names: itself, or ``ID.1`` and so on of a list."""
+    rows = content.get("rows")
+    if rows is None:
+        yield entry_id, content
+    else:
+        yield from ((f"{entry_id}.{number}", row) for number, row in enumerate(rows, 1))
+
+
+def read_entries(connection: Connection) -> dict[str, ApprovalState]:
+    """Return the entries by id; one whose renewal was ever approved is retired."""
+    found = read_approval_states(connection, "watchlist")
+    for one in list(found.values()):
+        earlier = found.get(find_renewed(one))
+        if earlier is not None:
+            found[earlier.subject] = replace(earlier, state="retired", leaving=None)
+    return found
+
+
+def find_renewed(entry: ApprovalState) -> str:
+    """Return the entry in whose place an approved one stands, empty where there is none."""
+    return str(entry.content.get("instead_of", "")) if entry.approvals else ""
+
+
 def list_identifiers(content: Mapping[str, Any]) -> dict[str, str]:
-    """Return the identifiers of an entry, by kind."""
+    """Return the identifiers of an entry or of a row, by kind; a list has none of its own."""
     kinds = (*NAMED, *REQUESTED)
     return {kind: content[kind] for kind in kinds if content.get(kind) is not None}
 
 
-def entry_content(entry: Notice, *, now: int) -> dict[str, Any]:
+def entry_content(entry: Notice | WatchBatch, *, now: int) -> dict[str, Any]:
     """Return an entry, or a counterpart's notice, as it is recorded.
 
     The expiry of a notice is cut to 30 days; ``RecordError`` refuses one of an entry too far ahead.
     """
     expires, latest = micros(entry.expiry), now + LONGEST_DAYS * DAY
-    if not isinstance(entry, WatchEntry):
+    if not isinstance(entry, WatchEntry | WatchBatch):
         latest = now + LONGEST_NOTICE_DAYS * DAY
         expires = min(expires, latest)
     if expires <= now:
@@ -149,8 +239,8 @@ def _key(kind: str, value: str) -> int:
     return int.from_bytes(digest.digest(), "big") >> 1
 
 
-def _entry_keys(content: Mapping[str, Any]) -> Iterator[int]:
-    """Yield the lookup keys of an entry; an identifier that folds to an empty text has none."""
+def list_entry_keys(content: Mapping[str, Any]) -> Iterator[int]:
+    """Yield the lookup keys of an entry or a row; what folds to an empty text has none."""
     for kind, value in list_identifiers(content).items():
         if kind not in (*CONVEYANCE, *REQUESTED):
             yield _key(kind, value)
@@ -191,17 +281,6 @@ def _parties(
         yield kind, getattr(declaration, f"{kind}_id", None)
 
 
-def _key_rows(found: ApprovalState) -> Iterator[dict[str, Any]]:
-    for key in dict.fromkeys(_entry_keys(found.content)):
-        yield {
-            "entry_id": found.subject,
-            "key": key,
-            "seq": found.sequence,
-            "channel": NOTICE_CHANNEL if found.is_notice else CHANNEL,
-            "expires_at": read_expiry(found),
-        }
-
-
 class WatchMatcher:
     """Finds the entries that name an arrival; implements ``engine.criteria.match.Matcher``."""
 
@@ -209,6 +288,7 @@ class WatchMatcher:
         self._tail = RecordTail(kinds_of("watchlist"))
         self._standings: dict[str, ApprovalState] = {}
         self._unproven: set[str] = set()
+        self._renewed: set[str] = set()
         self._keys: dict[str, tuple[int, ...]] = {}
         """Lookup keys of each entry in force."""
         self._entries: defaultdict[int, dict[str, tuple[Match, int]]] = defaultdict(dict)
@@ -240,8 +320,7 @@ class WatchMatcher:
     def _move(self, record: PowerRecord) -> None:
         """Apply one record; an entry with an unproven record never matches."""
         entry_id = record.subject
-        for key in self._keys.pop(entry_id, ()):
-            del self._entries[key][entry_id]
+        self._drop(entry_id)
         if record.body is None:
             self._unproven.add(entry_id)
         if entry_id in self._unproven:
@@ -251,22 +330,33 @@ class WatchMatcher:
         if now is None:
             return
         self._standings[entry_id] = now
-        if now.state == "in_force":
-            rows = list(_key_rows(now))
-            self._keys[entry_id] = tuple(row["key"] for row in rows)
-            words, known = describe_entry(now), entry_parameters(now)
-            for row in rows:
-                match = Match(
-                    source="watchlist",
-                    code=entry_id,
-                    sequence=row["seq"],
-                    channel=row["channel"],
-                    share=1.0 if is_selecting(now.content) else 0.0,
-                    words=words,
-                    parameters=known,
-                    is_of_counterpart=now.is_of_counterpart,
-                )
-                self._entries[row["key"]][entry_id] = match, row["expires_at"]
+        if renewed := find_renewed(now):
+            self._renewed.add(renewed)
+            self._drop(renewed)
+        if now.state == "in_force" and entry_id not in self._renewed:
+            self._add(now)
+
+    def _drop(self, entry_id: str) -> None:
+        for key in self._keys.pop(entry_id, ()):
+            del self._entries[key][entry_id]
+
+    def _add(self, entry: ApprovalState) -> None:
+        expires, keys = read_expiry(entry), dict[int, None]()
+        for _, row in list_rows(entry.subject, entry.content):
+            match = Match(
+                source="watchlist",
+                code=entry.subject,
+                sequence=entry.sequence,
+                channel=NOTICE_CHANNEL if entry.is_notice else CHANNEL,
+                share=1.0 if is_selecting(entry.content) else 0.0,
+                words=describe_row(entry, row),
+                parameters=row_parameters(entry, row),
+                is_of_counterpart=entry.is_of_counterpart,
+            )
+            for key in list_entry_keys(row):
+                keys[key] = None
+                self._entries[key][entry.subject] = match, expires
+        self._keys[entry.subject] = tuple(keys)
 
 
 def is_selecting(content: Mapping[str, Any]) -> bool:
@@ -279,22 +369,22 @@ def read_expiry(found: ApprovalState) -> int:
     return micros(datetime.fromisoformat(found.content["expiry"]))
 
 
-def describe_entry(found: ApprovalState) -> str:
-    """Return identifiers, reason, author and expiry of an entry in words, for permitted readers."""
+def describe_row(entry: ApprovalState, row: Mapping[str, Any]) -> str:
+    """Return identifiers, reason, author and expiry of a row in words, for permitted readers."""
     names = ", ".join(
-        f"{kind.replace('_', ' ')} {value}"
-        for kind, value in list_identifiers(found.content).items()
+        f"{kind.replace('_', ' ')} {value}" for kind, value in list_identifiers(row).items()
     )
-    until = moment(read_expiry(found)).strftime("%Y-%m-%d %H:%M UTC")
-    return f"{names}; reason: {found.content['reason']}; by {found.author}; until {until}"
+    until = moment(read_expiry(entry)).strftime("%Y-%m-%d %H:%M UTC")
+    reason = row.get("reason") or entry.content["reason"]
+    return f"{names}; reason: {reason}; by {entry.author}; until {until}"
 
 
-def entry_parameters(found: ApprovalState) -> dict[str, Any]:
-    """Return what :func:`describe_entry` says as the parameters of a message."""
-    agency = found.content.get("agency")
+def row_parameters(entry: ApprovalState, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what :func:`describe_row` says as the parameters of a message."""
+    agency = entry.content.get("agency")
     return ({} if agency is None else {"agency": agency}) | {
-        "identifiers": dict(list_identifiers(found.content)),
-        "reason": found.content["reason"],
-        "author": found.author,
-        "until": rfc3339(read_expiry(found)),
+        "identifiers": list_identifiers(row),
+        "reason": row.get("reason") or entry.content["reason"],
+        "author": entry.author,
+        "until": rfc3339(read_expiry(entry)),
     }

@@ -258,6 +258,9 @@ Code = Annotated[str, AfterValidator(_code), _schema_rule(pattern=f"^{CODE.patte
 Agency = Code | None
 """Code of an agency, free: customs, border_troops, interior, drug_control and others."""
 
+HandlingCode = Literal["H1", "H2", "H3"]
+"""Not in court, not to be passed on, other limits as stated (Europol)."""
+
 Identifiers = Annotated[tuple[Identifier, ...], Field(max_length=64), BeforeValidator(_absent)]
 Ids = Annotated[Identifiers, PrintableText("member")]
 

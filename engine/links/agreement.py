@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
 from engine.domain.network import IdentifierField
@@ -93,6 +94,21 @@ class MessageRule(Record):
     """An envelope that arrives later is refused."""
 
 
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class MatchLimits:
+    """What one side answers the other within a period when watch lists are compared."""
+
+    elements_per_request: Annotated[int, Field(ge=1, le=10_000)]
+    requests_per_day: Annotated[int, Field(ge=1, le=10_000)]
+    elements_per_period: Annotated[int, Field(ge=1, le=10_000)]
+    """An enumeration gets as many answers: below 1 % of the plates that are worth one."""
+    period_days: Annotated[int, Field(ge=1, le=366)]
+    entries: Annotated[int, Field(ge=1, le=10_000)]
+    """Tokens that the answering side sends: the size of its list."""
+    refusals: Annotated[int, Field(ge=1, le=100)]
+    """Requests that come too often within a period, from which on the link is stopped too."""
+
+
 class Agreement(Record):
     """A validated agreement. Its name tells it from others of the same home."""
 
@@ -109,6 +125,8 @@ class Agreement(Record):
     """Posts that face each other, where the link is of kind ``partner``."""
     identifiers: dict[IdentifierField, Identifier] = Field(default_factory=dict)
     """Domains, such as ``EORI``, within which both sides' national identifiers are compared."""
+    matching: MatchLimits | None = None
+    """Limits of comparing watch lists; an agreement with messages of kind ``match`` states them."""
     messages: Annotated[tuple[MessageRule, ...], Field(min_length=1, max_length=40)]
 
     @model_validator(mode="after")
@@ -123,6 +141,8 @@ class Agreement(Record):
                 )
             seen.add((rule.kind, rule.sender))
             _check_rule(self, rule, f"messages.{at}")
+        if self.matching is None and "match" in {rule.kind for rule in self.messages}:
+            raise _fault("matching", "missing_key", "watch lists are compared within stated limits")
         return self
 
     @property

@@ -23,6 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
+from engine.domain.records import HandlingCode
 from engine.errors import EnvelopeRefusedError, RecordError
 from engine.journal.hash_chain import GENESIS, canonical
 from engine.links.identity import LinkIdentity, LinkKeys
@@ -98,8 +99,6 @@ class LinkReceipt:
 MAX_BYTES = 4 * 1024 * 1024
 """Length of the longest envelope."""
 LARGEST_NUMBER = 2**63 - 1
-HandlingCode = Literal["H1", "H2", "H3"]
-"""Not in court, not to be passed on, other limits as the message says (Europol)."""
 _HANDLING = frozenset(get_args(HandlingCode))
 _SIGNED = b"darvoza envelope 1"
 _HASHED = b"darvoza envelope hash 1"

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.domain.records import Record
+from engine.domain.records import HandlingCode, Record
 from engine.domain.time_units import HOUR
 from engine.errors import ConflictError, ErasedError
 from engine.journal.entries import Draft
@@ -32,7 +32,6 @@ from engine.links.envelope import (
     MOST_REPLACED,
     Envelope,
     EnvelopeHead,
-    HandlingCode,
     LinkReceipt,
     Position,
     read_envelope,

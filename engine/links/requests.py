@@ -33,7 +33,7 @@ from sqlalchemy import Connection, Index, Select, String, select, text
 
 from engine.criteria.dual_control import draft_proposal, draft_withdrawal, read_approval_states
 from engine.criteria.watchlist import LONGEST_NOTICE_DAYS
-from engine.domain.records import Record
+from engine.domain.records import HandlingCode, Record
 from engine.domain.time_units import DAY, micros, rfc3339
 from engine.errors import ConflictError, ErasedError, NotFoundError, RecordError
 from engine.journal.batch_worker import StoredRecord, read_stored
@@ -41,7 +41,7 @@ from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.idempotency import IdempotencyClaim, find_answer, find_holders
 from engine.journal.power_records import read_record as read_proven_record
 from engine.links.area import LINK_RECEIVED, LINK_SENT
-from engine.links.envelope import HandlingCode, read_envelope
+from engine.links.envelope import read_envelope
 from engine.links.exchange import LinkExchange
 from engine.links.inbox import ArrivedMessage
 from engine.links.ledger import ENVELOPES

@@ -227,6 +227,24 @@ def read_outcomes(
     return {code: dict(sorted(months.items())) for code, months in found.items()}
 
 
+def read_last_matches(
+    connection: Connection, codes: Sequence[str], seen: OutcomeFilter
+) -> dict[str, int]:
+    """Return when each profile or entry matched last, UTC microseconds; without those never."""
+    found: dict[str, int] = {}
+    for some in split_in_slices(list(codes), 500):
+        query = (
+            select(_M.code, func.max(JOURNAL.c.known_at))
+            .join(JOURNAL, JOURNAL.c.seq == _M.seq)
+            .where(_M.code.in_(some), JOURNAL.c.post.not_in(seen.hidden_posts))
+            .group_by(_M.code)
+        )
+        if seen.post is not None:
+            query = query.where(JOURNAL.c.post == seen.post)
+        found |= {code: int(at) for code, at in connection.execute(query)}
+    return found
+
+
 _FIGURES = tuple(field.name for field in fields(Outcome))
 
 

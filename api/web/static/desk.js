@@ -281,8 +281,9 @@ for (const button of document.querySelectorAll("[data-print]")) {
 for (const place of document.querySelectorAll("[data-upload]")) {
   place.hidden = false;
   const file = place.querySelector("[data-fill]");
-  file.addEventListener("change", async () => {
-    if (file.files[0]) document.getElementById(file.dataset.fill).value = await file.files[0].text();
+  file?.addEventListener("change", async () => {
+    const encoding = document.getElementById(file.dataset.encoding)?.value;
+    if (file.files[0]) document.getElementById(file.dataset.fill).value = new TextDecoder(encoding).decode(await file.files[0].arrayBuffer());
   });
 }
 for (const button of document.querySelectorAll("[data-close]")) {

@@ -14,13 +14,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.criteria.dual_control import ApprovalState, draft_approval, read_approval_states
-from engine.criteria.watchlist import list_identifiers, read_expiry
+from engine.criteria.dual_control import ApprovalState, draft_approval
+from engine.criteria.watchlist import list_identifiers, list_rows, read_entries, read_expiry
 from engine.domain.time_units import DAY, HOUR, micros, moment
 from engine.errors import ConflictError, RecordError
 from engine.journal.entries import Draft
 from engine.journal.power_records import read_record
-from engine.links.agreement import Agreement
+from engine.links.agreement import Agreement, MatchLimits
 from engine.links.area import (
     MATCH_ANSWERED,
     MATCH_ASKED,
@@ -36,7 +36,6 @@ from engine.links.matching.match_state import (
     UNREADABLE,
     AskedRequest,
     CommonEntry,
-    MatchLimits,
     MatchState,
     ReleaseSide,
     ReleaseState,
@@ -94,11 +93,10 @@ def list_shared(connection: Connection, agreement: Agreement, *, now: int) -> Sh
     """Return the identifiers of marked entries that are in force at UTC microseconds."""
     found: dict[bytes, SharedIdentifier] = {}
     left_out, domains = 0, read_domains(agreement)
-    for entry in read_approval_states(connection, "watchlist").values():
-        if not _is_shared(entry, now):
-            continue
-        for kind, value in list_identifiers(entry.content).items():
-            shared = _to_shared(entry.subject, kind, value)
+    marked = [one for one in read_entries(connection).values() if _is_shared(one, now)]
+    for name, row in (each for one in marked for each in list_rows(one.subject, one.content)):
+        for kind, value in list_identifiers(row).items():
+            shared = _to_shared(name, kind, value)
             try:
                 content = b"" if shared is None else shared.content(domains)
             except RecordError:
@@ -127,12 +125,18 @@ def find_identifier(
 
     Raises ``RecordError`` where the journal no longer says what it was.
     """
-    known = entries.get(entry)
-    for kind, value in list_identifiers({} if known is None else known.content).items():
+    for kind, value in list_identifiers(_find_row(entries, entry)).items():
         shared = _to_shared(entry, kind, value)
         if shared is not None and shared.identifier == identifier:
             return shared
     raise RecordError(RECORD, "elements", "unknown_entry", "an entry of the request is gone")
+
+
+def _find_row(entries: Mapping[str, ApprovalState], name: str) -> Mapping[str, Any]:
+    """Return the content of an entry or of a row of one, empty where none has this name."""
+    known = entries.get(name) or entries.get(name.rpartition(".")[0])
+    rows = dict(list_rows(known.subject, known.content)) if known is not None else {}
+    return rows.get(name, {})
 
 
 MESSAGE = "match"
@@ -159,6 +163,14 @@ class MatchContext:
     link: Link
     state: MatchState
 
+    @property
+    def limits(self) -> MatchLimits:
+        """The limits that both sides signed; raises ``ConflictError`` where they signed none."""
+        agreement = self.link.agreement
+        if agreement.matching is None:
+            raise ConflictError("link", agreement.name, "the agreement states no limits")
+        return agreement.matching
+
 
 @dataclass(slots=True)
 class MatchWork:
@@ -176,7 +188,6 @@ class ListComparison:
     """The comparing of watch lists on the links of one installation."""
 
     exchange: LinkExchange
-    limits: MatchLimits = field(default_factory=MatchLimits)
 
     def begin(self, name: str, *, by: str = "") -> int:
         """Ask about own marked identifiers that were not asked about; return how many.
@@ -287,8 +298,8 @@ class ListComparison:
             why = f"it is {link.phase(context.now).replace('_', ' ')}"
         elif asked and _is_awaited(link, asked[-1], now=context.now):
             why = "the other side has not answered the last request yet"
-        elif self._count_today(context) >= self.limits.requests_per_day:
-            why = f"the limit is {self.limits.requests_per_day} request in 24 hours"
+        elif self._count_today(context) >= (most := context.limits.requests_per_day):
+            why = f"the limit is {most} {'request' if most == 1 else 'requests'} in 24 hours"
         if why:
             raise ConflictError("link", link.agreement.name, why)
 
@@ -297,7 +308,7 @@ class ListComparison:
         return sum(max(one.asked_at, one.answered_at) > since for one in context.state.asked)
 
     def _select_unasked(self, context: MatchContext) -> list[SharedIdentifier]:
-        state, limits = context.state, self.limits
+        state, limits = context.state, context.limits
         shared = list_shared(context.connection, context.link.agreement, now=context.now)
         known = set(state.tokens.values())
         unasked = [one for one in shared.identifiers if (one.entry, one.identifier) not in known]
@@ -355,7 +366,7 @@ class ListComparison:
 
     def _answer(self, context: MatchContext, message: Match, of: int) -> MatchWork:
         use, rule = judge_request(
-            context.state.use, self.limits, elements=len(message.elements), at=context.now
+            context.state.use, context.limits, elements=len(message.elements), at=context.now
         )
         is_alarm = use.alarm is not None and context.state.alarm is None
         reason: str = rule or ""
@@ -374,7 +385,7 @@ class ListComparison:
         key = derive_link_key(derive_secrets(self.exchange.keys).key_seed, link=context.link.name)
         domains = read_domains(context.link.agreement)
         shared = list_shared(context.connection, context.link.agreement, now=context.now)
-        listed = shared.identifiers[: self.limits.entries]
+        listed = shared.identifiers[: context.limits.entries]
         answer = answer_request(message, key)
         return [answer, list_tokens(message.exchange, listed, key, domains=domains)]
 
@@ -402,7 +413,7 @@ class ListComparison:
     def _open_answer(self, context: MatchContext, message: Match) -> dict[str, SharedIdentifier]:
         """Return own identifiers by token; raises ``RecordError`` for what is no answer."""
         request = _find_request(context.state, message.exchange)
-        entries = read_approval_states(context.connection, "watchlist")
+        entries = read_entries(context.connection)
         asked = ask_matches(
             request.exchange,
             [find_identifier(entries, entry, kind) for entry, kind in request.asked],
@@ -585,13 +596,15 @@ def _build_step(context: MatchContext, hit: CommonEntry, step: MatchStep, *, why
     """Return the message of a step; a release holds what the entry says, as far as agreed."""
     about: dict[str, Any] = {"why": why or None}
     if step == "release":
-        entry = read_approval_states(context.connection, "watchlist", hit.entry).get(hit.entry)
+        entries = read_entries(context.connection)
+        entry = entries.get(hit.entry) or entries.get(hit.entry.rpartition(".")[0])
         if entry is None or entry.state != "in_force":
             why_not = "its entry is no longer in force"
             raise ConflictError("common entry", hit.release.token, why_not)
+        row = _find_row(entries, hit.entry)
         about = {
-            "reason": entry.content["reason"],
-            "note": entry.content.get("note"),
+            "reason": row.get("reason") or entry.content["reason"],
+            "note": row.get("note"),
             "until": moment(read_expiry(entry)),
         }
     return Match(exchange=hit.exchange, step=step, elements=(hit.release.token,), **about)

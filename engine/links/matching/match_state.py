@@ -3,8 +3,8 @@
 A blinded element hides whether it is a watch-list entry or one of all plates of a country, so the
 total number of answers is what bounds an enumeration. The key stays as long as the agreement, and
 an element that was answered needs no second answer: an honest list uses its budget once. Both sides
-hold the same limits, so a request beyond them is no mistake; it is refused and stops set
-intersections of the link until two people decide.
+signed the same limits in their agreement, so a request beyond them is no mistake; it is refused and
+stops set intersections of the link until two people decide.
 
 A hit is a token and nothing else. Details travel when two people of the asking side asked, and two
 people of the side that owns them released them; one person suffices to decline or to withdraw. At
@@ -22,29 +22,10 @@ from engine.criteria.dual_control import ApprovalState, check_person, read_appro
 from engine.domain.time_units import DAY
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
 from engine.journal.power_records import PowerRecord, read_records
+from engine.links.agreement import MatchLimits
 from engine.links.area import MATCH_ANSWERED, MATCH_ASKED, MATCH_ENQUIRED, MATCH_FOUND, MATCH_STEP
 
 MatchRule = Literal["too_many_elements", "too_often", "budget_spent", "stopped"]
-
-
-@dataclass(frozen=True, slots=True)
-class MatchLimits:
-    """What one side answers the other within a period."""
-
-    elements_per_request: int = 50
-    requests_per_day: int = 1
-    elements_per_period: int = 90
-    """Below 1 % of 10,000: the smallest enumeration that is worth one."""
-    entries: int = 1_000
-    """Tokens that the answering side sends: the size of its list."""
-    period_days: int = 365
-    refusals: int = 3
-    """Requests that come too often within a period, from which on the link is stopped too."""
-
-    def __post_init__(self) -> None:
-        """Refuse limits that permit nothing."""
-        if min(self.elements_per_request, self.requests_per_day, self.elements_per_period) < 1:
-            raise ValueError("limits of set intersections must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,13 @@ kind = "partner"
 purposes = ["smuggling"]
 ground = "Protocol of November 2019"
 expires = 2036-12-31T00:00:00Z
+[matching]
+elements_per_request = 50
+requests_per_day = 1
+elements_per_period = 90
+period_days = 365
+entries = 1000
+refusals = 3
 [[pairs]]
 posts = ["UZ-OYB", "TJ-FOT"]
 """

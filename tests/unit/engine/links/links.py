@@ -26,6 +26,16 @@ NOW = 1_709_800_000_000_000
 AN_HOUR = 3_600_000_000
 
 
+LIMITS = {
+    "elements_per_request": 50,
+    "requests_per_day": 1,
+    "elements_per_period": 90,
+    "period_days": 365,
+    "entries": 1_000,
+    "refusals": 3,
+}
+
+
 def partner_content(one: LinkIdentity, other: LinkIdentity, **changes: Any) -> dict[str, Any]:
     """Return an agreement of two administrations, as its TOML reads."""
     rules = [
@@ -51,6 +61,7 @@ def partner_content(one: LinkIdentity, other: LinkIdentity, **changes: Any) -> d
         "parties": [party_content("uz", one), party_content("tj", other)],
         "pairs": [{"posts": ["UZ-OYB", "TJ-FOT"]}],
         "identifiers": {"carrier_id": "TIR"},
+        "matching": LIMITS,
         "messages": rules,
     }
     return content | changes

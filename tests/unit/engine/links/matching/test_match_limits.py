@@ -9,11 +9,11 @@ import pytest
 
 from engine.domain.time_units import DAY, HOUR
 from engine.errors import ConflictError, SecondPersonError
+from engine.links.agreement import MatchLimits
 from engine.links.matching import match_state
 from engine.links.matching.match_state import (
     DetailRelease,
     Enquiry,
-    MatchLimits,
     MatchState,
     MatchUse,
     ReleaseSide,
@@ -23,7 +23,9 @@ from engine.links.matching.match_state import (
     expire_release,
     judge_request,
 )
+from tests.unit.engine.links.links import LIMITS
 
+AGREED = MatchLimits(**LIMITS)
 PLATES = 10_000
 START = 1_709_800_000_000_000
 
@@ -36,7 +38,7 @@ def requests(size: int, every: int) -> Iterator[tuple[int, int]]:
 
 def ask(state: MatchState, elements: int, at: int) -> MatchState:
     """Return the state after a request of the other side, as the answering side records it."""
-    use, rule = judge_request(state.use, MatchLimits(), elements=elements, at=at)
+    use, rule = judge_request(state.use, AGREED, elements=elements, at=at)
     is_alarm = use.alarm is not None and state.alarm is None
     number = len(state.enquiries) + 1
     asked = Enquiry(number, at, f"exchange-{number}", elements, rule or "", is_alarm)
@@ -65,14 +67,14 @@ def answered_before_alarm(size: int, every: int, limits: MatchLimits) -> tuple[i
 @pytest.mark.parametrize("every", [0, HOUR, DAY, 3 * DAY])
 @pytest.mark.parametrize("size", [1, 7, 49, 50, 51, 1_000, PLATES])
 def test_an_enumeration_alarms_before_one_percent_is_answered(size: int, every: int) -> None:
-    answered, alarmed_at = answered_before_alarm(size, every, MatchLimits())
+    answered, alarmed_at = answered_before_alarm(size, every, AGREED)
     assert alarmed_at is not None
     assert answered < PLATES // 100
 
 
 def test_without_the_budget_an_enumeration_is_answered() -> None:
     """Seeded bug: only the size of a request is limited."""
-    limits = MatchLimits(requests_per_day=PLATES, elements_per_period=PLATES)
+    limits = replace(AGREED, requests_per_day=PLATES, elements_per_period=PLATES)
     assert answered_before_alarm(50, HOUR, limits) == (PLATES, None)
 
 
@@ -80,7 +82,7 @@ def test_an_honest_list_is_answered_all_year() -> None:
     use = MatchUse()
     for week in range(40):
         at = START + week * 7 * DAY
-        use, rule = judge_request(use, MatchLimits(), elements=50 if week == 0 else 1, at=at)
+        use, rule = judge_request(use, AGREED, elements=50 if week == 0 else 1, at=at)
         assert rule is None
     assert use.alarm is None
 
@@ -104,9 +106,10 @@ def test_what_was_answered_stays_counted_after_two_people_resumed() -> None:
     assert ask(resume(state), 50, START + 366 * DAY).enquiries[-1].rule == ""
 
 
-def test_limits_that_permit_nothing_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least 1"):
-        MatchLimits(elements_per_request=0)
+@pytest.mark.parametrize("name", LIMITS)
+def test_limits_that_permit_nothing_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="greater than or equal to 1"):
+        MatchLimits(**LIMITS | {name: 0})
 
 
 DEADLINE = 1_000
