@@ -10,9 +10,9 @@ for the preview. Look-alikes are written out as spellings; if an identifier has 
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice, product
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
@@ -55,6 +55,7 @@ from engine.criteria.watchlist import (
     NOTICE_CHANNEL,
     PARTIES,
     EntryIdentifiers,
+    EntryTerms,
     Notice,
     WatchBatch,
     WatchEntry,
@@ -79,11 +80,11 @@ from engine.errors import (
 from engine.queue.match_outcomes import Months, read_outcomes
 
 
-def _find_post(caller: Caller, entry: Notice | WatchBatch) -> str | None:
+def _find_post(caller: Caller, entry: EntryTerms) -> str | None:
     return entry.source_post or caller.post
 
 
-def _prepare(step: Step, entry: Notice | WatchBatch) -> Mapping[str, Any]:
+def _prepare(step: Step, entry: EntryTerms) -> Mapping[str, Any]:
     if isinstance(entry, WatchBatch) and entry.instead_of is not None:
         _check_renewed(step, entry.instead_of)
     source = {"source_post": _find_post(step.caller, entry)}
@@ -107,40 +108,37 @@ def _check_approval(step: Step, entry: ApprovalState) -> None:
         _check_renewed(step, renewed)
 
 
-WATCH_LIST = ProposalMatter(
-    name="watchlist",
-    content=WatchEntry,
-    about=Matter.WATCHLIST,
-    shown=("GET", "/v1/watchlist/{entry_id}"),
-    may={
+_ENTRY: Final[dict[str, Any]] = {
+    "name": "watchlist",
+    "about": Matter.WATCHLIST,
+    "shown": ("GET", "/v1/watchlist/{entry_id}"),
+    "subject": name_at_random("watch"),
+    "post": _find_post,
+    "prepare": _prepare,
+}
+_BY_TWO: Final[dict[str, Any]] = _ENTRY | {
+    "may": {
         Right.ACT: frozenset({Role.ANALYST, Role.SUPERVISOR}),
         Right.APPROVE: frozenset({Role.SUPERVISOR}),
     },
-    page="/watchlist#{}",
-    subject=name_at_random("watch"),
-    post=_find_post,
-    prepare=_prepare,
-    check=_check_approval,
-    is_shown=is_selecting,
-)
-WATCH_BATCH = replace(WATCH_LIST, content=WatchBatch)
+    "page": "/watchlist#{}",
+    "check": _check_approval,
+    "is_shown": is_selecting,
+}
+WATCH_LIST = ProposalMatter(content=WatchEntry, **_BY_TWO)
+WATCH_BATCH = ProposalMatter(content=WatchBatch, **_BY_TWO)
 """A list of many rows: one proposal, approved and retired as any other entry."""
 NOTICE = ProposalMatter(
-    name="watchlist",
     content=Notice,
-    about=Matter.WATCHLIST,
-    shown=("GET", "/v1/watchlist/{entry_id}"),
     may={Right.ACT: frozenset({Role.COUNTERPART, Role.SUPERVISOR})},
     is_notice=True,
-    subject=name_at_random("watch"),
-    post=_find_post,
-    prepare=_prepare,
     answer=lambda service, done: AcknowledgedNotice(
         **describe_step(service, done),
         is_notice=True,
         channel=NOTICE_CHANNEL,
         expiry=done.body["content"]["expiry"],
     ),
+    **_ENTRY,
 )
 """In force at once, because it may be about a vehicle that arrives within the hour."""
 
@@ -262,6 +260,7 @@ def _describe(
     entry: ApprovalState, as_of: int, months: Mapping[str, Months], gravity: float
 ) -> WatchEntryView:
     content, expires = entry.content, read_expiry(entry)
+    terms: dict[str, Any] = {name: content.get(name) for name in _TERMS}
     is_over = entry.state != "retired" and as_of >= expires
     return WatchEntryView(
         **describe_standing(entry),
@@ -277,7 +276,7 @@ def _describe(
         is_notice=entry.is_notice,
         is_of_counterpart=entry.is_of_counterpart,
         channel=NOTICE_CHANNEL if entry.is_notice else CHANNEL,
-        **{name: content.get(name) for name in _TERMS},
+        **terms,
         handling=content.get("handling", ()),
         rows=len(content.get("rows", ())),
         left_out=content.get("left_out", 0),
@@ -286,15 +285,9 @@ def _describe(
 
 
 _TERMS = (
-    "list",
-    "owner",
-    "threat",
-    "review_by",
-    "gravity",
-    "source_grade",
-    "information_grade",
+    "list", "owner", "threat", "review_by", "gravity", "source_grade", "information_grade",
     "instead_of",
-)
+)  # fmt: skip
 
 
 def _sees(caller: Caller, entry: ApprovalState) -> bool:

@@ -17,7 +17,7 @@ from api.http.dependencies import TheCaller
 from api.http.request_bodies import ReportedAct
 from engine.criteria.dual_control import read_approval_states
 from engine.criteria.match import WATCHLIST
-from engine.criteria.watchlist import Notice, WatchBatch, WatchEntry
+from engine.criteria.watchlist import EntryTerms
 from engine.domain.network import Network
 from engine.domain.records import Arrival, InspectionAct, PostCode, ReportedSeizure, Seizure
 from engine.domain.rights import Matter, Right
@@ -153,7 +153,7 @@ ReachedPost = Annotated[str, Depends(reached_post)]
 
 
 Reported = TypeVar(
-    "Reported", InspectionAct, ReportedAct, ReportedSeizure, Seizure, Notice, WatchEntry, WatchBatch
+    "Reported", InspectionAct, ReportedAct, ReportedSeizure, Seizure, EntryTerms
 )
 
 

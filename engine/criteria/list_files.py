@@ -17,8 +17,8 @@ from engine.criteria.watchlist import (
     MOST_ROWS,
     NAMED,
     WatchRow,
-    list_identifiers,
     list_entry_keys,
+    list_identifiers,
 )
 from engine.domain.identifiers import fold
 from engine.domain.records import is_placeholder
@@ -129,8 +129,8 @@ def _read_cells(text: str) -> Iterator[tuple[int, dict[str | None, str]]]:
             if number == 0:
                 header = _check_header(cells)
             elif any(cells):
-                extra = {None: "".join(cells[len(header) :])}
-                yield line, {**dict(zip(header, cells, strict=False)), **extra}
+                row: dict[str | None, str] = dict(zip(header, cells, strict=False))
+                yield line, row | {None: "".join(cells[len(header) :])}
     except csv.Error:
         raise _refuse("not_csv", f"line {begins} and what follows cannot be read as CSV") from None
 

@@ -91,8 +91,8 @@ class EntryIdentifiers(NoticeIdentifiers):
     """Match plates, trailers, VINs and containers by shape: O as 0, I as 1, B as 8."""
 
 
-class Notice(NoticeIdentifiers):
-    """A counterpart's notice: one or more identifiers, the reason, and the expiry."""
+class EntryTerms(Record):
+    """Why something stands on the watch list, until when, and whose entry it is."""
 
     source_post: PostCode | None = None
     """The post that reports it; the post of the caller's key where it is absent."""
@@ -101,6 +101,10 @@ class Notice(NoticeIdentifiers):
     expiry: Time
     agency: Agency = None
     """The agency whose entry it is."""
+
+
+class Notice(NoticeIdentifiers, EntryTerms):
+    """A counterpart's notice: one or more identifiers, the reason, and the expiry."""
 
     EXAMPLE: ClassVar = {
         "trailer": "01 4567 AA",
@@ -166,15 +170,11 @@ class WatchRow(EntryIdentifiers):
     note: Text | None = None
 
 
-class NamedList(ListTerms):
+class NamedList(ListTerms, EntryTerms):
     """What is common to the rows of a list."""
 
     list: Annotated[Text, Field(min_length=1, max_length=100)]
     owner: Annotated[Text, Field(min_length=1, max_length=100)]
-    reason: Reason
-    expiry: Time
-    source_post: PostCode | None = None
-    agency: Agency = None
     note: Text | None = None
     instead_of: Identifier | None = None
     """The entry that it renews, which ends when this one is approved."""
@@ -218,7 +218,7 @@ def list_identifiers(content: Mapping[str, Any]) -> dict[str, str]:
     return {kind: content[kind] for kind in kinds if content.get(kind) is not None}
 
 
-def entry_content(entry: Notice | WatchBatch, *, now: int) -> dict[str, Any]:
+def entry_content(entry: EntryTerms, *, now: int) -> dict[str, Any]:
     """Return an entry, or a counterpart's notice, as it is recorded.
 
     The expiry of a notice is cut to 30 days; ``RecordError`` refuses one of an entry too far ahead.

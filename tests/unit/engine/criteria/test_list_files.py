@@ -103,7 +103,7 @@ def test_what_a_spreadsheet_writes_is_read(separator: str, begin: str, end: str)
 def test_rows_that_add_nothing_are_faulty() -> None:
     """One plate in two alphabets is one plate; O and 0 are one where both are taken by shape."""
     text = (
-        "plate,trailer,look_alikes\n01А123ВС,,0\n01 a 123 bc,,0\n01A123BC,T 1,0\nOOO,,1\n000,,1\n"
+        "plate,trailer,look_alikes\n01А123ВС,,0\n01 a 123 bc,,0\n01A123BC,T 1,0\nO01,,1\n001,,1\n"
     )
     found = read_list_file(text)
     assert [(one.line, one.rule) for one in found.faults] == [

@@ -164,7 +164,7 @@ def test_terms_are_checked(world: World, people: People) -> None:
         ({"gravity": "grave"}, "unknown_enumeration"),
         ({"handling": ["H2"], "is_shareable": True}, "kept_back"),
         ({"expiry": ahead(400)}, "expiry"),
-        ({"owner": ""}, "missing_key"),
+        ({"owner": ""}, "too_short"),
         ({"kind": "colour"}, "unknown_enumeration"),
     ):
         answer = send(world, PATH, make_list("plate\n76K0001\n") | terms, people["ann"])
