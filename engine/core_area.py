@@ -49,6 +49,11 @@ def _own_act(body: Body) -> Iterator[Owner]:
     yield Matter.ACTS, body["inspection"].get("agency")
 
 
+def _own_rule(body: Body) -> Iterator[Owner]:
+    is_list = body["rule"] in ("list", "entries")
+    yield Matter.WATCHLIST if is_list else Matter.PROFILES, body["agency"]
+
+
 def _own_corrected_find(body: Body) -> Iterator[Owner]:
     yield Matter.SEIZURES, body["was"].get("agency")
 
@@ -308,6 +313,7 @@ AREA: Final = Area(
         record.PROFILE_FAILED: RecordRule(
             matter=Matter.PROFILES, events=raise_fault, is_frequent=True
         ),
+        record.RULE_REVIEWED: RecordRule(matter=Matter.PROFILES, owners=_own_rule),
         **rule_steps(
             "watchlist",
             {

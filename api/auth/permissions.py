@@ -127,6 +127,9 @@ _RULES: Rules = {
     (Matter.WATCHLIST, Right.APPROVE, _SUPERVISOR): """
         POST /v1/watchlist/{entry_id}/approvals
         """,
+    (Matter.PROFILES, Right.SEE, _READERS | _INTEGRITY): """
+        GET /v1/register
+        """,
     (Matter.PROFILES, Right.SEE, _READERS): """
         GET /v1/profiles
         POST /v1/profiles/backtests
@@ -135,6 +138,7 @@ _RULES: Rules = {
         GET /v1/profiles/{code}
         """,
     (Matter.PROFILES, Right.ACT, _READERS): """
+        POST /v1/register/reviews
         POST /v1/profiles
         POST /v1/profiles/{code}/backtests
         POST /v1/profiles/{code}/retirements
@@ -212,6 +216,7 @@ MAY = {route: rule.roles for route, rule in ROUTES.items()}
 _BY_PERSON = (
     "/v1/profiles", "/v1/watchlist", "/v1/notices", "/v1/models", "/v1/finds", "/v1/audits",
     "/v1/people", "/v1/posts/{post}/handovers", "/v1/proposals",
+    "/v1/register",
     *(path for doors in list_doors() for path in doors.by_person),
 )  # fmt: skip
 BY_PERSON = frozenset(

@@ -152,9 +152,7 @@ async def reached_post(
 ReachedPost = Annotated[str, Depends(reached_post)]
 
 
-Reported = TypeVar(
-    "Reported", InspectionAct, ReportedAct, ReportedSeizure, Seizure, EntryTerms
-)
+Reported = TypeVar("Reported", InspectionAct, ReportedAct, ReportedSeizure, Seizure, EntryTerms)
 
 
 def fill_agency(caller: Caller, record: Reported) -> Reported:

@@ -655,6 +655,15 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "seal": N_("Seal"),
         "tir_carnet": N_("TIR carnet"),
     },
+    # What stands in the register.
+    "rule_kind": {
+        "profile": N_("profile"),
+        "fact": N_("hard fact"),
+        "list": N_("named list"),
+        "entries": N_("entries without a list"),
+        "score": N_("the score"),
+        "family": N_("family of features"),
+    },
     # Why a row of a list is not taken.
     "row_fault": {
         "bad_encoding": N_("The file has another encoding: choose it, then the file again."),

@@ -24,6 +24,7 @@ _CORE = (
     MenuEntry("/declarations", "Expected arrivals", 172),
     MenuEntry("/watchlist", "Watch list", 110),
     MenuEntry("/profiles", "Profiles", 120),
+    MenuEntry("/register", "Register of rules", 125),
     MenuEntry("/models", "Models", 130),
     MenuEntry("/audits", "Audits", 176),
     MenuEntry("/finds", "Finds to confirm", 177),

@@ -415,6 +415,19 @@ class ApprovalBody(TypedDict):
     figures: NotRequired[Json]
 
 
+class RuleReviewedBody(StatementBody):
+    """A review of one rule of the register."""
+
+    rule: str
+    code: str
+    agency: str | None
+    """Of a named list the agency whose list it is."""
+    owner: str
+    threat: str
+    reason: str
+    review_by: str
+
+
 class ProfileCountsBody(TypedDict):
     """By code of a shadow profile: ``arrivals`` and ``matches``."""
 
@@ -650,6 +663,9 @@ PROFILE_COUNTED: Final = Kind[ProfileCountsBody]("profile_counted", "profiles' h
 """Counts of what shadow profiles would have matched."""
 PROFILE_FAILED: Final = Kind[FailedProfileBody]("profile_failed", "profile failed")
 """A profile could not be evaluated."""
+RULE_REVIEWED: Final = Kind[RuleReviewedBody]("rule_reviewed", "rule reviewed")
+"""Who answers for a rule, what it is there to find and when it is to be reviewed again."""
+
 WATCHLIST_PROPOSED: Final = Kind[ApprovalBody]("watchlist_proposed", "watch list entry proposed")
 WATCHLIST_NOTICED: Final = Kind[ApprovalBody]("watchlist_noticed", "notice of a counterpart")
 WATCHLIST_BACKTESTED: Final = Kind[ApprovalBody]("watchlist_backtested")

@@ -28,6 +28,7 @@ from sqlalchemy import (
     Integer,
     Select,
     String,
+    Subquery,
     and_,
     bindparam,
     cast,
@@ -217,7 +218,7 @@ def read_outcomes(
 ) -> dict[str, Months]:
     """Return what became of what each profile or entry matched, by month."""
     seen = OutcomeFilter() if seen is None else seen
-    agencies = [a for a in connection.scalars(select(_A.agency).distinct()) if seen.sees_acts_of(a)]
+    agencies = list_seen_agencies(connection, seen)
     found: dict[str, dict[str, Outcome]] = {code: defaultdict(Outcome) for code in codes}
     for some in split_in_slices(list(codes), 500):
         for code, day, *figures in connection.execute(_by_day(some, agencies, seen)):
@@ -252,23 +253,40 @@ def _by_day(
     codes: Sequence[str], agencies: Collection[str | None], seen: OutcomeFilter
 ) -> Select[Any]:
     """Return the query of outcomes by code and day of the first match, UTC."""
+    found = join_acts(select_matches(seen).where(_M.code.in_(codes)), agencies).c
+    both = found.selected * found.inspected
+    sums = (found.selected, found.inspected, found.hit, both, found.selected * found.hit)
+    return select(
+        found.code, found.day, func.count(), *map(func.sum, sums), func.sum(found.minutes)
+    ).group_by(found.code, found.day)
+
+
+def select_matches(seen: OutcomeFilter) -> Select[Any]:
+    """Return the query of what matched: code, crossing, day of the first match, and selection."""
     day = func.min(JOURNAL.c.known_at) // DAY
     matched = (
         select(_M.code, _M.crossing_id, day.label("day"), _number(_M.selected).label("selected"))
         .join(JOURNAL, JOURNAL.c.seq == _M.seq)
-        .where(_M.code.in_(codes), JOURNAL.c.post.not_in(seen.hidden_posts))
+        .where(JOURNAL.c.post.not_in(seen.hidden_posts))
         .group_by(_M.code, _M.crossing_id)
     )
-    if seen.post is not None:
-        matched = matched.where(JOURNAL.c.post == seen.post)
+    return matched if seen.post is None else matched.where(JOURNAL.c.post == seen.post)
+
+
+def join_acts(matched: Select[Any], agencies: Collection[str | None]) -> Subquery:
+    """Return the same with what acts of these agencies found on each crossing, and their minutes.
+
+    ``agencies`` holds None for acts that name no agency.
+    """
     each = matched.subquery().c
     named = [agency for agency in agencies if agency is not None]
     is_seen: ColumnElement[bool] = _A.agency.in_(named)
     if None in agencies:
         is_seen = or_(is_seen, _A.agency.is_(None))
-    found = (
+    return (
         select(
             each.code,
+            each.crossing_id,
             each.day,
             each.selected,
             func.coalesce(_number(_A.is_evidence), 0).label("inspected"),
@@ -278,13 +296,12 @@ def _by_day(
         .outerjoin(ACTS, and_(_A.crossing_id == each.crossing_id, is_seen))
         .group_by(each.code, each.crossing_id, each.day, each.selected)
         .subquery()
-        .c
     )
-    both = found.selected * found.inspected
-    sums = (found.selected, found.inspected, found.hit, both, found.selected * found.hit)
-    return select(
-        found.code, found.day, func.count(), *map(func.sum, sums), func.sum(found.minutes)
-    ).group_by(found.code, found.day)
+
+
+def list_seen_agencies(connection: Connection, seen: OutcomeFilter) -> list[str | None]:
+    """Return the agencies whose acts a reader sees; None for acts that name none."""
+    return [a for a in connection.scalars(select(_A.agency).distinct()) if seen.sees_acts_of(a)]
 
 
 def _number(flag: ColumnElement[bool]) -> ColumnElement[int]:

@@ -1,0 +1,254 @@
+"""The register of rules: one table of what each rule did, who answers for it and when it is due.
+
+Numbers are of vehicles that the caller sees. A family of features selects nothing by itself, so it
+has an owner and a date, and no figures.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import RedirectResponse
+
+from api.auth.callers import OTHER_AGENCY, Caller
+from api.http.answers import Answer, Recorded, Time
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.http.request_bodies import body_of
+from api.http.responses import answer, creates, json_router
+from api.profiles.answers import filter_of, find_gravity
+from api.service.runtime import Runtime
+from api.web.forms import FieldMistake, FormError, TheReader, corrections
+from api.web.page_route import PageRoute, TheVisit, Visit
+from api.web.visitor import Form, TheForm
+from engine.criteria.register import (
+    ENTRIES,
+    Rule,
+    RuleKind,
+    RuleReview,
+    draft_rule_review,
+    read_rules,
+)
+from engine.domain.rights import Matter, Right
+from engine.domain.time_units import DAY, rfc3339
+from engine.errors import NotAllowedError, NotFoundError, RecordError
+from engine.journal.idempotency import claim
+from engine.journal.kinds import RULE_REVIEWED
+from engine.queue.rule_figures import RuleFigures, read_rule_figures
+from features.catalogue.catalogue import CATALOGUE
+
+FAMILIES = tuple(dict.fromkeys(feature.family for feature in CATALOGUE.values()))
+"""Families of the features that a score reads."""
+Days = Annotated[int, Query(ge=1, le=3660)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFiguresView(Answer):
+    """What became of the vehicles that a rule matched."""
+
+    matches: int
+    alone: int
+    """Matched by no other rule."""
+    shared: int
+    searches: int
+    finds: int
+    finds_alone: int
+    """Finds on vehicles that no other rule matched."""
+    missed: int
+    """Matched, searched by nobody, and a later find was linked to the crossing."""
+    minutes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleView(Answer):
+    """A rule, who answers for it, and what it did."""
+
+    kind: RuleKind
+    code: str
+    title: str | None
+    state: Literal["shadow", "in_force"]
+    channel: str | None
+    post: str | None
+    agency: str | None
+    owner: str | None
+    threat: str | None
+    reason: str | None
+    review_by: Time | None
+    is_overdue: bool
+    reviewed_at: Time | None
+    reviewed_by: str | None
+    figures: RuleFiguresView | None
+    """None of a family of features."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register(Answer):
+    """The rules in force and in shadow."""
+
+    tables = ("rules",)
+    days: int
+    """How far back the figures reach."""
+    rules: list[RuleView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgedReview(Recorded):
+    """A review that stands in the journal."""
+
+    rule: RuleKind
+    code: str
+
+
+def _sees(caller: Caller, rule: Rule) -> bool:
+    if rule.post in caller.hidden_posts:
+        return False
+    if rule.kind == ENTRIES:  # of every agency together
+        return caller.sees_all(Matter.WATCHLIST)
+    return rule.kind != "list" or caller.sees(Matter.WATCHLIST, rule.agency)
+
+
+def describe_register(service: Runtime, caller: Caller, *, days: int) -> Register:
+    """Return the rules that a caller sees, with what they did in the last days."""
+    with service.store.read() as connection:
+        now = service.journal.now(connection)
+        every = read_rules(connection, families=FAMILIES, as_of=now)
+        rules = [rule for rule in every if _sees(caller, rule)]
+        figures = read_rule_figures(
+            connection,
+            {code: _name(rule) for rule in rules for code in rule.members},
+            score="score:",
+            since=now - days * DAY,
+            seen=filter_of(caller),
+            gravity=find_gravity(service, connection, caller),
+        )
+    return Register(days=days, rules=[_describe(one, figures, now) for one in rules])
+
+
+def _name(rule: Rule) -> str:
+    return f"{rule.kind}:" if rule.kind == "score" else f"{rule.kind}:{rule.code}:{rule.agency}"
+
+
+def _describe(rule: Rule, figures: Mapping[str, RuleFigures], now: int) -> RuleView:
+    found = figures.get(_name(rule), RuleFigures())
+    return RuleView(
+        kind=rule.kind,
+        code=rule.code,
+        title=rule.title,
+        state=rule.state,
+        channel=rule.channel,
+        post=rule.post,
+        agency=rule.agency,
+        owner=rule.owner,
+        threat=rule.threat,
+        reason=rule.reason,
+        review_by=None if rule.review_by is None else rfc3339(rule.review_by),
+        is_overdue=rule.is_overdue(now),
+        reviewed_at=None if rule.reviewed_at is None else rfc3339(rule.reviewed_at),
+        reviewed_by=rule.reviewed_by,
+        figures=None
+        if rule.kind == "family"
+        else RuleFiguresView(
+            matches=found.matches,
+            alone=found.alone,
+            shared=found.matches - found.alone,
+            searches=found.searches,
+            finds=found.finds,
+            finds_alone=found.finds_alone,
+            missed=found.missed,
+            minutes=found.minutes,
+        ),
+    )
+
+
+def review_rule(
+    service: Runtime, caller: Caller, review: RuleReview, key: str | None
+) -> AcknowledgedReview:
+    """Record a review; raises ``NotFoundError``, ``NotAllowedError`` and ``RecordError``."""
+    with service.store.read() as connection:
+        now = service.journal.now(connection)
+        rules = read_rules(connection, families=FAMILIES, as_of=now)
+    wanted = review.kind, review.code, review.agency
+    known = [one for one in rules if (one.kind, one.code, one.agency) == wanted]
+    if not known or not _sees(caller, known[0]):
+        raise NotFoundError("rule", f"{review.kind}:{review.code}")
+    matter = Matter.WATCHLIST if review.kind in ("list", ENTRIES) else Matter.PROFILES
+    if not caller.duties.covers(matter, Right.ACT, review.agency):
+        raise NotAllowedError(OTHER_AGENCY, "agency")
+    name = f"{RULE_REVIEWED}:{review.kind}:{review.code}:{review.agency}:{known[0].sequence}"
+    asked = claim(RULE_REVIEWED, review, post="", name=name, key=caller.own(key))
+    done = service.recording.once(
+        asked,
+        lambda snapshot: draft_rule_review(
+            review, by=caller.person, now=service.journal.now(snapshot), claim=asked
+        ),
+    )
+    return AcknowledgedReview(rule=review.kind, code=review.code, **service.answers.receipt(done))
+
+
+router = json_router("/v1/register", "register", 404)
+
+
+@router.get("", response_model=Register)
+def register(caller: TheCaller, service: TheService, days: Days = 365) -> Response:
+    """Return every rule with what it did, alone and together with others."""
+    return answer(describe_register(service, caller, days=days))
+
+
+@router.post("/reviews", **creates(AcknowledgedReview, 409, 413, body=RuleReview))
+def review(
+    caller: TheCaller,
+    service: TheService,
+    key: IdempotencyKey,
+    stated: Annotated[RuleReview, Depends(body_of(RuleReview))],
+) -> Response:
+    """Record that a rule was reviewed: who answers for it, why it stays, and the next date."""
+    return answer(review_rule(service, caller, stated, key), 201)
+
+
+page_router = APIRouter(prefix="/register", route_class=PageRoute, include_in_schema=False)
+
+
+@page_router.get("")
+def show(visit: TheVisit, service: TheService, days: Days = 365) -> Response:
+    """Show the register, as it prints for the committee."""
+    return _show_page(visit, service, days=days)
+
+
+@page_router.post("/reviews")
+def send_review(visit: TheVisit, service: TheService, form: TheForm, reader: TheReader) -> Response:
+    """Record a review of one rule."""
+    once = reader.once()
+    kind, _, rest = reader.text("rule").partition(" ")
+    agency, _, code = rest.partition(" ")
+    fields: dict[str, Any] = reader.texts("owner", "threat", "reason")
+    fields |= {"kind": kind, "code": code, "agency": None if agency == "-" else agency}
+    fields["review_by"] = reader.day("review_by", is_last=True)
+    try:
+        stated = reader.finish(reader.record(RuleReview, fields))
+        review_rule(service, visit.caller, stated, once)
+    except RecordError as error:
+        wrong = (FieldMistake(error.field, error.rule),)
+        return _show_page(visit, service, kept=form, wrong=wrong)
+    except FormError as error:
+        return _show_page(visit, service, kept=form, wrong=error.mistakes)
+    return RedirectResponse("/register?done=reviewed", 303)
+
+
+def _show_page(
+    visit: Visit,
+    service: Runtime,
+    *,
+    days: int = 365,
+    kept: Form | None = None,
+    wrong: Sequence[FieldMistake] = (),
+) -> Response:
+    return visit.page(
+        "register.html",
+        status=422 if wrong else 200,
+        json_address=f"/v1/register?days={days}",
+        found=describe_register(service, visit.caller, days=days),
+        kept=dict(kept or {}),
+        wrong=corrections(wrong, visit.speech),
+        once=secrets.token_hex(12),
+    )
