@@ -332,7 +332,7 @@ def preview_entry(service: Runtime, caller: Caller, asked: PreviewRequest) -> Wa
     if hidden:
         expression = f"({expression}) && !(crossing.post in {json.dumps(sorted(hidden))})"
     trial = BacktestSubject(expression, "red", 100.0, caller.post)
-    found = read_figures(service.backtests.run(trial, days=asked.days))
+    found = read_figures(service.backtests.run(trial, days=asked.days), sees_acts=False)
     sees_acts = caller.sees_all(Matter.ACTS)
     return WatchPreview(
         synthetic=found.synthetic,

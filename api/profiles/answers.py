@@ -4,7 +4,7 @@ An expression is checked as it is written; nothing is recorded.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -168,6 +168,10 @@ class ProfileBacktest(Answer):
     proxies: list[str]
     """What it reads that could stand for a person's origin."""
     examples: list[Example]
+    missed: list[Example] | None
+    """The latest finds that it does not match; None where acts of some agency are hidden."""
+    cleared: list[Example] | None
+    """The latest matches that were inspected without a find; None as above."""
     had_it_chosen: HadItChosen
     """What its searches would have found."""
     daily_matches: list[int]
@@ -464,7 +468,7 @@ def read_profiles(service: Runtime, caller: Caller) -> list[ProfileView]:
         outcomes = read_outcomes(connection, [one.code for one in found], seen)
         weights = weigh_matches(outcomes, gravity, seen)
         return [
-            _describe(service, connection, one, outcomes[one.code], weights[one.code])
+            _describe(service, connection, caller, one, outcomes[one.code], weights[one.code])
             for one in found
         ]
 
@@ -478,12 +482,13 @@ def read_profile(service: Runtime, code: str, caller: Caller) -> ProfileView:
         seen = filter_of(caller)
         months = read_outcomes(connection, [code], seen)
         weights = weigh_matches(months, find_gravity(service, connection, caller), seen)
-        return _describe(service, connection, found, months[code], weights[code])
+        return _describe(service, connection, caller, found, months[code], weights[code])
 
 
 def _describe(
     service: Runtime,
     connection: Connection,
+    caller: Caller,
     profile: Profile,
     months: Months,
     gravity: float,
@@ -497,7 +502,9 @@ def _describe(
         **profile.proposed.model_dump(mode="json"),
         state=profile.state(as_of),
         is_valid=profile.is_valid(as_of),
-        backtest=read_figures(backtested["figures"]) if backtested else None,
+        backtest=read_figures(backtested["figures"], sees_acts=caller.sees_all(Matter.ACTS))
+        if backtested
+        else None,
         audit=ProfileAudit(
             matches=found.matches,
             selected=found.selected,
@@ -512,7 +519,7 @@ def _describe(
     )
 
 
-def read_figures(recorded: Mapping[str, Any]) -> ProfileBacktest:
-    """Return a backtest from its figures as JSON."""
+def read_figures(recorded: Mapping[str, Any], *, sees_acts: bool) -> ProfileBacktest:
+    """Return a backtest from its figures as JSON; without ``sees_acts`` no act's result."""
     found: ProfileBacktest = reader(ProfileBacktest).validate_python(recorded)
-    return found
+    return found if sees_acts else replace(found, missed=None, cleared=None)

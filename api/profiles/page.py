@@ -505,8 +505,11 @@ def _show_backtest(
     """Return the figures of a backtest as pages show them, its matches with their decisions."""
     if found is None:
         return None
-    examples = link_examples(service, visit.caller, found.examples)
-    return asdict(found) | {"examples": examples, "chart": bars(found.daily_matches)}
+    lists = {
+        name: link_examples(service, visit.caller, getattr(found, name) or [])
+        for name in ("examples", "missed", "cleared")
+    }
+    return asdict(found) | lists | {"chart": bars(found.daily_matches)}
 
 
 def _check(visit: Visit, service: Runtime, form: Form) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def _answer(service: Runtime, done: StoredRecord) -> AcknowledgedStep:
         found = _record_backtest(service, code, asked, days=period.days, by=done.body["by"])
     except (BusyError, NotEnoughDataError):
         return AcknowledgedProfile(**describe_step(service, done), backtest=None)
-    figures = read_figures(found.body["figures"])
+    figures = read_figures(found.body["figures"], sees_acts=False)
     return AcknowledgedProfile(**describe_step(service, done), backtest=figures)
 
 
@@ -119,7 +119,7 @@ def attach_backtest(desk: ProposalDesk, code: str, *, days: int) -> Acknowledged
         found = to_profile(read_approval_state(connection, PROFILE.name, code))
     desk.check_reach(PROFILE, caller, found.proposed.post)
     done = _record_backtest(service, code, asked, days=days, by=caller.person)
-    figures = read_figures(done.body["figures"])
+    figures = read_figures(done.body["figures"], sees_acts=caller.sees_all(Matter.ACTS))
     return AcknowledgedProfile(**describe_step(service, done), backtest=figures)
 
 
@@ -150,4 +150,5 @@ def try_out(service: Runtime, caller: Caller, asked: BacktestAsked) -> ProfileBa
     trial.compile(service.plan.names)
     if asked.post is not None:
         check_post(service.network, caller, asked.post)
-    return read_figures(service.backtests.run(trial, days=asked.days))
+    figures = service.backtests.run(trial, days=asked.days)
+    return read_figures(figures, sees_acts=caller.sees_all(Matter.ACTS))

@@ -92,6 +92,8 @@ def profile_backtest(
     knows no crossing yet has an answer too: nothing can be known. ``daily_matches`` counts the
     matches of each 24 hours back from the last crossing, the oldest first. ``conditions`` counts
     the arrivals of which each condition is true, ``alone`` and ``together`` with those before it.
+    ``examples`` are the latest matches, ``missed`` the latest finds that it does not match, and
+    ``cleared`` the latest matches that were inspected without a find.
 
     Raises ``ProfileRefusedError`` if the expression may not run.
     """
@@ -138,6 +140,8 @@ def profile_backtest(
         "reads": sorted(made.needs),
         "proxies": proxies(made.needs),
         "examples": _examples(tables, matched, window),
+        "missed": _examples(tables, of_post & ~fits & (seen.discrepancy == 1), window),
+        "cleared": _examples(tables, matched & _inspected(seen) & (seen.discrepancy == 0), window),
     }
 
 
@@ -226,9 +230,15 @@ def _value(seen: Labels, wanted: Floats, known: ReferralState) -> dict[str, Any]
     return policy_value(log, wanted).as_dict()
 
 
+def _inspected(seen: Labels) -> Mask:
+    """Return which crossings had an act that could find something, and its label."""
+    is_known: Mask = seen.basis.astype(np.bool_) & (seen.discrepancy >= 0)
+    return is_known
+
+
 def _rates(seen: Labels, matched: Mask, of_post: Mask, known: ReferralState) -> dict[str, Any]:
     """Return what was found, among all that was inspected and among the random checks."""
-    inspected = seen.basis.astype(np.bool_) & (seen.discrepancy >= 0)
+    inspected = _inspected(seen)
     hit, seizure = seen.discrepancy == 1, seen.seizure == 1
     linked = ~seen.basis.astype(np.bool_) & hit
 
@@ -248,8 +258,7 @@ def _rates(seen: Labels, matched: Mask, of_post: Mask, known: ReferralState) -> 
 
 def _random_rates(seen: Labels, matched: Mask, drawn: Mask) -> dict[str, Any]:
     """Return what random checks found, as wide as those not carried out in full may make it."""
-    inspected = seen.basis.astype(np.bool_) & (seen.discrepancy >= 0)
-    found = np.where(inspected, seen.discrepancy, np.int8(-1))[drawn]
+    found = np.where(_inspected(seen), seen.discrepancy, np.int8(-1))[drawn]
     rates = share_estimates(found, matched[drawn])
     lost, n = int((found < 0).sum()), len(found)
     faults = missing_reasons(lost / max(1, n))
@@ -282,7 +291,7 @@ def _daily(tables: Tables, matched: Mask, window: Window) -> list[int]:
     return counts
 
 
-def _examples(tables: Tables, matched: Mask, window: Window) -> list[dict[str, str]]:
-    rows = np.flatnonzero(matched)[-EXAMPLES:][::-1] + window.first
+def _examples(tables: Tables, chosen: Mask, window: Window) -> list[dict[str, str]]:
+    rows = np.flatnonzero(chosen)[-EXAMPLES:][::-1] + window.first
     found = tables.crossings.select(["crossing_id", "post", "known_at"]).take(rows).to_pylist()
     return [one | {"known_at": rfc3339(one["known_at"])} for one in found]

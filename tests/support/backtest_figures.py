@@ -32,6 +32,7 @@ FIGURES: dict[str, Any] = {
     "base_rate": {"value": 0.05, "low": 0.028, "high": 0.081, "n": 300, "positives": 15,
                   "knowable": True, "why": ""},
     "failed": 0, "steps": 12, "reads": ["crossing.carrier_id"], "proxies": [], "examples": [],
+    "missed": [], "cleared": [],
     "daily_matches": [0, 5, 1], "had_it_chosen": CHOSEN,
     "conditions": [],
 }  # fmt: skip

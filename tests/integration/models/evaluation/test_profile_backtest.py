@@ -64,6 +64,29 @@ def test_it_counts_what_one_counts_by_hand(past: Tables) -> None:
     assert result["hit_rate"]["low"] <= result["hit_rate"]["value"] <= result["hit_rate"]["high"]
 
 
+def test_it_lists_finds_that_it_does_not_match_and_clear_searches(past: Tables) -> None:
+    trial = BacktestSubject('crossing.vehicle_class == "truck"')
+    result = profile_backtest(past, trial)
+    names = {name: past.crossings["crossing_id"][name].as_py() for name in recent(past).tolist()}
+    kinds = {
+        crossing.crossing_id: crossing.vehicle_class
+        for row, (crossing, _) in enumerate(arrivals(past))
+        if row in names
+    }
+    acts = past.inspections.to_pylist()
+    found = {a["crossing_id"] for a in acts if a["outcome"] != "clear"}
+    missed = [one["crossing_id"] for one in result["missed"]]
+    cleared = [one["crossing_id"] for one in result["cleared"]]
+    assert missed and {kinds[one] for one in missed}.isdisjoint({"truck"})
+    linked = {one["linked_crossing_id"] for one in past.seizures.to_pylist()}
+    assert set(missed) <= found | linked
+    assert cleared and {kinds[one] for one in cleared} == {"truck"}
+    assert found.isdisjoint(cleared)
+    assert set(cleared) <= {a["crossing_id"] for a in acts}
+    every = profile_backtest(past, BacktestSubject('crossing.post != ""'))
+    assert every["missed"] == []
+
+
 def test_each_condition_is_counted_alone_and_with_those_before_it(past: Tables) -> None:
     texts = ['crossing.vehicle_class == "truck"', 'crossing.plate_country == "ZZ"']
     result = profile_backtest(past, BacktestSubject(" && ".join(texts)))

@@ -188,6 +188,7 @@ ASKED = {
     "users password": ["users", "password", "ann"],
     "users remove": ["users", "remove", "ann"],
     "agencies check": ["agencies", "check"],
+    "impact": ["impact"],
     "propose": ["propose", "agencies", "--as", "ann"],
     "approve": ["approve", "7", "--as", "ann"],
     "agencies show": ["agencies", "show"],

@@ -115,6 +115,16 @@ def _two_people_approve(world: World) -> None:
     path = f"/v1/watchlist/{entry}/retirements"
     left = send(world, path, {"reason": "expired tip"}, bob)
     assert left.status_code == 201, left.text
+    listed = {"list": "Spring", "owner": "office", "reason": "tip-off", "expiry": until}
+    listed |= {"kind": "plate", "lines": "01B0001CD\n01B0002CD\n"}
+    first = send(world, "/v1/watchlist/lists", listed, ann).json()["id"]
+    assert send(world, f"/v1/watchlist/{first}/approvals", {}, bob).status_code == 201
+    renewal = {"expiry": until}
+    second = send(world, f"/v1/watchlist/{first}/renewals", renewal, ann).json()["id"]
+    assert send(world, f"/v1/watchlist/{second}/approvals", {}, bob).status_code == 201
+    review = {"kind": "list", "code": "Spring", "owner": "office", "threat": "tanks"}
+    review |= {"reason": "it finds", "review_by": until}
+    assert send(world, "/v1/register/reviews", review, ann).status_code == 201
     profile = {"code": "P-1", "channel": "red", "valid_until": until}
     profile["expression"] = "crossing.weighed_mass_kg > 8800.0"
     assert send(world, "/v1/profiles", profile, ann).status_code == 201

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from api.watch_lists import ListCheck, NamedLists, WatchRows
 from engine.domain.rights import Role
-from tests.support.people import person, send
+from tests.support.people import at_desk, person, send
 from tests.support.running_service import World, arrival
 from tests.unit.service.reports.test_acts import act
 from tests.unit.service.watchlist.test_watchlist import ahead, decide_arrival
@@ -184,3 +184,32 @@ def test_rows_leave_as_csv_that_runs_nothing(world: World, people: People) -> No
 def test_a_checkpoint_sees_no_list(world: World) -> None:
     for path in (PATH, "/v1/watchlist/watch-0/rows"):
         assert world.get(path, Role.CHECKPOINT).status_code == 403
+
+
+def test_a_list_is_checked_proposed_and_renewed_by_page(world: World, people: People) -> None:
+    desk = at_desk(world, "lola")
+    fields = {"list": "By page", "owner": "Analysis", "reason": "x", "once": "b" * 24}
+    fields |= {
+        "expiry": ahead(30)[:10],
+        "lines": "plate;note\r\n79K0001;a\r\n=1;b\r\n79K0002;c\r\n",
+    }
+    checked = desk.send("/watchlist/lists", "/watchlist/lists/checks", fields)
+    assert checked.status_code == 200 and 'name="faulty_rows"' in checked.text
+    refused = desk.send("/watchlist/lists", "/watchlist/lists", fields)
+    assert refused.status_code == 422
+    assert "79K0001" in refused.text  # what was typed is kept
+    unread = desk.send("/watchlist/lists", "/watchlist/lists", fields | {"lines": "colour\nred"})
+    assert unread.status_code == 422
+    done = desk.send("/watchlist/lists", "/watchlist/lists", fields | {"faulty_rows": "leave_out"})
+    assert done.status_code == 303, done.text
+    (entry,) = (
+        one for one in world.get("/v1/watchlist").json()["entries"] if one["list"] == "By page"
+    )
+    assert (entry["rows"], entry["left_out"]) == (2, 1)
+    assert approve(world, people, entry["id"]).status_code == 201
+    shown = desk.get(f"/watchlist/{entry['id']}/rows")
+    assert shown.status_code == 200 and "79K0002" in shown.text
+    renewal = {"once": "c" * 24, "expiry": ahead(90)[:10]}
+    again = desk.send("/watchlist", f"/watchlist/{entry['id']}/renewals", renewal)
+    assert again.status_code == 303, again.text
+    assert "By page" in desk.get("/watchlist").text

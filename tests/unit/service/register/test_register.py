@@ -1,0 +1,165 @@
+"""The register: each rule with its figures, its owner and its date, and reviews by one person."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from api.register import FAMILIES, AcknowledgedReview, Register
+from engine.criteria.dual_control import draft_backtest
+from engine.domain.rights import Role
+from engine.queue import rule_figures
+from tests.support.backtest_figures import FIGURES
+from tests.support.people import at_desk, person, send
+from tests.support.running_service import World, arrival, serving
+from tests.unit.service.reports.test_acts import act
+
+PATH = "/v1/register"
+People = dict[str, dict[str, str]]
+
+
+def ahead(days: float) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).isoformat()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Serve a home of this test's own: figures are of all that it decided."""
+    yield from serving(tmp_path / "home")
+
+
+@pytest.fixture
+def people(world: World) -> People:
+    return {"ann": person(world, Role.ANALYST), "bob": person(world, Role.SUPERVISOR)}
+
+
+def put_profile(world: World, people: People, code: str, expression: str) -> None:
+    body = {"code": code, "title": "Heavy", "expression": expression, "channel": "red"}
+    body |= {"valid_until": ahead(60), "owner": "Analysis", "review_by": ahead(30)}
+    assert send(world, "/v1/profiles", body, people["ann"]).status_code == 201
+    made = draft_backtest("profile", code, by="ann", state="proposed", figures=FIGURES)
+    world.runtime.writer.submit(made).result()
+    answer = send(world, f"/v1/profiles/{code}/approvals", {}, people["bob"])
+    assert answer.status_code == 201, answer.text
+
+
+def put_list(world: World, people: People, name: str, *plates: str) -> None:
+    body = {"list": name, "owner": "Analysis", "reason": "x", "threat": "tanks", "kind": "plate"}
+    body |= {"expiry": ahead(60), "lines": "\n".join(plates)}
+    entry = send(world, "/v1/watchlist/lists", body, people["ann"]).json()["id"]
+    answer = send(world, f"/v1/watchlist/{entry}/approvals", {}, people["bob"])
+    assert answer.status_code == 201, answer.text
+
+
+def read_rules(world: World, who: Role = Role.ANALYST) -> dict[tuple[str, str], dict[str, Any]]:
+    answer = world.get(PATH, who)
+    assert answer.status_code == 200, answer.text
+    TypeAdapter(Register).validate_python(answer.json())
+    return {(one["kind"], one["code"]): one for one in answer.json()["rules"]}
+
+
+def fill(world: World, people: People) -> None:
+    """Decide four vehicles: of the profile alone, of the list alone, of both, of neither."""
+    put_profile(world, people, "P-1", "crossing.weighed_mass_kg > 30000.0")
+    put_list(world, people, "Spring", "90K0002", "90K0003")
+    for number, mass in ((1, 31_000.0), (2, 9_000.0), (3, 31_000.0), (4, 9_000.0)):
+        made = arrival(9000 + number, plate=f"90K000{number}", weighed_mass_kg=mass)
+        assert world.decide(made).status_code == 201
+        if number in (1, 3):
+            filed = act(9000 + number, made["crossing"]["crossing_id"], outcome="seizure")
+            assert world.post("/v1/inspections", filed).status_code == 201
+
+
+def test_rules_are_counted_alone_and_with_others(world: World, people: People) -> None:
+    fill(world, people)
+    rules = read_rules(world)
+    profile, listed = rules["profile", "P-1"]["figures"], rules["list", "Spring"]["figures"]
+    both = {"matches": 2, "alone": 1, "shared": 1}
+    assert profile == both | {
+        "searches": 2, "finds": 2, "finds_alone": 1, "missed": 0, "minutes": 80.0
+    }  # fmt: skip
+    assert listed == both | {
+        "searches": 1, "finds": 1, "finds_alone": 0, "missed": 0, "minutes": 40.0
+    }  # fmt: skip
+    assert rules["profile", "P-1"]["owner"] == "Analysis"
+    assert rules["list", "Spring"]["threat"] == "tanks"
+    assert {code for kind, code in rules if kind == "family"} == set(FAMILIES)
+    assert rules["family", "mirror"]["figures"] is None
+
+
+def test_a_count_that_forgets_the_others_would_be_noticed(
+    world: World, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: every rule is taken to be the only one."""
+    right = rule_figures._sum_up
+
+    def one_by_one(vehicles: Any, gravity: Any) -> Any:
+        found: dict[str, Any] = {}
+        for rule in {rule for rules in vehicles.values() for rule in rules}:
+            alone = {
+                crossing: {rule: rules[rule]}
+                for crossing, rules in vehicles.items()
+                if rule in rules
+            }
+            found |= right(alone, gravity)
+        return found
+
+    monkeypatch.setattr(rule_figures, "_sum_up", one_by_one)
+    with pytest.raises(AssertionError):
+        test_rules_are_counted_alone_and_with_others(world, people)
+
+
+def review(code: str = "mirror", kind: str = "family", days: float = 90) -> dict[str, Any]:
+    about = {"owner": "Centre", "threat": "loads", "reason": "it finds", "review_by": ahead(days)}
+    return {"kind": kind, "code": code} | about
+
+
+def test_the_last_review_holds(world: World, people: People) -> None:
+    put_profile(world, people, "P-1", "crossing.weighed_mass_kg > 30000.0")
+    for kind, code in (("family", "mirror"), ("profile", "P-1"), ("score", "score")):
+        for days in (30, 200):
+            answer = send(world, f"{PATH}/reviews", review(code, kind, days), people["ann"])
+            assert answer.status_code == 201, answer.text
+            TypeAdapter(AcknowledgedReview).validate_python(answer.json())
+        found = read_rules(world)[kind, code]
+        assert (found["owner"], found["threat"]) == ("Centre", "loads")
+        due = datetime.fromisoformat(found["review_by"]) - datetime.now(UTC)
+        assert 199 < due / timedelta(days=1) < 201
+        assert found["reviewed_at"] is not None and not found["is_overdue"]
+
+
+def test_a_review_is_refused_by_field(world: World, people: People) -> None:
+    for body, status in (
+        (review("nothing"), 404),
+        (review(kind="colour"), 422),
+        (review(days=-1), 422),
+        (review(days=400), 422),
+        (review() | {"owner": ""}, 422),
+        (review() | {"agency": "interior"}, 404),
+    ):
+        answer = send(world, f"{PATH}/reviews", body, people["ann"])
+        assert answer.status_code == status, answer.text
+    assert world.get(PATH, Role.CHECKPOINT).status_code == 403
+    assert (
+        send(world, f"{PATH}/reviews", review(), person(world, Role.INTEGRITY)).status_code == 403
+    )
+    assert read_rules(world, Role.INTEGRITY)
+
+
+def test_the_page_shows_and_records(world: World, people: People) -> None:
+    fill(world, people)
+    desk = at_desk(world, "vera")
+    shown = desk.get("/register")
+    assert shown.status_code == 200
+    assert "P-1" in shown.text and "Spring" in shown.text
+    fields = {"rule": "list - Spring", "owner": "Centre", "threat": "tanks", "reason": "finds"}
+    fields |= {"once": "a" * 24, "review_by": "2099-01-01"}
+    late = desk.send("/register", "/register/reviews", fields)
+    assert late.status_code == 422
+    fields["review_by"] = (datetime.now(UTC) + timedelta(days=9)).date().isoformat()
+    answer = desk.send("/register", "/register/reviews", fields)
+    assert answer.status_code == 303, answer.text
+    assert read_rules(world)["list", "Spring"]["owner"] == "Centre"
