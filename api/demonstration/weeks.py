@@ -281,11 +281,22 @@ class _Work:
                 Acknowledged, "PUT", "/v1/posts/{post}/roster", roster, post=post
             )
         until = moment(begins + 200 * DAY).isoformat()
-        for plate in ("01 7788 BA", "30 2210 TJ"):
-            entry = {"trailer": plate, "reason": "changed hands twice (synthetic)", "expiry": until}
-            made = self._clients["dilnoza"].post(AcknowledgedStep, "/v1/watchlist", entry)
-            approvals = f"/v1/watchlist/{made.id}/approvals"
-            self._clients["rustam"].post(AcknowledgedStep, approvals, {})
+        listed = {
+            "list": "Trailers that change hands",
+            "owner": FACTS_OWNER,
+            "threat": "hidden places built into trailers between two owners",
+            "reason": "changed hands twice (synthetic)",
+            "gravity": "medium",
+            "source_grade": "B",
+            "information_grade": "3",
+            "expiry": until,
+            "review_by": moment(begins + 120 * DAY).isoformat(),
+            "kind": "trailer",
+            "lines": "01 7788 BA\n30 2210 TJ\n",
+        }
+        made = self._clients["dilnoza"].post(AcknowledgedStep, "/v1/watchlist/lists", listed)
+        approvals = f"/v1/watchlist/{made.id}/approvals"
+        self._clients["rustam"].post(AcknowledgedStep, approvals, {})
         self._put_facts_into_force(begins)
 
     def _put_facts_into_force(self, begins: int) -> None:

@@ -291,8 +291,10 @@ class WatchMatcher:
         self._renewed: set[str] = set()
         self._keys: dict[str, tuple[int, ...]] = {}
         """Lookup keys of each entry in force."""
-        self._entries: defaultdict[int, dict[str, tuple[Match, int]]] = defaultdict(dict)
-        """By key, then by entry: the match, and its expiry."""
+        self._entries: defaultdict[int, dict[str, tuple[ApprovalState, Mapping[str, Any], int]]] = (
+            defaultdict(dict)
+        )
+        """By key, then by entry: the entry, its row, and its expiry."""
 
     def matches(
         self,
@@ -313,7 +315,7 @@ class WatchMatcher:
         found: dict[Match, None] = {}
         for key in _arrival_keys(arrival):
             known = self._entries.get(key, {}).values()
-            due = (match for match, expires in known if expires > as_of)
+            due = (to_match(entry, row) for entry, row, expires in known if expires > as_of)
             found |= dict.fromkeys(sorted(due, key=lambda match: match.sequence))
         return tuple(found)
 
@@ -343,20 +345,24 @@ class WatchMatcher:
     def _add(self, entry: ApprovalState) -> None:
         expires, keys = read_expiry(entry), dict[int, None]()
         for _, row in list_rows(entry.subject, entry.content):
-            match = Match(
-                source="watchlist",
-                code=entry.subject,
-                sequence=entry.sequence,
-                channel=NOTICE_CHANNEL if entry.is_notice else CHANNEL,
-                share=1.0 if is_selecting(entry.content) else 0.0,
-                words=describe_row(entry, row),
-                parameters=row_parameters(entry, row),
-                is_of_counterpart=entry.is_of_counterpart,
-            )
             for key in list_entry_keys(row):
                 keys[key] = None
-                self._entries[key][entry.subject] = match, expires
+                self._entries[key][entry.subject] = entry, row, expires
         self._keys[entry.subject] = tuple(keys)
+
+
+def to_match(entry: ApprovalState, row: Mapping[str, Any]) -> Match:
+    """Return the match of a row of an entry in force, as a decision keeps it."""
+    return Match(
+        source="watchlist",
+        code=entry.subject,
+        sequence=entry.sequence,
+        channel=NOTICE_CHANNEL if entry.is_notice else CHANNEL,
+        share=1.0 if is_selecting(entry.content) else 0.0,
+        words=describe_row(entry, row),
+        parameters=row_parameters(entry, row),
+        is_of_counterpart=entry.is_of_counterpart,
+    )
 
 
 def is_selecting(content: Mapping[str, Any]) -> bool:

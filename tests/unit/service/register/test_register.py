@@ -1,5 +1,6 @@
 """The register: each rule with its figures, its owner and its date, and reviews by one person."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
+from typer.testing import CliRunner
 
+from api.cli.main import app
 from api.register import FAMILIES, AcknowledgedReview, Register
 from engine.criteria.dual_control import draft_backtest
 from engine.domain.rights import Role
@@ -163,3 +166,24 @@ def test_the_page_shows_and_records(world: World, people: People) -> None:
     answer = desk.send("/register", "/register/reviews", fields)
     assert answer.status_code == 303, answer.text
     assert read_rules(world)["list", "Spring"]["owner"] == "Centre"
+
+
+def test_the_public_statement_names_nothing_that_could_be_planned_around(
+    world: World, people: People
+) -> None:
+    fill(world, people)
+    done = CliRunner().invoke(app, ["impact", "--home", str(world.home.root), "--json"])
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.stdout)
+    assert facts["rules"] == {"profile": 1, "list": 1, "score": 1, "family": len(FAMILIES)}
+    assert (facts["with_owner"], facts["overdue"]) == (2, 0)
+    assert sum(facts["decisions"].values()) == 4 and facts["searched"]["found"] == 2
+    text = CliRunner().invoke(app, ["impact", "--home", str(world.home.root)]).stdout
+    assert "Decisions: 4" in text and "Vehicles searched: 2" in text
+    for name in ("P-1", "Spring", "Heavy", "30000", "90K", "Analysis"):
+        assert name not in text
+
+
+def test_an_empty_home_has_a_statement(world: World) -> None:
+    text = CliRunner().invoke(app, ["impact", "--home", str(world.home.root)]).stdout
+    assert "Decisions: 0 (none)" in text and "the share is not known yet" in text
