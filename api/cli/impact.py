@@ -64,6 +64,9 @@ def collect_facts(connection: Connection, *, days: int) -> dict[str, Any]:
         "proxies": sorted(name for name, one in CATALOGUE.items() if one.proxy),
         "families": dict(families),
         "decisions": {Channel(code).code: number for code, number in channels},
+        "drawn": connection.scalar(
+            select(func.count()).where(recent, _D.amends.is_(None), _D.basis == "random")
+        ),
         "overrides": connection.scalar(overrides),
         "searched": _count_searches(connection, recent),
         "random": _count_searches(connection, recent & (_D.basis == "random")),
@@ -122,7 +125,8 @@ def write_statement(facts: Mapping[str, Any]) -> str:
         f"## What it did in {facts['days']} days",
         f"Decisions: {sum(decisions.values())} ("
         + (", ".join(f"{code} {number}" for code, number in decisions.items()) or "none")
-        + f"); supervisors chose otherwise {facts['overrides']} times.",
+        + f"); {facts['drawn']} of them drawn by lot; supervisors chose otherwise "
+        + f"{facts['overrides']} times.",
         f"Vehicles searched: {searched['searched']}, with a find on {searched['found']} "
         f"({_say_rate(searched['rate'])}).",
         f"Among those drawn by lot: {random['searched']} searched, with a find on "

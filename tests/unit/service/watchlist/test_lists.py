@@ -172,6 +172,15 @@ def test_terms_are_checked(world: World, people: People) -> None:
         assert rule in answer.text
 
 
+def test_too_many_rows_are_refused_by_the_stated_limit(world: World, people: People) -> None:
+    many = "\n".join(f"{number}A" for number in range(100_000))
+    for path in (PATH, f"{PATH}/checks"):
+        answer = send(world, path, make_list(many, kind="plate"), people["ann"])
+        assert answer.status_code == 422 and "5,000 rows" in answer.text
+        long = send(world, path, make_list(many * 2, kind="plate"), people["ann"])
+        assert long.status_code == 413
+
+
 def test_rows_leave_as_csv_that_runs_nothing(world: World, people: People) -> None:
     body = {"plate": "77K0001", "reason": "=cmd|' /C calc'!A0", "expiry": ahead(3), "list": "+1"}
     assert send(world, "/v1/watchlist", body, people["ann"]).status_code == 201
