@@ -100,7 +100,8 @@ class AcknowledgedReview(Recorded):
     code: str
 
 
-def _sees(caller: Caller, rule: Rule) -> bool:
+def sees_rule(caller: Caller, rule: Rule) -> bool:
+    """Tell whether a caller sees a rule, by its post and by the agency of a list."""
     if rule.post in caller.hidden_posts:
         return False
     if rule.kind == ENTRIES:  # of every agency together
@@ -113,7 +114,7 @@ def describe_register(service: Runtime, caller: Caller, *, days: int) -> Registe
     with service.store.read() as connection:
         now = service.journal.now(connection)
         every = read_rules(connection, families=FAMILIES, as_of=now)
-        rules = [rule for rule in every if _sees(caller, rule)]
+        rules = [rule for rule in every if sees_rule(caller, rule)]
         figures = read_rule_figures(
             connection,
             {code: _name(rule) for rule in rules for code in rule.members},
@@ -170,7 +171,7 @@ def review_rule(
         rules = read_rules(connection, families=FAMILIES, as_of=now)
     wanted = review.kind, review.code, review.agency
     known = [one for one in rules if (one.kind, one.code, one.agency) == wanted]
-    if not known or not _sees(caller, known[0]):
+    if not known or not sees_rule(caller, known[0]):
         raise NotFoundError("rule", f"{review.kind}:{review.code}")
     matter = Matter.WATCHLIST if review.kind in ("list", ENTRIES) else Matter.PROFILES
     if not caller.duties.covers(matter, Right.ACT, review.agency):

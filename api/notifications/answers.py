@@ -18,12 +18,13 @@ from api.auth.callers import Caller
 from api.http.answers import Answer, Time
 from api.notifications.event_bodies import ALARMS, EventBodies
 from api.proposals.desk import ProposalDesk
+from api.register import FAMILIES, sees_rule
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import read_approval_states
-from engine.criteria.profiles.profile import list_overdue_reviews
+from engine.criteria.register import read_rules
 from engine.decision.inspection_minutes import CHANNEL_STEP
 from engine.domain.rights import Right
-from engine.domain.time_units import DAY, micros, rfc3339
+from engine.domain.time_units import DAY, rfc3339
 from engine.journal import kinds as record
 from engine.journal.areas import EventType
 from engine.journal.power_records import FREQUENT, read_records
@@ -72,7 +73,7 @@ _QUEUE = ("GET", "/v1/posts/{post}/queue")
 _REVIEW = ("POST", "/v1/decisions/{decision_id}/reviews")
 _FIND = ("POST", "/v1/finds/{sequence}/confirmations")
 _HANDOVER = ("POST", "/v1/posts/{post}/handovers/{sequence}/signatures")
-_PROFILE = ("POST", "/v1/profiles")
+_RULE_REVIEW = ("POST", "/v1/register/reviews")
 _ALARMS = tuple(kind for kind in ALARMS if kind not in FREQUENT)
 """Those that an index finds: a day of a national journal is not walked for the others."""
 
@@ -208,16 +209,17 @@ def _list_approvals(bodies: EventBodies, desk: ProposalDesk) -> Iterator[Notific
 def _list_reviews(
     connection: Connection, caller: Caller, *, now: int
 ) -> Iterator[NotificationView]:
-    """Yield the profiles whose day of review is past; for those who may propose another."""
-    if not caller.may(*_PROFILE):
+    """Yield the rules whose day of review is past; for those who may review them."""
+    if not caller.may(*_RULE_REVIEW):
         return
-    entered = caller.enter(*_PROFILE)
-    for one in list_overdue_reviews(connection, as_of=now):
-        post, due = one.proposed.post, one.proposed.review_by
-        if due is not None and (post is None or entered.reaches(post)):
-            at = rfc3339(micros(due))
+    entered = caller.enter(*_RULE_REVIEW)
+    for one in read_rules(connection, families=FAMILIES, as_of=now):
+        is_near = one.post is None or entered.reaches(one.post)
+        if one.review_by is not None and one.is_overdue(now) and is_near and sees_rule(caller, one):
+            about = "profile" if one.kind == "fact" else one.kind
+            at = rfc3339(one.review_by)
             yield NotificationView(
-                kind="review_due", about="profile", id=one.code, post=post, at=at
+                kind="review_due", about=about, id=one.code, post=one.post, at=at
             )
 
 

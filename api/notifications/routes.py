@@ -30,6 +30,7 @@ _PAGES = {
     "find": "/finds",
     "case": "/cases/{id}",
     "handover": "/posts/{post}/handover?at={at}",
+    **dict.fromkeys(("list", "entries", "score", "family"), "/register"),
     "drift": "/drift",
     "webhook_disabled": "/webhooks/{id}",
     "account_on_machine": "/people#{id}",

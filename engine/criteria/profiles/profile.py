@@ -212,16 +212,6 @@ def scale_tolerances(profiles: Iterable[Profile], post: str, *, as_of: int) -> S
     return ScaleTolerances(load, mass)
 
 
-def list_overdue_reviews(connection: Connection, *, as_of: int) -> list[Profile]:
-    """Return the profiles in shadow or in force whose day of review is past, the oldest first."""
-    found = [
-        (micros(one.proposed.review_by), one)
-        for one in read_profiles(connection).values()
-        if one.proposed.review_by is not None and one.state(as_of) in ("shadow", "in_force")
-    ]
-    return [one for due, one in sorted(found, key=lambda pair: pair[0]) if due <= as_of]
-
-
 def check_total_steps(
     connection: Connection, entering: Profile, *, names: Sequence[str], as_of: int
 ) -> None:

@@ -137,6 +137,25 @@ def test_a_profile_whose_day_of_review_is_past_is_listed_for_who_may_propose_ano
     assert due not in list_waiting(world, ann), "a withdrawn profile needs no review"
 
 
+def test_every_rule_whose_day_of_review_is_past_is_listed_until_its_next_review(
+    world: World,
+) -> None:
+    ann, bob = person(world, Role.SUPERVISOR), person(world, Role.SUPERVISOR)
+    entry = {"plate": "66K0001", "reason": "x", "expiry": ahead(60), "list": "Past"}
+    for review_by, due in ((ahead(-1), True), (ahead(1), False)):
+        body = entry | {"review_by": review_by, "list": f"Past {due}"}
+        made = send(world, "/v1/watchlist", body, ann).json()["id"]
+        assert send(world, f"/v1/watchlist/{made}/approvals", {}, bob).status_code == 201
+        assert (("review_due", "list", f"Past {due}") in list_waiting(world, ann)) is due
+    review = {"kind": "list", "code": "Past True", "owner": "o", "threat": "t", "reason": "r"}
+    answer = send(world, "/v1/register/reviews", review | {"review_by": ahead(9)}, ann)
+    assert answer.status_code == 201, answer.text
+    assert ("review_due", "list", "Past True") not in list_waiting(world, bob)
+    assert ("review_due", "list", "Past True") not in list_waiting(
+        world, person(world, Role.INTEGRITY)
+    )
+
+
 def test_a_handover_is_listed_for_who_may_take_over_until_it_is_signed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
