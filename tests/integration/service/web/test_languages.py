@@ -172,7 +172,10 @@ def test_pages_speak_one_language(world: World, code: str) -> None:
     single = [text for text in list_texts() if isinstance(text, str)]
     english = {text for text in single if len(WORD.findall(text)) > 2}
     decision = f"/decisions/{red['decision_id']}"
-    desks = ("/profiles", "/profiles/new", "/watchlist", "/models", "/drift", "/quality")
+    desks = (
+        *("/profiles", "/profiles/new", "/watchlist", "/watchlist/lists", "/register"),
+        *("/models", "/drift", "/quality"),
+    )
     for path in ("/", "/posts/OYB/queue", decision, "/posts/OYB/shift", *desks):
         text = boss.get(path).text
         assert f'<html lang="{code}">' in text
