@@ -30,7 +30,7 @@ from engine.links.messages import (
     QuantityBand,
     SourceGrade,
 )
-from engine.links.requests import RequestKind, RequestState, RequestStep
+from engine.links.requests import Delivery, RequestKind, RequestState, RequestStep
 from engine.storage.home import Home
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class RequestView(Answer):
     movements: list[str]
     files: list[RequestFileView]
     handling: list[HandlingCode]
-    delivery: Literal["waiting", "taken", "refused"] | None
+    delivery: Delivery | None
     """Of our own: whether the partner has it."""
     refused: str | None
     """The rule by which the partner's installation refused it."""

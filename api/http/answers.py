@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter, WithJsonSchema
 
 from api.service.runtime import Runtime
+from engine.criteria.dual_control import State
 from engine.decision.decision import Mode
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.receipts import Receipt
@@ -75,7 +76,7 @@ class AcknowledgedStep(Recorded):
 
     kind: str
     id: str
-    state: Literal["proposed", "shadow", "in_force", "retired"]
+    state: State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,12 +28,14 @@ from engine.links.matching.list_comparison import is_agreed, list_shared
 from engine.links.matching.match_state import (
     CommonEntry,
     MatchState,
+    ReleaseSide,
+    ReleaseState,
     expire_release,
     read_match_state,
 )
 from engine.links.movements import count_outcomes
 from engine.links.posts.record_outbox import read_unsent
-from engine.links.state import Link
+from engine.links.state import AlarmRule, Link, Phase
 from engine.storage.database import Store
 from engine.storage.home import Home
 
@@ -44,7 +46,7 @@ class LinkAlarmView(Answer):
 
     sequence: int
     at: Time
-    rule: Literal["other_content", "other_history", "other_receipt", "receiver_behind"]
+    rule: AlarmRule
     number: int
     """The envelope that it is about."""
     resumption_by: str | None
@@ -100,23 +102,14 @@ class CommonEntryView(Answer):
     """An entry that both watch lists have."""
 
     token: str
-    side: Literal["asker", "owner"]
+    side: ReleaseSide
     """``asker``: this side can ask for the details of the other side's entry."""
     entry: str
     """The entry of this installation."""
     identifier: str
     found_at: Time
-    state: Literal[
-        "hit",
-        "asked_once",
-        "asked",
-        "released_once",
-        "released",
-        "declined",
-        "withdrawn",
-        "expired",
-    ]
-    next: Literal["asker", "owner"] | None
+    state: ReleaseState
+    next: ReleaseSide | None
     """The side that owns the next step."""
     person: str
     """Who of this side took the last step."""
@@ -196,7 +189,7 @@ class LinkView(Answer):
     """Its name in envelopes: a digest of the agreement."""
     name: str
     kind: Literal["post", "partner"]
-    phase: Literal["proposed", "in_force", "stopped", "ended", "expired"]
+    phase: Phase
     us: str
     them: str
     administration: str

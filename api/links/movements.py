@@ -55,7 +55,6 @@ from engine.links.movements import (
     MovementRow,
     find_received_manifest,
     find_sent_manifest,
-    fold_arrival_keys,
     has_outcome,
     passed_at,
 )
@@ -64,7 +63,7 @@ from engine.links.posts.linked_posts import LateWithdrawal, list_late_withdrawal
 from engine.links.state import Link, read_links
 from engine.ports import Features
 from engine.queue.match_outcomes import ACTS
-from engine.queue.mirror_alerts import MATCHES
+from engine.queue.mirror_alerts import MATCHES, fold_arrival_keys
 from engine.queue.queue import DECISIONS, strictest_answered
 from engine.storage.home import Home
 from features.catalogue.encoder import key

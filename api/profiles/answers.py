@@ -14,6 +14,7 @@ from api.auth.callers import Caller
 from api.http.answers import AcknowledgedStep, Answer, Time, reader
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState, read_approval_state
+from engine.criteria.match import HardFact
 from engine.criteria.profiles import profile as profiles_profile
 from engine.criteria.profiles.checker import (
     DEAREST,
@@ -26,8 +27,7 @@ from engine.criteria.profiles.checker import (
     list_derived,
     program,
 )
-from engine.criteria.profiles.hard_facts import HardFact
-from engine.criteria.profiles.profile import Profile
+from engine.criteria.profiles.profile import Profile, ProfileChannel, ProfileState
 from engine.domain.rights import Matter, Right
 from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError, ProfileRefusedError
@@ -284,7 +284,7 @@ class TwoKeysView(Answer):
     """What stands with the agreement of two people."""
 
     id: str
-    state: Literal["proposed", "shadow", "in_force", "expired", "retired"]
+    state: ProfileState
     author: str
     approvals: list[str]
     proposed_at: Time
@@ -300,7 +300,7 @@ class ProfileView(TwoKeysView):
     code: str
     title: str | None
     expression: str
-    channel: Literal["blue", "yellow", "red"]
+    channel: ProfileChannel
     percentage: float
     post: str | None
     valid_from: Time | None

@@ -6,7 +6,7 @@ entry into force, because what was in force at a past time cannot be read once i
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from sqlalchemy import Connection
 
@@ -20,9 +20,8 @@ WATCHLIST = "watchlist"
 """Purpose of the watch list's draw: a listed vehicle is always selected, whatever the number."""
 HARD_FACT = "hard_fact"
 """Code of the reason that a hard fact gives."""
-FACTS = (
-    "load", "mass", "seals", "trailer", "two_places", "too_soon", "papers", "body",
-)  # fmt: skip
+HardFact = Literal["load", "mass", "seals", "trailer", "two_places", "too_soon", "papers", "body"]
+FACTS: tuple[HardFact, ...] = get_args(HardFact)
 """What profiles may state as impossible, in the order in which it is said."""
 Source = Literal["profile", "watchlist"]
 

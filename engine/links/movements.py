@@ -12,13 +12,13 @@ from typing import Literal
 
 from sqlalchemy import Column, Connection, Index, String, Table, func, select
 
-from engine.domain.identifiers import fold
 from engine.domain.time_units import micros
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import CROSSING, ArrivalBody
 from engine.links.area import LINK_RECEIVED, LINK_SENT, LinkSentBody
 from engine.links.ledger import ENVELOPES
+from engine.queue.mirror_alerts import fold_arrival_keys
 from engine.storage.database import (
     METADATA,
     Int64,
@@ -52,24 +52,6 @@ KEYS = Table(
 """By what a vehicle that the other side announced is recognised here."""
 _M, _K = MOVEMENTS.c, KEYS.c
 _AT_ONCE = 500
-_FIELDS = {
-    "plate": "plate",
-    "vin": "vin",
-    "tir": "tir_carnet",
-    "cmr": "cmr_number",
-    "trailer": "trailer_plate",
-}
-_PAPERS = frozenset({"tir_carnet", "cmr_number"})
-
-
-def fold_arrival_keys(arrival: ArrivalBody) -> dict[str, str]:
-    """Return by what the other half of an arrival is found, folded, the surest first."""
-    crossing, head = arrival["crossing"], arrival.get("declaration") or {}
-    values = {
-        kind: (head.get(name) if name in _PAPERS else None) or crossing.get(name)
-        for kind, name in _FIELDS.items()
-    }
-    return {kind: folded for kind, value in values.items() if value and (folded := fold(value))}
 
 
 @dataclass(frozen=True, slots=True)

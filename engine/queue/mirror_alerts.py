@@ -73,7 +73,7 @@ _A, _K = ALERTS.c, MATCHES.c
 _D = DECISIONS.c
 
 
-def keys(arrival: ArrivalBody) -> dict[str, str]:
+def fold_arrival_keys(arrival: ArrivalBody) -> dict[str, str]:
     """Return by what an arrival's other half is found, folded, the surest first."""
     crossing, declaration = arrival["crossing"], arrival.get("declaration") or {}
     fields = {
@@ -131,7 +131,7 @@ class MirrorProjection:
             (entry.post, kind, value, entry.known_at, entry.subject)
             for entry, body in list_bodies(entries, DECISION)
             if self._network.pair(entry.post) is not None
-            for kind, value in keys(body["arrival"]).items()
+            for kind, value in fold_arrival_keys(body["arrival"]).items()
             if kind != "plate"  # the queue knows it by that
         ]
         insert_rows(connection, MATCHES, rows)
@@ -142,7 +142,7 @@ class MirrorProjection:
         self, connection: Connection, post: str, arrival: ArrivalBody, known_at: int
     ) -> tuple[str, dict[str, Any]] | None:
         """Return the last decision before that a key of the arrival leads to, and its record."""
-        for kind, value in keys(arrival).items():
+        for kind, value in fold_arrival_keys(arrival).items():
             query = _BY_PLATE if kind == "plate" else _BY_KEY
             asked = {"post": post, "value": value, "since": known_at - TRANSIT, "until": known_at}
             asked |= {} if kind == "plate" else {"kind": kind}
@@ -164,7 +164,7 @@ class MirrorProjection:
             return
         decision_id, theirs = decided[0], decided[1]["arrival"]
         has_same_drivers = self._network.are_comparable("driver_ref", pair, entry.post)
-        one, other = keys(arrival), keys(theirs)
+        one, other = fold_arrival_keys(arrival), fold_arrival_keys(theirs)
         agreed = "+".join(kind for kind in one if one[kind] == other.get(kind))
         about = {"seq": entry.seq, "decision_id": decision_id, "post": pair}
         about |= {"known_at": entry.known_at, "mass_ratio": None, "matched": agreed}

@@ -30,6 +30,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection
 
+from engine.criteria.profiles.checker import FOLDED
 from engine.domain.identifiers import fold
 from engine.domain.records import Record
 from engine.domain.time_units import micros
@@ -49,9 +50,7 @@ from models.data.dataset import Dataset
 RECORDS: Final = tuple(SCHEMAS)
 NAMES: Final = (*RECORDS, "decisions", "reviews", "features")
 """Every table of a home; the fixed names of ``darvoza sql``."""
-VEHICLE_IDENTIFIERS: Final = frozenset(
-    {"plate", "trailer_plate", "vin", "container_numbers", "seal_numbers"}
-)
+VEHICLE_IDENTIFIERS: Final = frozenset(FOLDED)
 """Compared folded everywhere: as digests, equal vehicles stay equal however they were written."""
 IDENTIFIERS: Final = VEHICLE_IDENTIFIERS | {
     "driver_ref",

@@ -48,6 +48,8 @@ from features.catalogue.spec import (
 from features.catalogue.transforms import recent_rate, seizure_rate
 
 CATALOGUE: dict[str, Feature] = {}
+TRACKED = ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "declarant")
+"""The conveyance and the parties whose past is read."""
 
 
 def feature(family: str, name: str, definition: Feature, *, proxy: bool = False) -> None:
@@ -139,7 +141,7 @@ for fact, unit, meaning in (
     feature("declared", fact, own_fact(fact, unit, meaning))
 
 # Counts, recency and hit rates: the conveyance and the parties.
-for who in ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "declarant"):
+for who in TRACKED:
     family = "conveyance" if who in ("plate", "trailer") else "parties"
     feature(family, f"{who}_crossings_30d", count(CROSSINGS, who, 30))
     feature(family, f"{who}_crossings_365d", count(CROSSINGS, who, 365))
@@ -380,7 +382,7 @@ for kind in KINDS:
             feature("links", f"{kind}_spread_{step}_{part}", spread(SPREAD, kind, step, part))
 
 # Rates in which the last months count most: who smuggles begins, pauses and stops.
-for who in ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "declarant"):
+for who in TRACKED:
     family = "conveyance" if who in ("plate", "trailer") else "parties"
     feature(family, f"{who}_recent_hit_rate", recent_rate(INSPECTIONS, "hit", who, 5.0))
     feature("links", f"{who}_recent_seizure_rate", seizure_rate(who, 10.0))

@@ -7,7 +7,7 @@ from engine.domain.records import Arrival, Record
 from engine.domain.time_units import micros, moment
 
 Row = dict[str, Any]
-_TIMES = frozenset({"arrived_at", "recorded_at", "expected_at", "lodged_at"})
+TIMES = frozenset({"arrived_at", "recorded_at", "expected_at", "lodged_at"})
 
 
 def to_row(record: Any) -> Row:
@@ -35,7 +35,7 @@ def to_arrival(crossing: Row, declaration: Row | None, items: tuple[Row, ...]) -
 
 def _content(row: Mapping[str, Any], *, but: str) -> Row:
     return {
-        name: moment(value) if name in _TIMES else value
+        name: moment(value) if name in TIMES else value
         for name, value in row.items()
         if value is not None and name != but
     }

@@ -32,6 +32,7 @@ from features.catalogue.find_spread import STREAMS as FIND_STREAMS
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import Floats
 from features.history.labels import act_events, find_events
+from features.history.record_rows import TIMES
 from features.history.tables import Tables
 from features.offline.column_encoder import encode_crossings
 from features.offline.column_file import ScratchFile, StoredColumn
@@ -51,7 +52,6 @@ from features.offline.spread_snapshots import SpreadInputs, spread_finds, store_
 Ints = NDArray[np.int64]
 CHUNK = 20_000
 _PLATE = (("plate",), ("plate",))
-_TIMES = frozenset({"arrived_at", "recorded_at", "lodged_at", "expected_at"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,7 +403,7 @@ def _records(table: pa.Table) -> Iterator[Any]:
     names = table.column_names
     columns = [table[name].to_pylist() for name in names]
     for place, name in enumerate(names):
-        if name in _TIMES:
+        if name in TIMES:
             columns[place] = [None if t is None else moment(t) for t in columns[place]]
     for values in zip(*columns, strict=True):
         yield SimpleNamespace(**dict(zip(names, values, strict=True)))

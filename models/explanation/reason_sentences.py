@@ -24,13 +24,12 @@ from engine.explanation.message_templates import CODE_UNITS
 from engine.explanation.messages import Message, render_amount
 from engine.explanation.reasons import Reason, make_reason, make_whole_reason
 from engine.ports import Contribution, Evidence
-from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.catalogue import CATALOGUE, TRACKED
 from features.catalogue.event_streams import STREAMS
 from features.catalogue.mirror_features import SHARE
 from features.catalogue.spec import Fact, Feature, Read
 from models.explanation.feature_wording import word_feature
 
-PARTIES = ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "declarant")
 _PLACE = frozenset({"post", "direction", "pair", "opposite"})
 _TIME = frozenset({"hour", "weekday", "night", "day_part", "as_of"})
 _GOODS = frozenset(
@@ -81,7 +80,7 @@ def topic(feature: Feature) -> str:
 
 def _of_entities(names: set[str]) -> str:
     """Return the parties that a feature is about, else the route or the goods."""
-    if parties := [party for party in PARTIES if party in names]:
+    if parties := [party for party in TRACKED if party in names]:
         return "+".join([*parties, *(("goods",) if names & _GOODS else ())])
     if "destination" in names:
         return "route"

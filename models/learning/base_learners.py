@@ -23,6 +23,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from features.catalogue.catalogue import TRACKED
 from models.array_types import Floats, Labels, Positions, Rows
 from models.config import Trees
 from models.learning.scikit_trees import average_ensembles, fit_trees, widen_ensemble
@@ -188,10 +189,7 @@ def straight_part(
     return Linear(low, high, fill, center, np.where(says, slopes / scale, 0.0), base)
 
 
-RATES = tuple(
-    f"{who}_recent_seizure_rate"
-    for who in ("plate", "trailer", "driver", "carrier", "consignee", "consignor", "declarant")
-)
+RATES = tuple(f"{who}_recent_seizure_rate" for who in TRACKED)
 """Traffic holds these down: a find on a firm with a thousand passages is no precedent for each."""
 HIGH = 5.0
 """A rate counts from the base rate on, and no more beyond this many times it."""

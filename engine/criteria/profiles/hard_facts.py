@@ -11,15 +11,14 @@ known.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from engine.criteria.match import HardFact
 from engine.domain.network import Network
 from engine.domain.records import Arrival
 from engine.domain.time_units import HOUR, micros, rfc3339
 from engine.explanation.messages import Message
 
-HardFact = Literal["load", "mass", "seals", "trailer", "two_places", "too_soon", "papers", "body"]
-"""Names of ``engine.criteria.match.FACTS``."""
 Row = Mapping[str, float]
 NEAR_KM = 0.5
 """How exactly a post lies where a distance says."""

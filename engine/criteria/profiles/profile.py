@@ -24,9 +24,9 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from engine.criteria.dual_control import ApprovalState, read_approval_states, replay_records
-from engine.criteria.match import Match
+from engine.criteria.match import HardFact, Match
 from engine.criteria.profiles.checker import ProfileFailed, Program, Reader, context, program
-from engine.criteria.profiles.hard_facts import HardFact, say_fact
+from engine.criteria.profiles.hard_facts import say_fact
 from engine.criteria.profiles.parser import LONGEST_EXPRESSION
 from engine.domain.network import Network
 from engine.domain.records import Arrival, PostCode, Record, Text, Time
@@ -51,6 +51,7 @@ def _printable(value: str) -> str:
     return value
 
 
+ProfileState = Literal["proposed", "shadow", "in_force", "expired", "retired"]
 ProfileChannel = Literal["blue", "yellow", "red"]
 Tolerance = Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)]
 Tolerances = Annotated[dict[PostCode, Tolerance], Field(max_length=1000)]
@@ -158,7 +159,7 @@ class Profile:
         """Its name."""
         return self.standing.subject
 
-    def state(self, as_of: int) -> Literal["proposed", "shadow", "in_force", "expired", "retired"]:
+    def state(self, as_of: int) -> ProfileState:
         """Return where it stands."""
         if self.standing.state != "retired" and as_of >= micros(self.proposed.valid_until):
             return "expired"
