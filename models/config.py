@@ -4,7 +4,6 @@ Assumes that the defaults must serve a network with few finds: the trees are sha
 large, and nothing is stopped early on a handful of positives.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from engine.domain.time_units import DAY
-from engine.domain.validation import list_faults
-from engine.errors import InputError, RecordError
+from engine.domain.validation import list_faults, read_toml
+from engine.errors import RecordError
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +142,7 @@ class TrainConfig:
         Raises ``InputError`` for a file that cannot be read, and ``RecordError`` naming the setting
         and the rule for one that is unknown or does not fit.
         """
-        try:
-            given = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(str(path), error.strerror or "cannot be read") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(str(path), f"not a TOML file: {error}") from None
-        return _check_settings(_complete_settings(given))
+        return _check_settings(_complete_settings(read_toml(path)))
 
     @classmethod
     def from_record(cls, kept: Mapping[str, Any]) -> "TrainConfig":

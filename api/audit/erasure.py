@@ -12,7 +12,6 @@ digests of identifiers; those that no remaining crossing uses are deleted, so th
 every crossing that is kept stay exact.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -41,6 +40,7 @@ from engine.criteria.dual_control import (
 )
 from engine.criteria.watchlist import read_entries, read_expiry
 from engine.domain.time_units import DAY, rfc3339
+from engine.domain.validation import read_toml
 from engine.errors import ConflictError, InputError
 from engine.journal.areas import (
     list_declared_tables,
@@ -182,12 +182,7 @@ _AT_ONCE = 500
 def read_schedule(home: Home) -> dict[str, int]:
     """Read ``retention.toml``: days by kind; raises ``InputError`` naming the key and the rule."""
     name = home.retention.name
-    try:
-        known = tomllib.loads(home.retention.read_text("utf-8"))
-    except FileNotFoundError:
-        raise InputError(name, "no such file: write days by kind of record into it") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(name, f"not a TOML file: {error}") from None
+    known = read_toml(home.retention)
     for kind, days in known.items():
         if kind not in ERASABLE:
             raise InputError(name, f"{kind}: not a kind of record that may be erased")

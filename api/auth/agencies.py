@@ -6,7 +6,6 @@ force: proposed by one person, approved by another. Without a table in force eve
 what its role may.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -14,15 +13,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, ValidationInfo, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from engine.criteria.dual_control import ApprovalState, apply_event, to_event
 from engine.domain.network import Network
 from engine.domain.records import CODE, Code, Record
 from engine.domain.rights import Matter, Right, Role, Scope
-from engine.domain.validation import list_faults
-from engine.errors import InputError, RecordError
+from engine.domain.validation import read_document
+from engine.errors import RecordError
 from engine.journal.kinds import AGENCIES_APPROVED, AGENCIES_PROPOSED
 from engine.journal.power_records import PowerRecord
 
@@ -165,19 +164,6 @@ class Duties:
 def read_table(path: Path) -> AgencyTable:
     """Read a table of agencies; raises ``InputError`` naming the field and the rule."""
     return read_document(path, AgencyTable)
-
-
-def read_document(path: Path, kind: type[Document]) -> Document:
-    """Read a document from a TOML file; raises ``InputError`` naming the field and the rule."""
-    try:
-        return kind.model_validate(tomllib.loads(path.read_text("utf-8")), strict=False)
-    except FileNotFoundError:
-        raise InputError(path.name, "no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(path.name, f"not a TOML file: {error}") from None
-    except ValidationError as error:
-        where, rule, why = list_faults(error)[0]
-        raise InputError(path.name, f"{'.'.join(map(str, where))}: {why} ({rule})") from None
 
 
 class DocumentHistory(Generic[Document]):

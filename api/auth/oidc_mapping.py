@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.auth.agencies import ANY, RECORDED, DocumentHistory, read_document
+from api.auth.agencies import ANY, RECORDED, DocumentHistory
 from api.auth.permissions import BOUND, MACHINES
 from engine.domain.records import Code, PostCode, Record
 from engine.domain.rights import Role
+from engine.domain.validation import read_document
 from engine.errors import InputError
 from engine.journal.kinds import OIDC_APPROVED, OIDC_PROPOSED
 

@@ -17,7 +17,6 @@ from sqlalchemy import Connection
 
 from api.areas import Route, list_doors
 from api.auth.accounts import GOVERNORS
-from api.auth.agencies import read_document
 from api.auth.callers import Caller
 from api.auth.permissions import RouteRule
 from api.http.answers import AcknowledgedStep, Answer, acknowledge_step
@@ -25,6 +24,7 @@ from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState, read_approval_states
 from engine.domain.records import Record, Text
 from engine.domain.rights import Matter, Right, Role
+from engine.domain.validation import read_document
 from engine.journal.areas import kinds_of, load_part
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft

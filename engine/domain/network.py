@@ -15,7 +15,6 @@ find: one consignment filed as several seizures is no graver than the same filed
 """
 
 import math
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +28,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from engine.domain.records import (
@@ -42,7 +41,7 @@ from engine.domain.records import (
     SubstanceClass,
 )
 from engine.domain.time_units import DAY, micros, moment
-from engine.domain.validation import list_faults
+from engine.domain.validation import read_document
 from engine.errors import HomeError, InputError, UnknownPostError
 
 Instants = NDArray[np.int64]
@@ -351,16 +350,7 @@ def read_network(path: Path, *, text: str | None = None) -> Network:
 
     ``text`` is its content where a record holds it.
     """
-    try:
-        raw: dict[str, Any] = tomllib.loads(path.read_text("utf-8") if text is None else text)
-        found = _NetworkFile.model_validate(raw, strict=False)
-    except FileNotFoundError:
-        raise InputError(path.name, "no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(path.name, f"not a TOML file: {error}") from None
-    except ValidationError as error:
-        where, rule, why = list_faults(error)[0]
-        raise InputError(path.name, f"{'.'.join(map(str, where))}: {why} ({rule})") from None
+    found = read_document(path, _NetworkFile, text=text)
     return Network(
         MappingProxyType(_pair_posts(path, found.posts)),
         found.synthetic,

@@ -1,4 +1,4 @@
-"""Validation errors as field, rule and message, and the refusal of implausible arrivals.
+"""Validation errors as field, rule and message, files of TOML, and implausible arrivals.
 
 A validation error never repeats the refused value. An arrival is refused if it names two
 declarations or lies in the future, which assumes that a checkpoint's clock agrees with this one
@@ -6,16 +6,18 @@ within minutes. Any other oddity of an arrival is a signal for the features, nev
 """
 
 import time
+import tomllib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from engine.domain.records import Arrival
 from engine.domain.time_units import MINUTE, SystemClock, micros
-from engine.errors import RecordError
+from engine.errors import InputError, RecordError
 
 
 def bare(annotation: Any) -> Any:
@@ -65,6 +67,33 @@ def rule_of(kind: str, bounds: Mapping[str, Any] | None = None) -> str:
     """
     is_above_zero = kind == "greater_than_equal" and (bounds or {}).get("ge") != 0
     return TOO_SMALL if is_above_zero else RULES.get(kind, kind)
+
+
+Document = TypeVar("Document", bound=BaseModel)
+
+
+def read_document(path: Path, kind: type[Document], *, text: str | None = None) -> Document:
+    """Read a document from a TOML file, or from its ``text`` where a record holds it.
+
+    Raises ``InputError`` naming the field and the rule.
+    """
+    try:
+        return kind.model_validate(read_toml(path, text=text), strict=False)
+    except ValidationError as error:
+        where, rule, why = list_faults(error)[0]
+        raise InputError(path.name, f"{'.'.join(map(str, where))}: {why} ({rule})") from None
+
+
+def read_toml(path: Path, *, text: str | None = None) -> dict[str, Any]:
+    """Return what a TOML file holds, or its ``text``; raises ``InputError``."""
+    try:
+        return tomllib.loads(path.read_text("utf-8") if text is None else text)
+    except FileNotFoundError:
+        raise InputError(path.name, "no such file") from None
+    except OSError as error:
+        raise InputError(path.name, error.strerror or "cannot be read") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(path.name, f"not a TOML file: {error}") from None
 
 
 def list_faults(error: ValidationError) -> list[tuple[tuple[int | str, ...], str, str]]:

@@ -8,7 +8,6 @@ The sender leaves out the fields that were not agreed; the receiver refuses a me
 more. Both read one agreement, so a fault on one side alone discloses nothing.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -22,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from engine.domain.network import IdentifierField
 from engine.domain.records import Code, Hex32, Identifier, PostCode, Record, Text, Time
-from engine.domain.validation import list_faults
+from engine.domain.validation import list_faults, read_toml
 from engine.errors import InputError, RecordError
 from engine.journal.hash_chain import canonical
 from engine.links.identity import LinkIdentity, is_receiving_key
@@ -255,11 +254,7 @@ def parse_agreement(content: Mapping[str, Any]) -> Agreement:
 def read_agreement(path: Path) -> Agreement:
     """Read an agreement's TOML file; raises ``InputError`` naming the field and the rule."""
     try:
-        return parse_agreement(tomllib.loads(path.read_text("utf-8")))
-    except FileNotFoundError:
-        raise InputError(path.name, "no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(path.name, f"not a TOML file: {error}") from None
+        return parse_agreement(read_toml(path))
     except RecordError as error:
         raise InputError(path.name, f"{error.field}: {error.message} ({error.rule})") from None
 

@@ -128,15 +128,21 @@ def find_weights(finds: Finds, cut: int) -> tuple[Ints, Ints]:
     known_at, source, amount = (
         column[known][counted] for column in (finds.known_at, finds.source, finds.amount)
     )
-    weight = amount * _AGES[(cut - _times_of_finds(known_at, source, amount)) // DAY]
+    weight = amount * _AGES[(cut - known_since(known_at, source, amount)) // DAY]
     which, at = np.unique(source, return_inverse=True)
     total = np.zeros(len(which), np.int64)
     np.add.at(total, at, weight)
     return which[total > 0] // STREAMS, total[total > 0]
 
 
-def _times_of_finds(known_at: Ints, source: Ints, amount: Ints) -> Ints:
-    """Return when each find became known; of one that is taken back, when it had."""
+def known_since(known_at: Ints, source: Ints, amount: Ints) -> Ints:
+    """Return when each find became known; of one that is taken back, when it had.
+
+    Parameters
+    ----------
+    known_at, source, amount : int64 array of shape (m,)
+        UTC microseconds ascending; what each event is of; above zero, or below where it takes back.
+    """
     if (amount > 0).all():
         return known_at
     since, last = known_at.copy(), {}

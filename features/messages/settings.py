@@ -1,13 +1,12 @@
 """National settings of standard messages: one TOML file."""
 
-import tomllib
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from engine.errors import InputError
+from engine.domain.validation import read_document
 from engine.storage.home import Home
 
 _OFFSET = r"^[+-](0\d|1[0-4]):[0-5]\d$"
@@ -50,16 +49,7 @@ def read_settings(path: Path | None) -> MessageSettings:
     """Read the settings; raises ``InputError`` with the field and the rule."""
     if path is None:
         return MessageSettings()
-    try:
-        found = MessageSettings.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise InputError(path.name, error.strerror or "cannot be read") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(path.name, str(error)) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(path.name, f"{where}: {first['msg']}") from None
+    found = read_document(path, MessageSettings)
     if found.pseudonym_key_file is None or found.pseudonym_key_file.is_absolute():
         return found
     absolute = path.parent / found.pseudonym_key_file

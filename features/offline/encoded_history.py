@@ -26,7 +26,7 @@ from features.catalogue.event_streams import (
     SPREAD,
     scale_measure,
 )
-from features.catalogue.find_spread import ENTITIES, KINDS, Finds
+from features.catalogue.find_spread import ENTITIES, KINDS, Finds, known_since
 from features.catalogue.find_spread import MEASURES as MEASURES_OF_SPREAD
 from features.catalogue.find_spread import STREAMS as FIND_STREAMS
 from features.catalogue.plan import Group, Plan
@@ -247,7 +247,7 @@ def _passed_hits(plan: Plan, keys: Keys, known_at: Ints, inspections: Events) ->
     hits = np.flatnonzero(inspections.measures["hit"])
     row, at = inspections.row[hits], inspections.known_at[hits]
     sign = np.asarray(inspections.measures["hit"])[hits]
-    linked_at = hit_times(row, at, sign)
+    linked_at = known_since(at, row, sign)
 
     def column(entity: str) -> Ints:
         found: Ints = keys[plan.column[(entity,), (entity,)]]
@@ -341,29 +341,6 @@ def _merge_finds(log: EncodedHistory, counted: Sequence[tuple[str, str]], first:
     source = (np.concatenate([one.row for one in parts]) + first) * FIND_STREAMS + place
     order = np.argsort(known_at, kind="stable")
     return Finds(known_at[order], source[order], np.concatenate(amounts)[order])
-
-
-def hit_times(row: Ints, known_at: Ints, sign: Ints) -> Ints:
-    """Return when each hit became known; of one that is taken back, when it had.
-
-    Parameters
-    ----------
-    row, known_at, sign : int64 array of shape (h,)
-        Crossing, UTC microseconds ascending, and 1 or -1 of each event that changes a hit.
-
-    Returns
-    -------
-    int64 array of shape (h,)
-        UTC microseconds.
-    """
-    if (sign > 0).all():
-        return known_at
-    found, last = known_at.copy(), {}
-    for at, (crossing, step) in enumerate(zip(row.tolist(), sign.tolist(), strict=True)):
-        if step > 0:
-            last[crossing] = known_at[at]
-        found[at] = last[crossing]
-    return found
 
 
 def ints(column: Any) -> Ints:

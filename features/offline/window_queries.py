@@ -34,6 +34,7 @@ from engine.domain.time_units import DAY
 from engine.errors import ConflictError
 from features.catalogue.encoder import FACTS
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD, STREAMS
+from features.catalogue.find_spread import known_since
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import (
     EVER,
@@ -49,7 +50,6 @@ from features.history.tables import Tables
 from features.offline.encoded_history import (
     EncodedHistory,
     Events,
-    hit_times,
     read_log,
     spread_inputs,
     to_spread_events,
@@ -118,7 +118,7 @@ def _read_hit_times(events: Events) -> NDArray[np.int64]:
     """Return as of when the links of each event's hit are followed; its own time without one."""
     hit = np.asarray(events.measures["hit"])
     changed, found = np.flatnonzero(hit), events.known_at.copy()
-    found[changed] = hit_times(events.row[changed], events.known_at[changed], hit[changed])
+    found[changed] = known_since(events.known_at[changed], events.row[changed], hit[changed])
     return found
 
 

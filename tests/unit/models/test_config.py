@@ -48,5 +48,5 @@ def test_what_does_not_fit_is_named(tmp_path: Path, text: str, field: str, rule:
 def test_what_is_no_toml_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError, match="not a TOML file"):
         read(tmp_path, text)
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="no such file"):
         TrainConfig.from_toml(tmp_path / "none.toml")

@@ -212,6 +212,6 @@ def test_engines_agree_where_acts_are_restated(monkeypatch: pytest.MonkeyPatch) 
     for one, other in combinations(engines, 2):
         assert count_differing_bits(engines[one], engines[other]) == 0, (one, other)
     # Negative control: a hit that is taken back follows the links of its correction's time.
-    monkeypatch.setattr(encoded_history, "hit_times", lambda _row, known_at, _sign: known_at)
+    monkeypatch.setattr(encoded_history, "known_since", lambda known_at, *_: known_at)
     wrong = reads(read_log(made, THIRD_OF_PLAN), THIRD_OF_PLAN)
     assert count_differing_bits(wrong, engines["duckdb"]) > 0
