@@ -67,7 +67,20 @@ def list_texts() -> frozenset[Message]:
         *TABLES["kind"].values(),
         *_words_of_features(),
     )
-    return frozenset(found.union(text if isinstance(text, str) else text.both for text in made))
+    said = found.union(text if isinstance(text, str) else text.both for text in made)
+    return frozenset(text for text in said if not _is_known_without_capital(text, said))
+
+
+TWO_MEANINGS = frozenset(
+    {"Entry", "Newest", "Number", "Open", "Person", "Random checks", "Retired", "Rows", "Sent"}
+) | {"Value", "Vehicles", "Waiting"}
+"""Texts that another language does not say as the same text without the capital."""
+
+
+def _is_known_without_capital(text: Message, said: set[Message]) -> bool:
+    if not isinstance(text, str) or not text[:1].isupper() or text in TWO_MEANINGS:
+        return False
+    return text[0].lower() + text[1:] in said
 
 
 def _words_of_features() -> Iterator[Template]:

@@ -85,6 +85,20 @@ class _NoText(gettext.NullTranslations):
         raise LookupError(msgid1)
 
 
+class _Capitals(gettext.NullTranslations):
+    """Says a text that begins with a capital as the catalogue says it without one."""
+
+    def __init__(self, words: gettext.NullTranslations) -> None:
+        super().__init__()
+        self._words = words
+
+    def gettext(self, message: str) -> str:
+        """Return the text, with a capital; as the next catalogue says it if neither is known."""
+        plain = message[:1].lower() + message[1:]
+        said = message if plain == message else self._words.gettext(plain)
+        return super().gettext(message) if said in (plain, message) else said[:1].upper() + said[1:]
+
+
 def choose_form(amount: float) -> int:
     """Return the whole number that chooses the plural form of an amount.
 
@@ -109,6 +123,7 @@ def translations(code: str, *, is_strict: bool = False) -> gettext.NullTranslati
     write_mo(made, read_catalogue(code))
     made.seek(0)
     catalogue = gettext.GNUTranslations(made)
+    catalogue.add_fallback(_Capitals(catalogue))
     if is_strict:
         catalogue.add_fallback(_NoText())
     return catalogue

@@ -262,14 +262,14 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "dangerous_goods": N_("Dangerous goods: emergency sheet, upwind, no flame."),
     },
     "stream": {
-        "score": N_("Targeted by score"),
-        "profile": N_("Profiles and rules"),
+        "score": N_("Risk score"),
+        "profile": N_("Profile or rule"),
         "watchlist": N_("Watch list"),
-        "counterpart": N_("Counterpart's word"),
-        "random": N_("Random checks"),
-        "random_papers": N_("Random checks of papers"),
+        "counterpart": N_("Counterpart"),
+        "random": N_("Random check"),
+        "random_papers": N_("Random check of papers"),
         "override": N_("Decisions changed by supervisors"),
-        "officer": N_("Officers' own picks"),
+        "officer": N_("Officer"),
     },
     "alert": {
         "mass": N_("Weighbridge mass"),
@@ -291,7 +291,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "decision": N_("decision"),
         "crossing": N_("crossing"),
         "plate": N_("plate"),
-        "trailer_plate": N_("trailer's plate"),
+        "trailer_plate": N_("trailer"),
         "vin": N_("VIN"),
         "container": N_("container"),
         "seal": N_("seal"),
@@ -307,7 +307,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "no_post": N_("post"),
         "no_window": N_("time of arrival"),
         "no_vehicle": N_("plate or container"),
-        "no_vehicle_class": N_("kind of vehicle"),
+        "no_vehicle_class": N_("vehicle class"),
         "no_carrier": N_("carrier"),
         "short_hs_code": N_("HS code of six digits"),
         "no_value": N_("value"),
@@ -352,14 +352,13 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
             "The identity provider's answer could not be verified. Tell your administrator."
         ),
         "no_role": N_(
-            "The identity provider names no role of yours that counts here. Ask your administrator."
+            "The identity provider names no role, post or agency of yours. Ask your administrator."
         ),
         "no_post": N_(
-            "The identity provider names no post of yours that counts here. Ask your administrator."
+            "The identity provider names no role, post or agency of yours. Ask your administrator."
         ),
         "no_agency": N_(
-            "The identity provider names no agency of yours that counts here."
-            " Ask your administrator."
+            "The identity provider names no role, post or agency of yours. Ask your administrator."
         ),
         "removed": N_("Your account was removed here. Ask your administrator."),
         "misconfigured": N_(
@@ -496,7 +495,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     # Both sides of a trial.
     "side": {
-        "champion": N_("the model in force"),
+        "champion": N_("model in force"),
         "challenger": N_("the challenger"),
     },
     # Fields of forms, as their pages call them.
@@ -553,7 +552,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "decision.changed": N_("a decision was changed, released or has lapsed"),
         "decision.overridden": N_("a supervisor sent a vehicle to another channel"),
         "watchlist.hit": N_("an entry named an arriving vehicle"),
-        "approval.waiting": N_("a step waits for a second person"),
+        "approval.waiting": N_("waits for a second person"),
         "alarm.raised": N_("drift, a failed profile, a stopped link, an account changed"),
         "case.changed": N_("a case was opened, or something was recorded in it"),
     },
@@ -625,7 +624,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "replaced": N_("replaced by another key"),
     },
     "appearance": {
-        "": N_("as the system has it"),
+        "": N_("as the service is set"),
         "light": N_("light"),
         "dark": N_("dark"),
     },

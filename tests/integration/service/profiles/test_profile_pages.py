@@ -82,7 +82,7 @@ def test_the_list_and_the_page_state_the_same_figures(ann: Desk) -> None:
     (row,) = (one for one in ann.get("/profiles").text.split("<tr data-row>") if "SAME-1" in one)
     matches, minutes = re.findall(r'<td class="n">([\d.,]+)</td>', row)[:2]
     assert f"their mean, {matches} a day" in page
-    assert re.search(rf"<dt>Roster minutes a day</dt><dd>{minutes} ", page)
+    assert re.search(rf"<dt>Minutes a day</dt><dd>{minutes}\s*</dd>", page)
     last_days = f"{FIGURES['matches']} matches among all 4,000 arrivals (3.0%)"
     assert last_days in page and "1 Jan 2026 – 31 Mar 2026" in page, "the days it looked at"
 

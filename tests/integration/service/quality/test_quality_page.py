@@ -109,7 +109,7 @@ def test_a_caller_has_the_command_assess_it(
     lee = desk_of(world, "lee", Role.SUPERVISOR)
     sent = lee.send("/quality", "/quality/assessments", {})
     assert sent.headers["location"] == "/quality?done=assessed"
-    assert "Assessed; below" in lee.get(sent.headers["location"]).text
+    assert "It is recorded." in lee.get(sent.headers["location"]).text
 
 
 def test_an_assessment_that_does_not_end_leaves_the_last_one(
@@ -126,4 +126,4 @@ def test_an_assessment_that_does_not_end_leaves_the_last_one(
     mia = desk_of(world, "mia", Role.INTEGRITY)
     sent = mia.send("/quality", "/quality/assessments", {})
     assert sent.headers["location"] == "/quality?done=busy"
-    assert "could not be assessed now" in mia.get(sent.headers["location"]).text
+    assert "could not be done now" in mia.get(sent.headers["location"]).text
