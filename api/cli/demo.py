@@ -83,6 +83,7 @@ def furnish(analyst: "Client", supervisor: "Client") -> None:
     from api.drift import DriftAnswer
     from api.http.answers import AcknowledgedStep
     from api.profiles.answers import AcknowledgedProfile
+    from api.quality import QualityAnswer
     from engine.criteria.match import FACTS
     from engine.criteria.profiles.profile import read_template
 
@@ -100,6 +101,29 @@ def furnish(analyst: "Client", supervisor: "Client") -> None:
     with suppress(RefusedError):
         supervisor.post(AcknowledgedStep, f"{watchlist}/{listed.id}/approvals", {})
         supervisor.post(DriftAnswer, "/v1/drift")
+    with suppress(RefusedError):
+        analyst.post(QualityAnswer, "/v1/quality/assessments")
+
+
+def lodge_ahead(client: "Client", post: str) -> None:
+    """Let a declarant lodge what arrives in the next hours, some of it with gaps."""
+    from api.declarations import AcknowledgedDeclaration
+
+    now = moment(SystemClock().now())
+    for number in range(9):
+        item = {"item_no": 1, "hs_code": ("080620", "520812", "8703")[number % 3], "packages": 90}
+        papers = {"declaration_id": f"26UZ-{7_130_011 * (number + 1) % 10**7:07d}"}
+        body: dict[str, Any] = {
+            "declaration": papers | {"procedure": "import", "items": [item]},
+            "post": post,
+            "direction": "entry",
+        }
+        if number % 4:
+            came = now + timedelta(hours=number - 1, minutes=37 * number % 60)
+            body["arrives_from"] = came.isoformat()
+        plate = f"01S{211 * (number + 1) % 1000:03d}YN"
+        body["vehicles"] = [{"vehicle_class": "truck", "plate": plate}] if number % 3 else []
+        client.post(AcknowledgedDeclaration, "/v1/declarations", body)
 
 
 CROSSINGS, DAYS, SEED = 96_000, 58, 7
@@ -112,6 +136,8 @@ MARK = "demo"
 """Marks a home that a demonstration made and may empty again."""
 ANALYST, SUPERVISORS = "demo-analyst", ("dilnoza", "rustam")
 """Who trains and proposes, and who approves; the keys of the demonstration are theirs."""
+OYBEK = "UZ-OYB"
+"""The post of the officer whose password is printed, and of the tour."""
 ON_SCREEN = 10
 """Posts that the terminal shows, the busiest; pages and JSON have all."""
 WEEKS_LOG = "weeks.log"
@@ -124,6 +150,7 @@ class Credentials:
 
     supervisor: str
     analyst: str
+    declarant: str
     checkpoints: Mapping[str, str]
     """A key for each post."""
     people: Mapping[str, str]
@@ -361,8 +388,11 @@ def _credentials(home: Home, shift: "HeldOutShift", people: Mapping[str, str]) -
             accounts.create_key(role, None, pepper=pepper, owner=owner).secret
             for role, owner in ((Role.SUPERVISOR, SUPERVISORS[0]), (Role.ANALYST, ANALYST))
         )
+        declarant = accounts.create_key(
+            Role.DECLARANT, None, pepper=pepper, label="declarations ahead"
+        ).secret
     roles = {name: f"{role.value}, {post or 'every post'}" for name, (role, post) in PEOPLE.items()}
-    return Credentials(supervisor, analyst, checkpoints, people, roles)
+    return Credentials(supervisor, analyst, declarant, checkpoints, people, roles)
 
 
 def _tell_late(case: "ShowCase", credentials: Credentials, port: int) -> str:
@@ -389,11 +419,13 @@ def _furnish(credentials: Credentials, port: int) -> None:
     from api.service.executors import BACKTESTS
     from experiments.support.processes import HOST
 
-    say("an analyst proposes two profiles and an entry of the watch list; drift is measured")
+    say("an analyst proposes two profiles and an entry; drift and the quality of data are measured")
     patience = BACKTESTS.seconds + 30.0  # a backtest that takes longer is left out, and said to be
     connect = partial(Client, f"http://{HOST}:{port}", timeout=patience)
     with connect(credentials.analyst) as analyst, connect(credentials.supervisor) as supervisor:
         furnish(analyst, supervisor)
+    with connect(credentials.declarant) as declarant:
+        lodge_ahead(declarant, OYBEK)
 
 
 def _queues(credentials: Credentials, port: int) -> dict[str, list["SupervisorView"]]:
@@ -444,7 +476,7 @@ def _show(
     table.add_column("first", no_wrap=True)
     table.add_column("channel")
     table.add_column("first reason", ratio=1)
-    busiest = sorted(queues.items(), key=lambda pair: -len(pair[1]))
+    busiest = sorted(queues.items(), key=lambda pair: (pair[0] != OYBEK, -len(pair[1])))
     for post, vehicles in busiest[:ON_SCREEN]:
         one = vehicles[0]
         table.add_row(
@@ -480,11 +512,12 @@ def _wait_for_stop() -> None:
 
 
 def _say_how(here: str, credentials: Credentials, differing: str) -> None:
-    post, key = next(iter(credentials.checkpoints.items()))
+    post, key = OYBEK, credentials.checkpoints[OYBEK]
     OUT.print(
         f"Pages: {here}/ (a tour: docs/pages.md), document: {here}/openapi.json", soft_wrap=True
     )
-    OUT.print(f"Impossible across the line: {here}/decisions/{differing}", soft_wrap=True)
+    who = f"sign in as {SUPERVISORS[0]}"
+    OUT.print(f"Impossible across the line ({who}): {here}/decisions/{differing}", soft_wrap=True)
     for name, password in credentials.people.items():
         OUT.print(f"  {name:<14}{password}  {credentials.roles[name]}")
     OUT.print(f"  supervisor key            {credentials.supervisor}")

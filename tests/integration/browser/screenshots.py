@@ -30,10 +30,10 @@ from api.auth.credentials import open_pepper
 from api.auth.oidc_mapping import CALLBACK, OidcMapping
 from api.auth.permissions import MAY
 from api.cases.answers import AcknowledgedCase
+from api.cli.demo import lodge_ahead
 from api.client import Client, RefusedError
 from api.decisions.answers import Decisions, SupervisorView
 from api.decisions.vehicle_history import PastView
-from api.declarations import AcknowledgedDeclaration
 from api.http.answers import Acknowledged, AcknowledgedAct, AcknowledgedStep
 from api.oidc.sign_on import OIDC, MappingProposal
 from api.profiles.answers import AcknowledgedProfile
@@ -172,24 +172,6 @@ def trust_provider(home: Home, people: Sequence[str]) -> None:
     subject = propose(runtime, OIDC, proposed, by=people[0])
     approve(runtime, OIDC, subject, by=people[1])
     runtime.close()
-
-
-def lodge_ahead(client: Client, post: str) -> None:
-    """Let a declarant lodge what arrives in the next hours, some of it with gaps."""
-    rng = random.Random(34)
-    for number in range(9):
-        first = datetime.now(UTC) + timedelta(hours=number - 1, minutes=rng.randrange(60))
-        item = {"item_no": 1, "hs_code": rng.choice(("080620", "520812", "8703")), "packages": 90}
-        vehicle = {"vehicle_class": "truck", "plate": f"01S{rng.randrange(1000):03d}YN"}
-        papers = {"declaration_id": f"26UZ-{rng.randrange(10**7):07d}", "procedure": "import"}
-        body: dict[str, Any] = {
-            "declaration": papers | {"items": [item]},
-            "post": post,
-            "direction": "entry",
-        }
-        window = {"arrives_from": first.isoformat()} if number % 4 else {}
-        body |= window | {"vehicles": [vehicle] if number % 3 else []}
-        client.post(AcknowledgedDeclaration, "/v1/declarations", body)
 
 
 def answer_queue(client: Client, posts: Mapping[str, Any]) -> tuple[str, str]:
