@@ -91,7 +91,7 @@ HELP: Final[Mapping[str, str]] = {
 }
 """What a page is for, by its template."""
 WORDS: Final[Mapping[str, str]] = {
-    N_("random check"): N_("drawn by lot, whatever the risk; it keeps every figure honest"),
+    N_("random check"): N_("drawn by lot; it keeps every figure honest"),
     N_("discrepancy"): N_("goods or papers differ from what was declared"),
     N_("seizure"): N_("something was taken: drugs, weapons, goods that were not declared"),
     N_("second person"): N_("someone else than the one who proposed or reported it"),
