@@ -132,7 +132,7 @@ def _divide(
 
 
 def _list_shares(name: str, quarters: Sequence[Quarter]) -> Iterator[Row]:
-    """Yield what each way finds of the hidden groups' loads in some networks together."""
+    """Yield what each way finds of the hidden groups' loads in some networks, and the worst."""
     loads = sum(int(one.is_hidden.sum()) for one in quarters)
     yield row(f"{name}: loads of groups never caught", "loads", loads, ">= 1")
     for share in AT:
@@ -145,10 +145,17 @@ def _list_shares(name: str, quarters: Sequence[Quarter]) -> Iterator[Row]:
 
             seen, between = _divide(quarters, count)
             yield row(f"{name}: within {share:.0%} by {ranking}", "share", seen, between=between)
+    for ranking in (RED, PLAIN):
+        shares = [
+            one.count_found(ranking, AT[-1]) / max(1, int(one.is_hidden.sum())) for one in quarters
+        ]
+        yield row(f"{name}: within 5% by {ranking}, worst network", "share", min(shares))
+        most = max(one.largest_share(ranking) for one in quarters)
+        yield row(f"{name}: largest party in 5% by {ranking}", "share", most, "<= 1")
 
 
 def _compare(name: str, quarters: Sequence[Quarter], *, is_listed: bool) -> Iterator[Row]:
-    """Yield what all networks show together, and the worst of them."""
+    """Yield what all networks show together."""
     if not is_listed:
         yield from _list_shares(name, quarters)
     for share in AT:
@@ -160,13 +167,6 @@ def _compare(name: str, quarters: Sequence[Quarter], *, is_listed: bool) -> Iter
             seen, between = _divide(quarters, count)
             about = f"{name}: within {share:.0%}, {RED} over {other}"
             yield row(about, "ratio", seen, ">= 1", between=between)
-    for ranking in (RED, PLAIN):
-        shares = [
-            one.count_found(ranking, AT[-1]) / max(1, int(one.is_hidden.sum())) for one in quarters
-        ]
-        yield row(f"{name}: within 5% by {ranking}, worst network", "share", min(shares))
-        most = max(one.largest_share(ranking) for one in quarters)
-        yield row(f"{name}: largest party in 5% by {ranking}", "share", most, "<= 1")
     yield from _list_stated(name, quarters)
     yield from list_coverage(name, [(one.stated, one.truth) for one in quarters])
 
