@@ -35,7 +35,7 @@ from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError, MalformedBodyError, RecordError
 from engine.queue.match_outcomes import read_last_matches
 
-LONGEST_FILE = 4_000_000
+LONGEST_FILE = 2_000_000
 """Characters of a file; the limit of all bodies stands above it."""
 
 

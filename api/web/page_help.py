@@ -42,6 +42,14 @@ HELP: Final[Mapping[str, str]] = {
         "Plates, firms and other identifiers that send a vehicle to officers. One person proposes "
         "an entry, another approves it; it ends on its last day."
     ),
+    "watch_lists.html": N_(
+        "Lists of the watch list, and what each of them did. A file becomes one proposal; another "
+        "person approves it, and it is renewed and withdrawn as a whole."
+    ),
+    "register.html": N_(
+        "Everything that chooses vehicles: who answers for it, what it did, and when it is to be "
+        "reviewed. One person records a review; it changes nothing of what is chosen."
+    ),
     "profiles.html": N_(
         "Rules of the service that send vehicles to officers. Each was tried on the history and "
         "approved by a second person."

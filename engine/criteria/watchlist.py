@@ -381,8 +381,7 @@ def describe_row(entry: ApprovalState, row: Mapping[str, Any]) -> str:
         f"{kind.replace('_', ' ')} {value}" for kind, value in list_identifiers(row).items()
     )
     until = moment(read_expiry(entry)).strftime("%Y-%m-%d %H:%M UTC")
-    reason = row.get("reason") or entry.content["reason"]
-    return f"{names}; reason: {reason}; by {entry.author}; until {until}"
+    return f"{names}; reason: {_say_reason(entry, row)}; by {entry.author}; until {until}"
 
 
 def row_parameters(entry: ApprovalState, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -390,7 +389,17 @@ def row_parameters(entry: ApprovalState, row: Mapping[str, Any]) -> dict[str, An
     agency = entry.content.get("agency")
     return ({} if agency is None else {"agency": agency}) | {
         "identifiers": list_identifiers(row),
-        "reason": row.get("reason") or entry.content["reason"],
+        "reason": _say_reason(entry, row),
         "author": entry.author,
         "until": rfc3339(read_expiry(entry)),
     }
+
+
+def _say_reason(entry: ApprovalState, row: Mapping[str, Any]) -> str:
+    """Return the reason of a row, after its list with grades and handling where it has one."""
+    known, reason = entry.content, str(row.get("reason") or entry.content["reason"])
+    if "list" not in known:
+        return reason
+    grade = known.get("source_grade", "") + known.get("information_grade", "")
+    codes = ", ".join(filter(None, (grade, *known.get("handling", ()))))
+    return f"{known['list']} ({codes}): {reason}" if codes else f"{known['list']}: {reason}"

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -152,11 +154,43 @@ def test_the_analysts_pages_can_be_used_by_everybody(
     page.click("#profile button.primary")
     model = "/models/m-seen"
     compared = "/models/comparison?version=m-seen&version=m-old"
-    for where in ("/profiles/SEEN-1", "/models", model, f"{model}/report", compared, "/drift"):
+    judged = ("/profiles/SEEN-1", "/models", model, f"{model}/report", compared, "/drift")
+    for where in (*judged, "/register", "/watchlist"):
         page.goto(where)
         if where == model:
             expect(page.locator("#trial")).to_be_visible()
         looked_at(page, where)
+
+
+def test_a_list_is_loaded_from_a_file(
+    desk: Page, way: tuple[str, bool], site: Site, tmp_path: Path
+) -> None:
+    """A file in the encoding of old spreadsheets, with one faulty row that is left out."""
+    language, is_scripted = way
+    signed_in(desk, site, "malika", language=language)
+    desk.goto("/watchlist/lists")
+    name = f"list-{language}-{is_scripted}"
+    for field, text in (("list", name), ("owner", "office"), ("reason", "tip")):
+        desk.fill(f"#{field}", text)
+    desk.fill("#expiry", (datetime.now(UTC) + timedelta(days=9)).date().isoformat())
+    rows = f"plate;note\r\n{name}-1;Жалоба\r\nN/A;\r\n"
+    if is_scripted:
+        file = tmp_path / "list.csv"
+        file.write_bytes(rows.encode("cp1251"))
+        desk.select_option("#encoding", "windows-1251")
+        desk.set_input_files("#file", file)
+        expect(desk.locator("#lines")).to_have_value(re.compile("Жалоба"))
+    else:
+        desk.fill("#lines", rows)
+    desk.click("button[formaction='/watchlist/lists/checks']")
+    expect(desk.locator("#check tbody tr")).to_have_count(1)
+    if is_scripted:
+        looked_at(desk, "watch-lists")
+    desk.check("#faulty_rows")
+    desk.click("form[action='/watchlist/lists'] button.primary")
+    expect(desk.locator("#done")).to_be_visible()
+    desk.locator("tr", has_text=name).locator("a[href$='/rows']").click()
+    expect(desk.locator("tbody")).to_contain_text("Жалоба")
 
 
 def put_on_trial(site: Site, version: str) -> None:

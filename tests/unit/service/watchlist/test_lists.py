@@ -139,6 +139,17 @@ def test_a_single_entry_is_no_list(world: World, people: People) -> None:
     assert unknown.status_code == 404
 
 
+def test_a_reason_names_the_list_its_grades_and_the_row(world: World, people: People) -> None:
+    terms = {"list": "Graded", "source_grade": "B", "information_grade": "2", "handling": ["H1"]}
+    put_list(world, people, "plate,reason\n80K0001,seen at night\n80K0002,\n", **terms)
+    for number, reason in ((1, "seen at night"), (2, "three sources")):
+        seen = decide_arrival(world, 8000 + number, plate=f"80K000{number}")
+        (said,) = (one for one in seen["reasons"] if one["code"] == "watchlist")
+        assert said["parameters"]["reason"] == f"Graded (B2, H1): {reason}"
+        assert said["parameters"]["identifiers"] == {"plate": f"80K000{number}"}
+        assert f"Graded (B2, H1): {reason}" in said["text"]
+
+
 def test_a_list_says_what_it_did(world: World, people: People) -> None:
     name = {"list": "What it did"}
     put_list(world, people, "75K0001\n75K0002\n", kind="plate", **name)
