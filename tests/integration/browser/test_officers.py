@@ -67,6 +67,8 @@ def test_the_whole_path(
     row = page.locator(f"#{green['decision_id']}")
     expect(row).to_contain_text(words["waiting"])
     row.locator("[data-open]").click()
+    page.wait_for_url("**/decisions/*")
+    page.wait_for_load_state()  # before that no key is heard
     page.keyboard.press("a")
     page.check("input[name=outcome][value=seizure]")
     page.check("input[name=methods][value=physical]")
