@@ -105,7 +105,9 @@ def test_a_manifest_is_compared_and_shown_as_of_the_decision(
     world: World, partner: Partner
 ) -> None:
     plate = "01A71000BC"
-    partner.manifest("m-71", plate, seal_numbers=["S-1"], weighed_mass_kg=15_000.0)
+    item = {"hs_code": "291814", "net_mass_kg": 18_000.0, "pen_number": "PEN-71"}
+    said = {"seal_numbers": ["S-1"], "body_type": "tank", "goods": [item]}
+    partner.manifest("m-71", plate, weighed_mass_kg=15_000.0, **said)
     made = world.decide(truck(71_000, plate=plate, seal_numbers=["S-2"])).json()
     path = f"/v1/decisions/{made['decision_id']}"
     features = world.get(f"{path}/features").json()["features"]
@@ -114,7 +116,7 @@ def test_a_manifest_is_compared_and_shown_as_of_the_decision(
     assert features["mirror_driver_differs"] is None, "not comparable is no difference"
     manifest = world.get(path).json()["partner_manifest"]
     assert (manifest["post"], manifest["seal_numbers"]) == (OTHER, ["S-1"])
-    assert manifest["goods"] == [{"hs_code": "080610", "net_mass_kg": 18_000.0}]
+    assert (manifest["body_type"], manifest["goods"]) == ("tank", [item])
     assert "partner_manifest" not in world.get(path, Role.CHECKPOINT).json()
     page = at_desk(world, "reader_of_manifests").get(path.removeprefix("/v1")).text
     assert "≠ S-1" in page
