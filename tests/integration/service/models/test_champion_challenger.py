@@ -72,9 +72,7 @@ def test_a_supervisor_reads_what_the_other_model_said(trial_world: tuple[World, 
     boss = at_desk(world, "trial")
     for one in decided[:4]:
         result, page = read_decision(world, one), boss.get(f"/decisions/{one['decision_id']}").text
-        leader = (
-            "the challenger" if result["trial"]["leader"] == CHALLENGER else "the model in force"
-        )
+        leader = "the challenger" if result["trial"]["leader"] == CHALLENGER else "model in force"
         assert f"<dt>Decided at random</dt><dd>{leader} " in page
         assert f"model {result['trial']['other']} said: above " in page
 
