@@ -412,10 +412,19 @@ def export_subject(service: Runtime, caller: Caller, subject: str) -> dict[str, 
                 "kind": one.kind,
                 "post": one.post,
                 "names_subject": names_subject(one.body, subject),
-                "body": one.body,
+                "body": _without_other_rows(one.body, subject),
             }
             for one in read_erasable(connection)
             if one.seq in named
         ]
     loaded = read_rows(service.home, select_rows(service.home, subject=subject, cuts={}))
     return {"subject": subject, "records": records, "loaded": loaded}
+
+
+def _without_other_rows(body: Any, subject: str) -> Any:
+    """Return a body; of a list of the watch list with the rows alone that name the subject."""
+    content = body.get("content")
+    if not isinstance(content, dict) or "rows" not in content:
+        return body
+    rows = [row for row in content["rows"] if names_subject(row, subject)]
+    return {**body, "content": {**content, "rows": rows}}

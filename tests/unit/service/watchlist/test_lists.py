@@ -3,14 +3,17 @@
 import csv
 import io
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from pydantic import TypeAdapter
 
+from api.audit.erasure import export_subject
+from api.auth.accounts import Accounts
 from api.watch_lists import ListCheck, NamedLists, WatchRows
 from engine.domain.rights import Role
-from tests.support.people import at_desk, person, send
-from tests.support.running_service import World, arrival
+from tests.support.people import at_desk, desk_of, person, send
+from tests.support.running_service import CHEAP, World, arrival
 from tests.unit.service.reports.test_acts import act
 from tests.unit.service.watchlist.test_watchlist import ahead, decide_arrival
 
@@ -137,6 +140,18 @@ def test_a_single_entry_is_no_list(world: World, people: People) -> None:
     assert answer.status_code == 409
     unknown = send(world, "/v1/watchlist/watch-0/renewals", {"expiry": ahead(9)}, people["ann"])
     assert unknown.status_code == 404
+
+
+def test_an_export_of_a_subject_holds_no_other_row(world: World, people: People) -> None:
+    put_list(world, people, "81K0001\n81K0002\n", kind="plate", list="Two")
+    accounts = Accounts(world.runtime.store, world.runtime.network)
+    with patch("api.auth.credentials._HASHER", CHEAP):
+        accounts.create_user("olga", Role.ADMINISTRATOR)
+    caller = desk_of(world.runtime, "olga").caller
+    records = export_subject(world.runtime, caller, "81 k 0001")["records"]
+    (proposed,) = (one for one in records if one["kind"] == "watchlist_proposed")
+    assert [row["plate"] for row in proposed["body"]["content"]["rows"]] == ["81K0001"]
+    assert "81K0002" not in str(records)
 
 
 def test_a_reason_names_the_list_its_grades_and_the_row(world: World, people: People) -> None:
