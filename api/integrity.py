@@ -241,7 +241,7 @@ def read_integrity_report(
             for one in _reviews(snapshot, post, since=since)
             if is_counted(Matter.REVIEWS, one["agency"])
         ]
-    plan = service.settings.shifts_of(service.network)
+    plan = service.shifts
     test, findings = _test_shares(dealt, plan, post=post, seed_for=(post, days, as_of // DAY))
     drawn = [one for one in dealt if one.drawn is not None]
     return IntegrityReport(

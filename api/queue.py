@@ -31,6 +31,7 @@ from api.http.responses import answer, json_router
 from api.service.runtime import Runtime
 from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
+from engine.criteria.policy import read_policy
 from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
 from engine.domain.records import PostCode, VehicleClass
 from engine.domain.rights import Matter, Right, Role
@@ -44,7 +45,7 @@ from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list
 from engine.queue.reviews import order_of_review
 from engine.queue.takings import VehicleHolder, read_holders
 from engine.search_orders.order import is_working
-from engine.selection import INSPECTED, Channel
+from engine.selection import INSPECTED, Channel, Policy
 from engine.shifts.workload import ROSTERS, ChannelCapacity, OpenShiftLoad
 
 
@@ -150,7 +151,7 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
         known = list_waiting(snapshot, post, as_of=as_of)
         holders = read_holders(snapshot, post, as_of=as_of)
         bodies = JournalReader(snapshot).bodies([one.seq for one in known])
-        shift = service.settings.shifts_of(service.network).shift(post, as_of)
+        shift = read_policy(snapshot).plan_shifts(service.network).shift(post, as_of)
         running = service.workload.read_load(snapshot, shift, now=as_of)
         used = sum_used_minutes(snapshot, post, since=shift.opens_at)
         shown = _mark(snapshot, post, known, since=shift.opens_at, as_of=as_of)
@@ -160,7 +161,8 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
             decision = bodies[one.seq]["decision"]
             decision["reasons"] = visible_reasons(caller, decision["reasons"])
             decision |= order_of_review(snapshot, one)
-    meters = [_meter(service, running, channel, used) for channel in reversed(INSPECTED)]
+        fixed = read_policy(snapshot).find_shares(post, opens_at=shift.opens_at)
+    meters = [_meter(fixed, running, channel, used) for channel in reversed(INSPECTED)]
     vehicles = _tell_neighbours_apart(
         [
             _vehicle(
@@ -191,7 +193,7 @@ def mark(service: Runtime, post: str) -> str:
     """Return what changes with a post's queue."""
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
-        since = service.settings.shifts_of(service.network).shift(post, now).opens_at
+        since = read_policy(snapshot).plan_shifts(service.network).shift(post, now).opens_at
         known = list_waiting(snapshot, post, as_of=now)
         return _mark(snapshot, post, known, since=since, as_of=now)
 
@@ -213,13 +215,11 @@ def _mark(
 
 
 def _meter(
-    service: Runtime, running: OpenShiftLoad, channel: Channel, used: Mapping[Channel, float]
+    fixed: Policy, running: OpenShiftLoad, channel: Channel, used: Mapping[Channel, float]
 ) -> MinutesMeter:
     side = running.sides().get(channel)
     means = running.usual.means
-    policy = running.policy(
-        service.settings.policy, Minutes(means[Channel.RED], means[Channel.YELLOW])
-    )
+    policy = running.policy(fixed, Minutes(means[Channel.RED], means[Channel.YELLOW]))
     share = policy.red_share if channel is Channel.RED else policy.yellow_share
     return MinutesMeter(channel.code, side, share, used.get(channel, 0.0))
 
@@ -374,8 +374,10 @@ def outcomes(service: Runtime, post: str, caller: Caller) -> Sequence[QueueOutco
     """Return the acts and releases of a post in its running shift, the newest first."""
     found = []
     with service.store.read() as snapshot:
-        shift = service.settings.shifts_of(service.network).shift(
-            post, service.journal.now(snapshot)
+        shift = (
+            read_policy(snapshot)
+            .plan_shifts(service.network)
+            .shift(post, service.journal.now(snapshot))
         )
         kinds: tuple[Kind[Any], ...] = (INSPECTION, RELEASE)
         left = [_J.post == post, _J.known_at >= shift.opens_at]

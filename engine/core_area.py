@@ -150,6 +150,7 @@ _MADE = replace(_ACCOUNT, events=_list_account_events)
 _LATER = RecordRule(matter=Matter.PEOPLE, hidden=_SUMMED)
 _CLOCK = RecordRule(journals="both")
 _PROFILE = RecordRule(matter=Matter.PROFILES)
+_POLICY_NAMED = (NamedField("policy", _SUBJECT, is_made=True),)
 _MODEL = RecordRule(matter=Matter.MODELS)
 _GOVERNING_MODEL = replace(_MODEL, names=(NamedField("model", _SUBJECT, is_made=True),))
 _PEOPLE = RecordRule(matter=Matter.PEOPLE)
@@ -314,6 +315,13 @@ AREA: Final = Area(
             matter=Matter.PROFILES, events=raise_fault, is_frequent=True
         ),
         record.RULE_REVIEWED: RecordRule(matter=Matter.PROFILES, owners=_own_rule),
+        record.POLICY_DECLARED: RecordRule(matter=Matter.POLICY, names=_POLICY_NAMED),
+        **rule_steps(
+            "policy",
+            {"proposed": record.POLICY_PROPOSED, "approved": record.POLICY_APPROVED},
+            matter=Matter.POLICY,
+            names=_POLICY_NAMED,
+        ),
         **rule_steps(
             "watchlist",
             {

@@ -34,6 +34,7 @@ DUAL_CONTROL = frozenset(
         Matter.SEIZURES,
         Matter.REVIEWS,
         Matter.WATCHLIST,
+        Matter.POLICY,
         Matter.PROFILES,
         Matter.MODELS,
         Matter.PEOPLE,

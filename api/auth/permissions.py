@@ -57,13 +57,13 @@ _RULES: Rules = {
     (Matter.REPORTS, Right.SEE, _READERS | _INTEGRITY | _ADMINISTRATOR): """
         GET /v1/notifications
         """,
-    (None, Right.SEE, _READERS | _ADMINISTRATOR): """
+    (None, Right.SEE, _READERS | _INTEGRITY | _ADMINISTRATOR): """
         GET /v1/proposals
         """,
     (None, Right.ACT, _READERS | _ADMINISTRATOR): """
         POST /v1/proposals
         """,
-    (None, Right.APPROVE, _READERS | _ADMINISTRATOR): """
+    (None, Right.APPROVE, _READERS | _INTEGRITY | _ADMINISTRATOR): """
         POST /v1/proposals/{number}/approvals
         """,
     (Matter.DECISIONS, Right.ACT, _CHECKPOINT): """
@@ -145,6 +145,10 @@ _RULES: Rules = {
         """,
     (Matter.PROFILES, Right.APPROVE, _SUPERVISOR): """
         POST /v1/profiles/{code}/approvals
+        """,
+    (Matter.POLICY, Right.SEE, _READERS | _INTEGRITY): """
+        GET /v1/policy
+        POST /v1/policy/previews
         """,
     (Matter.MODELS, Right.SEE, _READERS): """
         GET /v1/models

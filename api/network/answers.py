@@ -25,6 +25,7 @@ from api.auth.callers import Caller
 from api.http.answers import Answer, Date, Time
 from api.service.runtime import Runtime
 from api.shifts.answers import Median, median
+from engine.criteria.policy import read_policy
 from engine.domain.network import Network, open_time_zone
 from engine.domain.records import is_papers_only
 from engine.domain.rights import Matter
@@ -630,7 +631,7 @@ def _read_minutes(
     service: Runtime, snapshot: Connection, post: str, *, now: int
 ) -> list[NetworkMinutes]:
     """Return the minutes of a post's running shift, of red first."""
-    shift = service.settings.shifts_of(service.network).shift(post, now)
+    shift = read_policy(snapshot).plan_shifts(service.network).shift(post, now)
     roster = read_roster(snapshot, post, service.network).minutes
     rows = picks(snapshot, post, shift.opens_at)
     found = []

@@ -21,6 +21,7 @@ from api.proposals.desk import ProposalDesk
 from api.register import FAMILIES, sees_rule
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import read_approval_states
+from engine.criteria.policy import read_policy
 from engine.criteria.register import read_rules
 from engine.decision.inspection_minutes import CHANNEL_STEP
 from engine.domain.rights import Right
@@ -229,14 +230,14 @@ def _list_handovers(
     """Yield the shifts of the last days that another supervisor signed and no one took over."""
     if not caller.may(*_HANDOVER):
         return
-    entered, plan = caller.enter(*_HANDOVER), service.settings.shifts_of(service.network)
-    instants = range(now - HANDOVER_DAYS * DAY, now + 1, plan.length)
-    shifts = {
-        plan.shift(post, at)
-        for post in service.network.posts
-        if entered.reaches(post)
-        for at in instants
-    }
+    entered = caller.enter(*_HANDOVER)
+    plan = read_policy(connection).plan_shifts(service.network)
+    shifts = []
+    for post in filter(entered.reaches, service.network.posts):
+        at = now
+        while at >= now - HANDOVER_DAYS * DAY:
+            shifts.append(plan.shift(post, at))
+            at = shifts[-1].opens_at - 1
     for one in list_open_handovers(connection, shifts):
         if one.left.by != caller.person:
             yield NotificationView(

@@ -157,6 +157,7 @@ def load_late(name: str) -> Callable[..., Any]:
 
 
 MATTERS: Final = (
+    "api.policy:POLICY",
     "api.profiles.steps:PROFILE",
     "api.watchlist:WATCH_LIST",
     "api.models.steps:MODEL",

@@ -6,8 +6,9 @@ store with other processes and with the command line.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
+import structlog
 from sqlalchemy import Connection
 
 from api.areas import require_areas
@@ -24,6 +25,14 @@ from api.service.settings import Settings
 from api.service.sign_in import open_sign_in
 from engine.audit.decision_replay import DecisionReplay
 from engine.audit.file_anchors import declare_network
+from engine.criteria.policy import (
+    SILENCE,
+    PolicyHistory,
+    Silence,
+    declare_policy,
+    list_ignored,
+    read_policy,
+)
 from engine.criteria.profiles.profile import ProfileMatcher
 from engine.criteria.watchlist import WatchMatcher
 from engine.declarations.projection import project_declarations
@@ -155,6 +164,7 @@ def _put_together(
             require_areas(home, connection)
     plan = current_plan()
     declare_network(home, store)
+    policy = _open_policy(store, settings, is_serving=is_serving)
     sweep_areas(home, store, is_patient=False)
     journal = Journal(store, projections(plan, network))
     writer = Writer(journal)
@@ -176,18 +186,17 @@ def _put_together(
         network=network,
     )
     pepper = open_pepper(home)
-    posts = open_authority(home, settings.silence_limits)
+    posts = open_authority(home, cast("Silence", policy.read(SILENCE)).as_limits())
     contexts = DecisionContextBuilder(
         Shifts(
             store,
             journal,
             writer.submit,
-            settings.shifts_of(network),
+            network,
             refused=partial(metrics.refuse_power, "shift"),
             chains=SeedChains(store, writer.submit, pepper, SeedMarks(home.keys / MARKS)),
             is_ahead=posts.has_centre,
         ),
-        settings.policy,
         in_force=watch.in_force,
         definitions=plan.digest,
         sentences=models.sentences,
@@ -257,7 +266,7 @@ def _put_together(
             network=network,
             posts=posts,
         ),
-        forecasts=Forecasts(features, settings.policy, in_force=watch.in_force),
+        forecasts=Forecasts(features, in_force=watch.in_force),
         recompute=DecisionReplay(journal, features, scorer=models.load, sentences=models.sentences),
         metrics=metrics,
         posts=posts,
@@ -265,6 +274,21 @@ def _put_together(
         probe=Probe(store, keys),
         present=_present(store, journal),
     )
+
+
+def _open_policy(store: Store, settings: Settings, *, is_serving: bool) -> PolicyHistory:
+    """Return the policy; a service records first values, and logs what was edited in vain.
+
+    The environment of a command is that of a person's shell: it gives no first values.
+    """
+    given = settings.first_policy
+    if not is_serving:
+        return _read(store, read_policy)
+    policy = declare_policy(store, given)
+    if ignored := list_ignored(policy, given):
+        where = [f"{setting}.{name}" for setting, name in ignored]
+        structlog.get_logger().warning("policy_ignored", where=where)
+    return policy
 
 
 def _present(store: Store, journal: Journal) -> MonotonicClock:

@@ -17,6 +17,7 @@ from api.service.readiness import Probe
 from api.service.settings import Settings
 from api.service.sign_in import SignOnPort
 from engine.audit.decision_replay import DecisionReplay
+from engine.criteria.policy import read_policy
 from engine.criteria.profiles.profile import ProfileMatcher
 from engine.decision.role_views import view
 from engine.domain.network import Network
@@ -28,6 +29,7 @@ from engine.journal.journal import Journal
 from engine.journal.receipts import Signer
 from engine.ports import PostAuthority
 from engine.queue.queue import QueueExpiry
+from engine.selection import ShiftPlan
 from engine.shifts.workload import Workload
 from engine.storage.database import Store
 from engine.storage.home import Home
@@ -100,6 +102,12 @@ class Runtime:
     present: MonotonicClock
     bridge: LoopBridge = field(default_factory=LoopBridge)
     executors: Executors = field(default_factory=Executors)
+
+    @property
+    def shifts(self) -> ShiftPlan:
+        """When the shifts of each post change, by the policy in force."""
+        with self.store.read() as connection:
+            return read_policy(connection).plan_shifts(self.network)
 
     def prepare(self) -> None:
         """Load what decisions in a loaded history need and no other request does: a second."""

@@ -4,17 +4,14 @@ There is no default secret: keys are made by ``darvoza keys create``, the files 
 first use.
 """
 
-from dataclasses import replace
 from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from engine.domain.network import Network
-from engine.domain.time_units import HOUR, MINUTE
-from engine.ports import SilenceLimits
-from engine.selection import Policy, ShiftPlan
+from engine.criteria.policy import Shares, ShiftTimes, Silence
+from engine.domain.records import Record
 
 Share = Annotated[float, Field(gt=0, lt=0.5)]
 
@@ -83,35 +80,19 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def policy(self) -> Policy:
-        """The selection policy of every post."""
-        return Policy(
-            red_share=self.red_share,
-            yellow_share=self.yellow_share,
-            blue_share=self.blue_share,
-            random_share=self.random_share,
-            random_yellow_share=self.random_yellow_share,
-            random_blue_share=self.random_blue_share,
-            blur=self.blur,
-        )
+    def first_policy(self) -> dict[str, Record]:
+        """First values of the policy by setting; raises ``ValidationError``.
 
-    @property
-    def silence_limits(self) -> SilenceLimits:
-        """What follows from a silent centre; raises ``ValueError`` for limits out of order."""
-        hours = self.link_stale_hours, self.link_random_hours
-        return SilenceLimits(*(round(each * HOUR) for each in hours))
-
-    @property
-    def shifts(self) -> ShiftPlan:
-        """When shifts change; raises ``ValueError`` where their length does not divide a day."""
-        if 24 % self.shift_hours:
-            raise ValueError("shift_hours must divide 24")
-        return ShiftPlan(
-            utc_offset=self.utc_offset_minutes * MINUTE,
-            starts=self.shift_starts_minute * MINUTE,
-            length=self.shift_hours * HOUR,
-        )
-
-    def shifts_of(self, network: Network) -> ShiftPlan:
-        """Return when shifts change at the posts of a network, each by its own clocks."""
-        return replace(self.shifts, network=network)
+        They hold in a home that has none yet. Two people change them afterwards.
+        """
+        return {
+            "shares": Shares(**{name: getattr(self, name) for name in Shares.model_fields}),
+            "shift_times": ShiftTimes(
+                starts_minute=self.shift_starts_minute,
+                hours=self.shift_hours,
+                utc_offset_minutes=self.utc_offset_minutes,
+            ),
+            "silence": Silence(
+                stale_hours=self.link_stale_hours, random_hours=self.link_random_hours
+            ),
+        }

@@ -17,6 +17,7 @@ from engine.errors import StoreUnavailableError
 
 ALLOWED = {
     "event": "what happened: fault, model, trial, power_refused, sign_on_refused, library,"
+    " policy_ignored,"
     " store_unavailable, store_damaged, clock_work_failed, or"
     " link_stopped, link_unreachable, links_waiting, copies_without_effect",
     "level": "how grave it is",

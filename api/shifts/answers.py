@@ -21,6 +21,7 @@ from sqlalchemy import Connection, select
 from api.auth.callers import Caller
 from api.http.answers import Answer, Recorded, Time
 from api.service.runtime import Runtime
+from engine.criteria.policy import read_policy
 from engine.domain.records import Inspection, Outcome
 from engine.domain.rights import Matter
 from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
@@ -414,7 +415,7 @@ def read_shift_report(service: Runtime, post: str, at: int, caller: Caller) -> S
 
     Acts that the caller's agency does not see are left out, of sums too.
     """
-    shift = service.settings.shifts_of(service.network).shift(post, at)
+    shift = service.shifts.shift(post, at)
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of
         until = min(shift.closes_at, as_of)
@@ -737,7 +738,7 @@ def read_shift_roster(service: Runtime, post: str, *, is_blind: bool) -> ShiftRo
     """Return the minutes of the running shift; a blind reader gets no figure of what was picked."""
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of
-        shift = service.settings.shifts_of(service.network).shift(post, as_of)
+        shift = read_policy(snapshot).plan_shifts(service.network).shift(post, as_of)
         running = service.workload.read_load(snapshot, shift, now=as_of)
     sides = [
         RosterSide(

@@ -49,7 +49,7 @@ def show(
     with service.store.read() as snapshot:
         is_scanning = has_scanner(snapshot, post, service.network)
         line = service.posts.read_lines(snapshot, now=now).get(post)
-    shift = service.settings.shifts_of(service.network).shift(post, asked)
+    shift = service.shifts.shift(post, asked)
     return visit.page(
         "shift.html",
         post=post,
@@ -146,7 +146,7 @@ def _handover_page(
     now = read_now(service)
     at = _read_time(kept) if kept is not None and at is None else at
     asked = now if at is None else min(now, micros(at))
-    shift = service.settings.shifts_of(service.network).shift(post, asked)
+    shift = service.shifts.shift(post, asked)
     with service.store.read() as snapshot:
         known = read_handover(snapshot, post, shift.shift_id)
         if known is not None and has_lapsed(service.accounts, known):
@@ -264,7 +264,7 @@ def _roster_page(
     kept: Form,
     wrong: Sequence[FieldMistake] = (),
 ) -> Response:
-    shift = service.settings.shifts_of(service.network).shift(post, read_now(service))
+    shift = service.shifts.shift(post, read_now(service))
     values: dict[str, Any] = {"methods": METHODS, "codes": _codes(service.network, post)}
     return visit.page(
         "roster.html",

@@ -44,7 +44,7 @@ def leave_shift(service: Runtime, caller: Caller, post: str, note: HandoverNote)
     """
     now = read_now(service)
     at = now if note.at is None else micros(note.at)
-    shift = service.settings.shifts_of(service.network).shift(post, at)
+    shift = service.shifts.shift(post, at)
     if at > now or shift.closes_at < now - DAY:
         raise RecordError("handover", "at", "bad_time", "a shift that runs, or ended in a day")
     with service.store.read() as snapshot:

@@ -27,6 +27,8 @@ class Matter(StrEnum):
     """Verdicts and overrides of supervisors."""
     WATCHLIST = "watchlist"
     PROFILES = "profiles"
+    POLICY = "policy"
+    """Settings that steer selection."""
     MODELS = "models"
     """Models and drift."""
     REPORTS = "reports"

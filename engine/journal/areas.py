@@ -62,8 +62,8 @@ class Event:
 
 
 Sort = Literal[
-    "case", "crossing", "decision", "inspection", "message", "model", "post", "profile", "request",
-    "seizure", "shift", "watchlist",
+    "case", "crossing", "decision", "inspection", "message", "model", "policy", "post", "profile",
+    "request", "seizure", "shift", "watchlist",
 ]  # fmt: skip
 """What a record may name."""
 

@@ -428,6 +428,12 @@ class RuleReviewedBody(StatementBody):
     review_by: str
 
 
+class PolicyDeclaredBody(TypedDict):
+    """First values of settings by name; ``copied`` of those of a centre."""
+
+    values: dict[str, Json]
+
+
 class ProfileCountsBody(TypedDict):
     """By code of a shadow profile: ``arrivals`` and ``matches``."""
 
@@ -666,6 +672,11 @@ PROFILE_FAILED: Final = Kind[FailedProfileBody]("profile_failed", "profile faile
 RULE_REVIEWED: Final = Kind[RuleReviewedBody]("rule_reviewed", "rule reviewed")
 """Who answers for a rule, what it is there to find and when it is to be reviewed again."""
 
+POLICY_DECLARED: Final = Kind[PolicyDeclaredBody]("policy_declared", "first policy recorded")
+"""First values of settings that steer selection, of which the journal has none yet."""
+POLICY_PROPOSED: Final = Kind[ApprovalBody]("policy_proposed", "policy proposed")
+POLICY_APPROVED: Final = Kind[ApprovalBody]("policy_approved", "policy approved")
+"""A second person puts a value of a setting into force."""
 WATCHLIST_PROPOSED: Final = Kind[ApprovalBody]("watchlist_proposed", "watch list entry proposed")
 WATCHLIST_NOTICED: Final = Kind[ApprovalBody]("watchlist_noticed", "notice of a counterpart")
 WATCHLIST_BACKTESTED: Final = Kind[ApprovalBody]("watchlist_backtested")

@@ -53,6 +53,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from engine.criteria.policy import PolicyHistory, read_policy
+from engine.domain.network import Network
 from engine.domain.time_units import HOUR, RECENT_WINDOW, micros, rfc3339
 from engine.errors import StoreUnavailableError
 from engine.journal.areas import list_rules
@@ -72,7 +74,7 @@ from engine.journal.kinds import (
 from engine.journal.power_records import PowerRecord, find_last_sequence, read_record, read_records
 from engine.ports import Scorer
 from engine.queue.queue import recent_chances
-from engine.selection import SEED_BYTES, RiskTables, ShiftPeriod, ShiftPlan, commitment
+from engine.selection import SEED_BYTES, RiskTables, ShiftPeriod, commitment
 from engine.storage.database import METADATA, Int64, Store, declare_columns, record_table
 
 MARKS_FOLDER = "seeds"
@@ -308,7 +310,7 @@ class Shifts:
         store: Store,
         journal: Journal,
         submit: Callable[[Draft], "Future[Entry]"],
-        plan: ShiftPlan,
+        network: Network,
         *,
         refused: Callable[[], None] = lambda: None,
         chains: SeedChains | None = None,
@@ -324,11 +326,22 @@ class Shifts:
         self._store = store
         self._journal = journal
         self._submit = submit
-        self._plan = plan
+        self._network = network
+        with store.read() as snapshot:
+            self._policy = read_policy(snapshot)
         self._known: dict[_Key, ShiftState] = {}
         self._periods: dict[str, ShiftPeriod] = {}
         self._seeds: dict[str, bytes] = {}
         """Seeds that were checked, of shifts that are not closed yet."""
+
+    def follow_policy(self, snapshot: Connection) -> PolicyHistory:
+        """Return the policy of a snapshot, by whose hours shifts open from now on."""
+        found = read_policy(snapshot)
+        if found is not self._policy:
+            self._policy = found
+            self._known.clear()
+            self._periods.clear()
+        return found
 
     def find_state(self, need: ShiftNeed) -> ShiftState | None:
         """Return what holds at a post; None where :meth:`open_shift` was not called for it yet."""
@@ -358,7 +371,9 @@ class Shifts:
         """Return the shift of a need; mostly the one that was asked for last at its post."""
         known = self._periods.get(need.post)
         if known is None or not known.opens_at <= need.at < known.closes_at:
-            known = self._periods[need.post] = self._plan.shift(need.post, need.at)
+            known = self._periods[need.post] = self._policy.plan_shifts(self._network).shift(
+                need.post, need.at
+            )
         return known
 
     def _seed(self, shift: ShiftPeriod) -> bytes | None:

@@ -295,7 +295,6 @@ class DecisionContextBuilder:
     def __init__(
         self,
         shifts: Shifts,
-        policy: Policy,
         *,
         in_force: Callable[[], InForce],
         definitions: str,
@@ -308,7 +307,6 @@ class DecisionContextBuilder:
         posts: PostAuthority | None = None,
     ) -> None:
         self._shifts = shifts
-        self._policy = policy
         self._in_force = in_force
         self._definitions = definitions
         self._sentences = sentences
@@ -325,6 +323,7 @@ class DecisionContextBuilder:
 
     def list_unopened(
         self,
+        snapshot: Connection,
         arrivals: Sequence[Arrival],
         in_force: InForce,
         *,
@@ -332,6 +331,7 @@ class DecisionContextBuilder:
         amended: Sequence[AmendedDecision | None],
     ) -> list[ShiftNeed]:
         """Return the shifts that a batch needs and that were not opened yet."""
+        self._shifts.follow_policy(snapshot)
         rival = in_force.challenger
         scorers = [in_force.scorer, *([] if rival is None else [rival.scorer])]
         drawn_at = {(arrival.crossing.post, as_of) for arrival in arrivals}
@@ -374,6 +374,7 @@ class DecisionContextBuilder:
         rivals = None if rival is None else rival.scorer.score(rows.values)
         posts = {arrival.crossing.post for arrival in arrivals}
         silences = self._posts.measure_silences(snapshot, posts, now=as_of)
+        policy = self._shifts.follow_policy(snapshot)
         running: dict[str, OpenShiftLoad] = {}
         out = []
         for index, arrival in enumerate(arrivals):
@@ -411,6 +412,7 @@ class DecisionContextBuilder:
                     amends=amends,
                     advance=batch.matches[index],
                     silence=silences[post],
+                    fixed=policy.find_shares(post, opens_at=standing.shift.opens_at),
                 ),
                 scorer=led.scorer,
             )
@@ -510,6 +512,7 @@ class DecisionContextBuilder:
         amends: AmendedDecision | None,
         advance: AdvanceMatch | None,
         silence: int,
+        fixed: Policy,
     ) -> Inputs:
         scorer, standing, limits = led.scorer, led.standing, self._posts.limits
         minutes = running.expect_minutes(arrival.crossing.vehicle_class)
@@ -523,7 +526,7 @@ class DecisionContextBuilder:
             epoch=epoch,
             shift_id=standing.shift.shift_id,
             draws={p: draw(standing.seed, p, movement=movement) for p in purposes},
-            policy=running.policy(self._choose_policy(silence), minutes),
+            policy=running.policy(self._bound_policy(fixed, silence), minutes),
             mode=mode,
             model_version=None if scorer is None else scorer.version,
             definitions=self._definitions,
@@ -541,11 +544,11 @@ class DecisionContextBuilder:
             silence_seconds=max(1, silence // SECOND) if silence > limits.stale else 0,
         )
 
-    def _choose_policy(self, silence: int) -> Policy:
+    def _bound_policy(self, fixed: Policy, silence: int) -> Policy:
         """Return the fixed shares; the random one is at its upper bound after a long silence."""
         if silence <= self._posts.limits.random:
-            return self._policy
-        return replace(self._policy, random_share=RANDOM_SHARE[1])
+            return fixed
+        return replace(fixed, random_share=RANDOM_SHARE[1])
 
 
 def scored_arrival(

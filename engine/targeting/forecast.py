@@ -13,6 +13,7 @@ from threading import Lock
 from sqlalchemy import Connection, select
 
 from engine.criteria.indicator_rules import rule_chances
+from engine.criteria.policy import read_policy
 from engine.criteria.watchlist import WatchMatcher
 from engine.decision.decision import HIGH, MEDIUM, Band, Mode
 from engine.domain.advance_declarations import AdvanceDeclaration
@@ -78,11 +79,8 @@ class Forecast:
 class Forecasts:
     """Forecasts for readers; holds an own copy of the watch list, which one thread brings up."""
 
-    def __init__(
-        self, features: Features, policy: Policy, *, in_force: Callable[[], InForce]
-    ) -> None:
+    def __init__(self, features: Features, *, in_force: Callable[[], InForce]) -> None:
         self._features = features
-        self._policy = policy
         self._in_force = in_force
         self._watch, self._lock = WatchMatcher(), Lock()
 
@@ -92,18 +90,25 @@ class Forecasts:
         """Return a forecast for each, as of ``as_of`` (UTC microseconds)."""
         if not expected:
             return []
+        posts = {one.post for one in expected}
         led = self._in_force()
         arrivals = [one.as_arrival() for one in expected]
         rows = self._features.read(snapshot, arrivals, as_of=[as_of] * len(arrivals))
         scores = None if led.scorer is None else led.scorer.score(rows.values)
         with self._lock:
             found = self._watch.matches(snapshot, arrivals, rows, as_of=as_of)
+        history = read_policy(snapshot)
+        shares = {post: history.find_shares(post, opens_at=as_of) for post in posts}
         tables = {} if led.scorer is None else _read_tables(snapshot, expected, led.scorer)
         named = [max((Channel.of(m.channel) for m in each), default=None) for each in found]
         of_posts = [tables.get(one.post, RiskTables()) for one in expected]
         return [
-            self._forecast_arrival(rows, scores, led, index=index, table=table, named=channel)
-            for index, (table, channel) in enumerate(zip(of_posts, named, strict=True))
+            self._forecast_arrival(
+                rows, scores, led, shares[one.post], index=index, table=table, named=channel
+            )
+            for index, (one, table, channel) in enumerate(
+                zip(expected, of_posts, named, strict=True)
+            )
         ]
 
     def _forecast_arrival(
@@ -111,6 +116,7 @@ class Forecasts:
         rows: FeatureRows,
         scores: Scores | None,
         led: InForce,
+        policy: Policy,
         *,
         index: int,
         table: RiskTables,
@@ -120,7 +126,7 @@ class Forecasts:
         if scores is not None and led.scorer is not None:
             chances = scores.read_row(index)
             levels = table.place(chances.seizure, chances.discrepancy)
-            channel = _likely(score_chances(self._policy, levels))
+            channel = _likely(score_chances(policy, levels))
             high, medium = levels.seizure >= 1.0 - HIGH, levels.seizure >= 1.0 - MEDIUM
         else:
             channel = _likely(rule_chances(rows.by_name(index)))

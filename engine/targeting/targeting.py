@@ -122,7 +122,7 @@ class Targeting:
             asked, amended = attach_amendments(snapshot, self._journal, asked, as_of=as_of)
             arrivals = [one.what.arrival for one in asked]
             unopened = self._contexts.list_unopened(
-                arrivals, in_force, as_of=as_of, amended=amended
+                snapshot, arrivals, in_force, as_of=as_of, amended=amended
             )
             if unopened or not asked:
                 return unopened

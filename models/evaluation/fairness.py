@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY, HOUR, MINUTE
-from engine.selection import ShiftPlan
+from engine.selection import ShiftHours
 from models.array_types import Floats, Labels, Mask
 from models.data.dataset import Dataset, Target
 from models.data.propensity_log import PropensityLog, missing_reasons
@@ -103,12 +103,12 @@ def _local_hours(test: Dataset) -> NDArray[np.int64]:
     """Return the hour of each arrival by the clocks of its post; UTC+5 without that feature."""
     if "hour" in test.names:
         return test.values[:, test.names.index("hour")].astype(np.int64)
-    return (test.arrived_at + ShiftPlan().utc_offset) % DAY // HOUR
+    return (test.arrived_at + ShiftHours().utc_offset) % DAY // HOUR
 
 
 def _shifts(hours: NDArray[np.int64]) -> NDArray[np.str_]:
     """Return the local hours of the shift that each arrival fell into, as the engine cuts them."""
-    plan = ShiftPlan()
+    plan = ShiftHours()
     local = (hours * HOUR - plan.starts) % DAY
     begins = (plan.starts + local // plan.length * plan.length) % DAY
     names = {at: f"{_clock(at)}-{_clock(at + plan.length)}" for at in np.unique(begins).tolist()}

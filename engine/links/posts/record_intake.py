@@ -29,7 +29,7 @@ from engine.journal.copies import COPIES, find_copies, name_origin
 from engine.journal.entries import Draft, JournalFault, ProjectionInput
 from engine.journal.hash_chain import canonical
 from engine.journal.journal import BODIES, JOURNAL, parse_body
-from engine.journal.kinds import COPIED, SEIZURE, SEIZURE_CORRECTED
+from engine.journal.kinds import COPIED, POLICY_DECLARED, SEIZURE, SEIZURE_CORRECTED
 from engine.journal.power_records import find_first_records
 from engine.links.area import POST_RECORD, PostRecordBody
 from engine.links.inbox import ArrivedMessage, UnpackedMessage
@@ -65,6 +65,7 @@ _ONCE = frozenset({"case", "decision"})
 """What one record alone makes; a second one would be another row of the same key."""
 _KINDS_OF: Mapping[Sort, Sequence[str]] = {
     "model": OF_MODELS,
+    "policy": (*kinds_of("policy"), POLICY_DECLARED),
     "profile": kinds_of("profile"),
     "watchlist": kinds_of("watchlist"),
 }

@@ -27,6 +27,7 @@ from engine.journal.kinds import (
     MODEL_IN_FORCE,
     MODEL_REGISTERED,
     MODEL_RETIRED,
+    POLICY_DECLARED,
     REVIEW,
     ROSTER,
 )
@@ -152,7 +153,12 @@ LOOKED_BACK = 2 * WINDOW + 1
 """Newest envelopes among which those are that have to be sent again."""
 LONGEST_BATCH, MOST_SEALED = 1024 * 1024, 250
 """Bytes of the bodies of one batch, and its records; a single longer record goes alone."""
-GOVERNING = (*kinds_of("profile"), *kinds_of("watchlist"))
+GOVERNING = (
+    *kinds_of("profile"),
+    *kinds_of("watchlist"),
+    *kinds_of("policy"),
+    POLICY_DECLARED,
+)
 """Kinds that two people of the centre decide for all posts."""
 OF_MODELS = (MODEL_REGISTERED, MODEL_APPROVED, MODEL_IN_FORCE, MODEL_RETIRED)
 """Kinds by which the centre's models come into force and leave, where their bundles travel."""
