@@ -1,14 +1,60 @@
-"""Policy: settings that steer selection, what a change would have done, over HTTP and as a page."""
+"""Policy: settings that steer selection, who changed them, and what a change would have done.
 
-from collections.abc import Mapping
-from typing import Any
+Over HTTP and as a page. A value is proposed and approved as every matter of two people is, under
+``/v1/proposals``; the effect of a value over the last 28 days is shown before it is approved.
+"""
 
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, cast
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import RedirectResponse
+from sqlalchemy import Connection
+
+from api.auth.callers import Caller
+from api.http.access import check_post
+from api.http.answers import Answer, Time
+from api.http.dependencies import TheCaller, TheService
+from api.http.request_bodies import body_of
+from api.http.responses import answer, json_router, takes
+from api.proposals.desk import ProposalDesk
 from api.proposals.matters import ProposalMatter, Step, name_at_random
+from api.service.runtime import Runtime
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
+from api.web.labels import TABLES
+from api.web.page_route import PageRoute, TheVisit, Visit
+from api.web.visitor import Form, TheForm, read_field
+from engine.audit.file_anchors import (
+    DeclaredNetwork,
+    note_network,
+    parse_network,
+    read_declared_networks,
+)
 from engine.criteria.dual_control import ApprovalState
-from engine.criteria.policy import MATTER, SETTINGS, PolicyProposal, read_policy
+from engine.criteria.policy import (
+    MATTER,
+    NETWORK,
+    SETTINGS,
+    SILENCE,
+    NetworkText,
+    PolicyHistory,
+    PolicyProposal,
+    PolicySetting,
+    PolicyValue,
+    Silence,
+    list_ignored,
+    read_policy,
+)
+from engine.domain.records import PostCode, Record
 from engine.domain.rights import Matter, Right, Role
-from engine.domain.time_units import DAY
-from engine.errors import ConflictError
+from engine.domain.time_units import DAY, rfc3339
+from engine.domain.validation import bare
+from engine.errors import ConflictError, RecordError
+from engine.selection import ChannelCode
+from engine.targeting.policy_effects import EFFECT_DAYS, PolicyEffect, measure_effect
 
 OPEN_TIME = 30 * DAY
 """After this a proposal can no longer be approved: its effect was computed over other days."""
@@ -23,23 +69,23 @@ def _check(step: Step, state: ApprovalState) -> None:
     _check_centre(step, state.content["setting"], state.content["post"])
 
 
-def _check_centre(step: Step, setting: str, post: str | None) -> None:
+def _check_centre(step: Step, name: str, post: str | None) -> None:
     """Refuse at a node what its centre decides; raises ``ConflictError``."""
-    known = SETTINGS.get(setting)
-    if known is None or known.is_local:
+    setting = SETTINGS.get(name)
+    if setting is None or setting.is_local:
         return
-    posts = step.service.network.posts if post is None else (post,)
-    for one in posts:
+    for one in step.service.network.posts if post is None else (post,):
         if step.service.posts.has_centre(step.connection, one):
-            raise ConflictError(MATTER, setting, f"the centre decides it for {one}")
+            raise ConflictError(MATTER, name, f"the centre decides it for {one}")
 
 
 def _find_end(step: Step, state: ApprovalState) -> str:
     """Return why a proposal can no longer be approved: another value came into force since."""
-    content = state.content
-    setting = SETTINGS.get(content["setting"])
-    now = None if setting is None else read_policy(step.connection).find(setting, content["post"])
-    is_old = now is not None and now.since > state.proposed_at
+    setting = SETTINGS.get(state.content["setting"])
+    if setting is None:
+        return "this version has no such setting"
+    now = read_policy(step.connection).find(setting, state.content["post"])
+    is_old = now is not None and not now.is_first and now.since > state.proposed_at
     return "another value came into force since: propose it again" if is_old else ""
 
 
@@ -61,3 +107,398 @@ POLICY = ProposalMatter(
     find_end=_find_end,
     check=_check,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change(Answer):
+    """A figure as it was, and as it would have been."""
+
+    was: float
+    would: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyEffectView(Answer):
+    """What a value would have done in the last days, by decisions that were recorded."""
+
+    days: int
+    decisions: int
+    """The newest that were chosen again, each with its own draws."""
+    without_model: int
+    """Those among them of which only random checks were drawn again."""
+    stricter: int
+    milder: int
+    channels: dict[ChannelCode, Change]
+    random_checks: Change
+    minutes: Change
+    """Expected minutes of inspection."""
+    shifts: Change | None
+    """Shifts of the posts concerned, where their hours change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyValueView(Answer):
+    """A value that is in force."""
+
+    post: str | None
+    """None at all posts without a value of their own."""
+    value: dict[str, Any] | None
+    """None of a setting that nothing was declared for."""
+    since: Time | None
+    """When it was approved or first recorded; None of a shipped value."""
+    sequence: int
+    by: str
+    """Who proposed it; empty for a first value."""
+    approvals: list[str]
+    is_first: bool
+    """From the environment, a file or as shipped; nobody has changed it."""
+    is_of_centre: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySettingView(Answer):
+    """One setting, and what is in force."""
+
+    setting: str
+    is_by_post: bool
+    takes_effect: Literal["shift", "start", "now"]
+    """With the next shift of each post, when the service next starts, or at once."""
+    values: list[PolicyValueView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingPolicy(Answer):
+    """A proposed value that waits for a second person."""
+
+    id: str
+    number: int
+    setting: str
+    post: str | None
+    value: dict[str, Any] | None
+    reason: str
+    by: str
+    at: Time
+    effect: PolicyEffectView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyView(Answer):
+    """Every setting that steers selection."""
+
+    settings: list[PolicySettingView]
+    waiting: list[WaitingPolicy]
+    ignored: list[str]
+    """What was edited in the environment or in the network file and changes nothing."""
+    awaits_start: list[str]
+    """Settings whose newest value takes effect when the service next starts."""
+
+
+class PolicyPreview(Record):
+    """A value that is not proposed yet."""
+
+    setting: str
+    post: PostCode | None = None
+    value: dict[str, Any] | None = None
+    EXAMPLE: ClassVar = {"setting": "shares", "value": {"random_share": 0.05}}
+
+
+def read_policy_view(service: Runtime, caller: Caller) -> PolicyView:
+    """Return what is in force, and what waits with its effect."""
+    with service.store.read() as connection:
+        history = read_policy(connection)
+        waiting = [
+            _describe_waiting(service, connection, history, one.state)
+            for one in ProposalDesk(service, caller).list_in(connection)
+            if one.matter is POLICY and one.waits
+        ]
+        edited = list_ignored(history, service.settings.first_policy)
+        ignored = [f"{name}.{at}" for name, at in edited]
+        if note := note_network(service.home, connection):
+            ignored.append(note)
+        declared = next(iter(read_declared_networks(connection)[-1:]), None)
+    return PolicyView(
+        settings=[_describe_setting(history, one, declared) for one in SETTINGS.values()],
+        waiting=waiting,
+        ignored=ignored,
+        awaits_start=_list_awaiting_start(service, history),
+    )
+
+
+def _list_awaiting_start(service: Runtime, history: PolicyHistory) -> list[str]:
+    """Return the settings whose newest value is not the one that this process runs with."""
+    silence = cast("Silence", history.read(SILENCE)).as_limits()
+    network = cast("NetworkText | None", history.read(NETWORK))
+    found = [] if silence == service.posts.limits else [SILENCE.name]
+    if network is not None and parse_network(network.file) != service.network:
+        found.append(NETWORK.name)
+    return found
+
+
+def _describe_setting(
+    history: PolicyHistory, setting: PolicySetting, declared: DeclaredNetwork | None
+) -> PolicySettingView:
+    """Return a setting; of the network file the declared one, where nobody has changed it."""
+    general = history.find(setting)
+    if general is None and setting is NETWORK and declared is not None:
+        file = NetworkText.model_construct(file=declared.text)
+        general = PolicyValue(setting, file, sequence=declared.seq, is_first=True)
+    own = [history.find(setting, post) for post in history.list_posts(setting)]
+    found = [general, *(one for one in own if one is not None and one.post is not None)]
+    return PolicySettingView(
+        setting=setting.name,
+        is_by_post=setting.is_by_post,
+        takes_effect=setting.takes_effect,
+        values=[_describe_value(one) for one in found if one is not None],
+    )
+
+
+def _describe_value(one: PolicyValue) -> PolicyValueView:
+    return PolicyValueView(
+        post=one.post,
+        value=None if one.value is None else one.value.model_dump(mode="json"),
+        since=rfc3339(one.since) if one.since else None,
+        sequence=one.sequence,
+        by=one.author,
+        approvals=[*one.approvals],
+        is_first=one.is_first,
+        is_of_centre=one.is_of_centre,
+    )
+
+
+def _describe_waiting(
+    service: Runtime, connection: Connection, history: PolicyHistory, state: ApprovalState
+) -> WaitingPolicy:
+    content = state.content
+    setting = SETTINGS[content["setting"]]
+    value = None if content["value"] is None else setting.parse(content["value"])
+    effect = measure_effect(
+        connection,
+        history,
+        setting,
+        value,
+        post=content["post"],
+        now=service.journal.now(connection),
+    )
+    return WaitingPolicy(
+        id=state.subject,
+        number=state.sequence,
+        setting=setting.name,
+        post=content["post"],
+        value=content["value"],
+        reason=content["reason"],
+        by=state.author,
+        at=rfc3339(state.proposed_at),
+        effect=_describe_effect(effect),
+    )
+
+
+def _describe_effect(effect: PolicyEffect) -> PolicyEffectView:
+    return PolicyEffectView(
+        days=EFFECT_DAYS,
+        decisions=effect.decisions,
+        without_model=effect.without_model,
+        stricter=effect.stricter,
+        milder=effect.milder,
+        channels={code: _change(pair) for code, pair in effect.channels.items()},
+        random_checks=_change(effect.random_checks),
+        minutes=_change(effect.minutes),
+        shifts=None if effect.shifts is None else _change(effect.shifts),
+    )
+
+
+def _change(pair: tuple[float, float]) -> Change:
+    return Change(was=pair[0], would=pair[1])
+
+
+def preview_effect(service: Runtime, caller: Caller, asked: PolicyPreview) -> PolicyEffectView:
+    """Return what a value would have done; nothing is recorded. Raises ``RecordError``."""
+    proposed = PolicyProposal(
+        setting=asked.setting, post=asked.post, value=asked.value, reason="preview"
+    )
+    if asked.post is not None:
+        check_post(service.network, caller, asked.post)
+    with service.store.read() as connection:
+        history = read_policy(connection)
+        content, setting = proposed.complete(history), proposed.find_setting()
+        value = None if content["value"] is None else setting.parse(content["value"])
+        now = service.journal.now(connection)
+        effect = measure_effect(connection, history, setting, value, post=asked.post, now=now)
+    return _describe_effect(effect)
+
+
+router = json_router("/v1/policy", "policy", 404, 409, 413)
+
+
+@router.get("", response_model=PolicyView)
+def policy(caller: TheCaller, service: TheService) -> Response:
+    """Return every setting that steers selection, and the proposals that wait."""
+    return answer(read_policy_view(service, caller))
+
+
+@router.post("/previews", response_model=PolicyEffectView, openapi_extra=takes(PolicyPreview))
+def preview(
+    caller: TheCaller,
+    service: TheService,
+    asked: Annotated[PolicyPreview, Depends(body_of(PolicyPreview))],
+) -> Response:
+    """Return what a value would have done in the last 28 days; nothing is recorded."""
+    return answer(preview_effect(service, caller, asked))
+
+
+page_router = APIRouter(prefix="/policy", route_class=PageRoute, include_in_schema=False)
+Chosen = Annotated[str, Query(max_length=64)]
+
+
+@page_router.get("")
+def show(visit: TheVisit, service: TheService, setting: Chosen = "", post: Chosen = "") -> Response:
+    """Show what is in force and what waits; the form is that of the setting a link names."""
+    return _page(visit, service, setting=setting, post=post)
+
+
+@page_router.post("/previews")
+def show_preview(
+    visit: TheVisit, service: TheService, form: TheForm, reader: TheReader
+) -> Response:
+    """Show the form with what its value would have done."""
+    try:
+        proposed = _read_proposal(reader, form, needs_reason=False)
+        asked = PolicyPreview(setting=proposed.setting, post=proposed.post, value=proposed.value)
+        effect = preview_effect(service, visit.caller, asked)
+    except (FormError, RecordError) as error:
+        return _page_again(visit, service, form, error)
+    return _page_again(visit, service, form, None, effect=effect)
+
+
+@page_router.post("")
+def send_proposal(
+    visit: TheVisit, service: TheService, form: TheForm, reader: TheReader
+) -> Response:
+    """Propose a value."""
+    try:
+        once = reader.once()
+        proposed = _read_proposal(reader, form, needs_reason=True)
+        ProposalDesk(service, visit.caller, once).propose(POLICY, proposed)
+    except (FormError, RecordError) as error:
+        return _page_again(visit, service, form, error)
+    return RedirectResponse("/policy?done=proposed", 303)
+
+
+def _read_proposal(reader: FormReader, form: Form, *, needs_reason: bool) -> PolicyProposal:
+    """Return what a form proposes; raises ``FormError`` and ``RecordError``."""
+    setting = SETTINGS.get(reader.text("setting"))
+    if setting is None:
+        raise FormError(FieldMistake("setting", "not_offered"))
+    value: dict[str, Any] | None = None
+    if not reader.text("goes_back"):
+        value = {name: _read_value(reader, form, setting, name) for name in _fields(setting)}
+    fields = {
+        "setting": setting.name,
+        "post": reader.text("post") or None,
+        "value": value,
+        "reason": reader.text("reason") or ("" if needs_reason else "preview"),
+    }
+    return reader.finish(reader.record(PolicyProposal, fields))
+
+
+def _fields(setting: PolicySetting) -> Mapping[str, Literal["number", "text", "json"]]:
+    """Return how a form asks for each field of a value."""
+    kinds: Mapping[Any, Literal["number", "text", "json"]] = {
+        int: "number",
+        float: "number",
+        str: "text",
+    }
+    return {
+        name: kinds.get(bare(field.annotation), "json")
+        for name, field in setting.value.model_fields.items()
+    }
+
+
+def _read_value(reader: FormReader, form: Form, setting: PolicySetting, name: str) -> Any:
+    kind = _fields(setting)[name]
+    if kind == "number":
+        found = reader.number(name)
+        if found is None and not any(one.at == name for one in reader.mistakes):
+            reader.refuse(name, "missing_key")
+        return found
+    text = read_field(form, name).replace("\r\n", "\n")
+    if kind == "text":
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        reader.refuse(name, "not_json")
+        return None
+
+
+def _page_again(
+    visit: Visit,
+    service: Runtime,
+    form: Form,
+    error: FormError | RecordError | None,
+    *,
+    effect: PolicyEffectView | None = None,
+) -> Response:
+    """Show the form again, with what is wrong or with the effect of its value."""
+    wrong: Sequence[FieldMistake] = ()
+    if isinstance(error, FormError):
+        wrong = error.mistakes
+    elif error is not None:
+        wrong = (FieldMistake(error.field.removeprefix("value."), error.rule),)
+    return _page(
+        visit,
+        service,
+        setting=read_field(form, "setting"),
+        post=read_field(form, "post"),
+        kept=form,
+        wrong=wrong,
+        effect=effect,
+    )
+
+
+def _page(
+    visit: Visit,
+    service: Runtime,
+    *,
+    setting: str,
+    post: str,
+    kept: Form | None = None,
+    wrong: Sequence[FieldMistake] = (),
+    effect: PolicyEffectView | None = None,
+) -> Response:
+    chosen = SETTINGS.get(setting)
+    found = read_policy_view(service, visit.caller)
+    named = {**TABLES["policy_field"], "reason": TABLES["field"]["reason"]}
+    return visit.page(
+        "policy.html",
+        status=422 if wrong else 200,
+        json_address="/v1/policy",
+        found=found,
+        chosen=chosen,
+        fields={} if chosen is None else _fields(chosen),
+        posts=[*service.network.posts],
+        at=post if post in service.network.posts else "",
+        kept=dict(kept) if kept else _begin_form(found, chosen, post),
+        wrong=corrections(wrong, visit.speech, names=named),
+        once=secrets.token_hex(12),
+        effect=effect,
+        approves=visit.caller.permits(POLICY.rule(Right.APPROVE)),
+        proposes=visit.caller.permits(POLICY.rule(Right.ACT)),
+    )
+
+
+def _begin_form(
+    found: PolicyView, setting: PolicySetting | None, post: str
+) -> dict[str, list[str]]:
+    """Return what the form of a setting begins with: the value in force."""
+    if setting is None:
+        return {}
+    known = next(one for one in found.settings if one.setting == setting.name).values
+    value = next((one.value for one in reversed(known) if one.post in (None, post)), None) or {}
+    kinds = _fields(setting)
+    return {name: [_write_value(kinds[name], one)] for name, one in value.items()}
+
+
+def _write_value(kind: str, value: Any) -> str:
+    if kind == "number":
+        return f"{value:g}"
+    return str(value) if kind == "text" else json.dumps(value, ensure_ascii=False, indent=1)

@@ -13,6 +13,7 @@ from api import (
     declarations,
     drift,
     integrity,
+    policy,
     quality,
     queue,
     register,
@@ -69,6 +70,7 @@ ROUTERS = (
     register.router,
     watch_lists.router,
     watchlist.router,
+    policy.router,
     people.router,
     *(load_part(name) for doors in list_doors() for name in doors.routers),
 )
@@ -93,6 +95,7 @@ PAGES = (
     register.page_router,
     watch_lists.page_router,
     watchlist.page_router,
+    policy.page_router,
     confirmations.page_router,
     release_audits.page_router,
     models_page.router,

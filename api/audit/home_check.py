@@ -33,8 +33,13 @@ from api.audit.home_verification import (
     version_faults,
 )
 from api.auth.tables import Row, StoredSecrets, revoked_rows
-from api.service.assembly import open_network, projections
-from engine.audit.file_anchors import find_network_faults, read_declared_networks
+from api.service.assembly import projections
+from engine.audit.file_anchors import (
+    find_network_faults,
+    note_network,
+    read_declared_networks,
+    read_network_in_force,
+)
 from engine.audit.projection_replay import Replay, open_scratch_store
 from engine.audit.store_check import (
     FOREIGN_OBJECT,
@@ -152,10 +157,10 @@ def home_key(home: Home, *, is_owed: bool = False) -> Ed25519PublicKey | None:
     return public_key_of(home) if is_owed or (home.keys / KEY_FILE).exists() else None
 
 
-def _read_network(home: Home) -> Network:
-    """Return the network of the file; one that cannot be read is a fault and stops no check."""
+def _read_network(home: Home, connection: Connection) -> Network:
+    """Return the network in force; a file that cannot be read stops no check."""
     try:
-        return open_network(home)
+        return read_network_in_force(home, connection)
     except RiskError:
         return Network()
 
@@ -168,7 +173,7 @@ def open_check(
     ``files`` are the faults of the home's files, where they are known already.
     """
     found = _file_faults(home, connection) if files is None else files
-    plan, network = current_plan(), _read_network(home)
+    plan, network = current_plan(), _read_network(home, connection)
     recount = Recount(home, connection, plan)
     recount.is_readable = all(fault.rule != RULE for fault in found)
     own = projections(plan, network)
@@ -177,7 +182,7 @@ def open_check(
 
 def _file_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
     """Yield what differs of the network file, the loaded history and the bundles."""
-    yield from find_network_faults(home, connection)
+    yield from find_network_faults(home)
     yield from find_history_faults(home, connection)
     yield from bundle_faults(home, connection)
 
@@ -185,6 +190,8 @@ def _file_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
 def _notes(home: Home, connection: Connection) -> Iterator[str]:
     yield from note_unchecked(connection)
     yield from list_history_notes(home, connection)
+    if note := note_network(home, connection):
+        yield note
     if home.network.exists() and not read_declared_networks(connection):
         yield f"{home.network.name}: not anchored; the next start of the service does it"
 

@@ -21,8 +21,8 @@ from sqlalchemy import Connection, Table
 
 from api.auth.tables import StoredSecrets
 from api.migrations.upgrade import newest
-from api.service.assembly import open_network, projections
-from engine.audit.file_anchors import parse_network, read_declared_networks
+from api.service.assembly import projections
+from engine.audit.file_anchors import parse_network, read_declared_networks, read_network_in_force
 from engine.audit.projection_replay import Replay, Restore, open_scratch_store
 from engine.audit.store_check import ALTERED_TABLE, find_object_faults, find_structure_faults
 from engine.audit.store_comparison import Comparison, find_type_faults, tables_of
@@ -211,7 +211,7 @@ def check(root: Path, given: bytes) -> bytes:
 def check_records(home: Home, snapshot: Connection, head: int, *, most: int) -> JournalFindings:
     """Check the last records of a journal, and its tables where these are all."""
     after = max(head - most, 0)
-    network = open_network(home)
+    network = read_network_in_force(home, snapshot)
     own = projections(current_plan(), network)
     projected = ProjectionCheck(snapshot, network, own)
     with read_any_text(snapshot):

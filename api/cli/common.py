@@ -154,11 +154,11 @@ def open_accounts(
 ) -> Iterator[tuple[Home, "Accounts"]]:
     """Open a home and the keys and people in it."""
     from api.auth.accounts import Accounts
-    from api.service.assembly import open_network
+    from engine.audit.file_anchors import open_network
     from engine.journal.areas import open_key_carrier
 
     with opened(home) as (found, store):
-        yield found, Accounts(store, open_network(found), nodes=open_key_carrier(found))
+        yield found, Accounts(store, open_network(found, store), nodes=open_key_carrier(found))
 
 
 def _require_tables(home: Home) -> None:
@@ -199,13 +199,13 @@ def signed_in(home: Home, store: "Store", name: str) -> None:
     """Ask a person for their password, unless it is at hand; raises ``NotAllowedError``."""
     from api.auth.accounts import Accounts
     from api.auth.throttles import CommandThrottle
-    from api.service.assembly import open_network
+    from engine.audit.file_anchors import open_network
 
     password = os.environ.get("DARVOZA_PASSWORD") or _ask_password(name)
     throttle = CommandThrottle(home)
     throttle.begin()
     try:
-        Accounts(store, open_network(home)).sign_in(name, password)
+        Accounts(store, open_network(home, store)).sign_in(name, password)
     except NotAuthenticatedError:
         raise NotAllowedError("no person has this name and this password") from None
     throttle.succeed()

@@ -352,7 +352,7 @@ def quality(
     as_json: JsonOption = False,
 ) -> None:
     """Assess the data by post, field and week: missing, late, doubled, unknown, skewed, stuck."""
-    from engine.domain.network import read_home_network
+    from engine.audit.file_anchors import open_network
     from experiments.analysis.data_quality import assess_quality
     from experiments.analysis.home_history import HomeHistory, check_moment
 
@@ -360,7 +360,7 @@ def quality(
     moment = check_moment(as_of, name="--as-of")
     with opened_to_read(home) as (found, store):
         history = HomeHistory(found, store.read, moment, _identifier_key(found))
-        network = read_home_network(found.network)
+        network = open_network(found, store)
         report = assess_quality(history, network)
         result = {
             "as_of": rfc3339(moment),
@@ -544,7 +544,7 @@ def _load(
     """Load a folder, and let counters and links follow."""
     from api.audit.load_withdrawal import finish_withdrawals
     from api.cli.links import announce_loaded
-    from engine.audit.file_anchors import declare_network
+    from engine.audit.file_anchors import declare_network, open_network
     from features.intake.load import load as take_in
     from features.messages.settings import choose_settings
     from features.offline.memory_release import keep_freed_memory, pause_collection
@@ -552,6 +552,7 @@ def _load(
     keep_freed_memory()
     with pause_collection(), open_home(home) as (found, store):
         finish_withdrawals(found, store)
+        network = open_network(found, store)
         with progress() as report_progress:
             loaded = take_in(
                 found,
@@ -561,8 +562,9 @@ def _load(
                 progress=report_progress,
                 announce=partial(_begin, store),
                 settings=choose_settings(found, settings),
+                network=network,
             )
-        declare_network(found, store)
+        declare_network(found, store, has_new_posts=loaded.has_new_network)
         _fill_counters(found, store, loaded)
         announce_loaded(found, store)
     return loaded

@@ -353,14 +353,14 @@ def _model(home: Home, people: Mapping[str, str], report_progress: ReportProgres
     """Train a model and let two people, who did not train it, put it into force."""
     from api.auth.accounts import Accounts
     from api.models.steps import ModelSteps
-    from api.service.assembly import open_network
+    from engine.audit.file_anchors import open_network
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
     from models.config import TrainConfig
     from models.training.candidates import make_candidate
 
     with open_home(home.root) as (_, store):
-        accounts = Accounts(store, open_network(home))
+        accounts = Accounts(store, open_network(home, store))
         made = make_candidate(
             home, store, Plan(CATALOGUE), TrainConfig(), by=ANALYST, progress=report_progress
         )

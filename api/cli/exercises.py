@@ -95,11 +95,11 @@ def enrol(
     """Make an account of a trainee and print its password; it is not shown again."""
     from api.auth.accounts import Accounts
     from api.exercises.desk import open_exercise_home
-    from api.service.assembly import open_network
+    from engine.audit.file_anchors import open_network
 
     with open_exercise_home(home) as (found, store):
         role = Role.ADMINISTRATOR if leader else Role.SUPERVISOR
-        made = Accounts(store, open_network(found)).create_user(name, role)
+        made = Accounts(store, open_network(found, store)).create_user(name, role)
     emit({"name": made.name, "password": made.secret}, as_json=as_json, text=made.secret)
 
 

@@ -381,11 +381,12 @@ def _open_exchange(home: Path) -> "Iterator[tuple[Home, Store, LinkExchange]]":
 
 def _open_journal(home: "Home", store: "Store") -> "Journal":
     """Return the journal with every projection, as the service has it."""
-    from api.service.assembly import open_network, projections
+    from api.service.assembly import projections
+    from engine.audit.file_anchors import open_network
     from engine.journal.journal import Journal
     from features.catalogue.plan import current_plan
 
-    return Journal(store, projections(current_plan(), open_network(home)))
+    return Journal(store, projections(current_plan(), open_network(home, store)))
 
 
 def announce_loaded(home: "Home", store: "Store") -> None:

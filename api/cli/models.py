@@ -200,9 +200,9 @@ def _trainer(home: Home, store: "Store", by: str) -> str:
     approves nothing.
     """
     from api.auth.accounts import Accounts
-    from api.service.assembly import open_network
+    from engine.audit.file_anchors import open_network
 
-    if Accounts(store, open_network(home)).has_people():
+    if Accounts(store, open_network(home, store)).has_people():
         if not by:
             raise typer.BadParameter("name who trains the model", param_hint="--as")
         signed_in(home, store, by)
@@ -533,12 +533,12 @@ def _measure_drift(
 
 
 def _open_features(home: Home, store: "Store") -> "tuple[Journal, OnlineFeatures]":
-    from api.service.assembly import open_network
+    from engine.audit.file_anchors import open_network
     from engine.journal.journal import Journal
     from features.catalogue.plan import current_plan
     from features.online.online_features import OnlineFeatures
 
-    return Journal(store, []), OnlineFeatures(current_plan(), open_network(home))
+    return Journal(store, []), OnlineFeatures(current_plan(), open_network(home, store))
 
 
 def _print_drift(figures: dict[str, Any]) -> None:

@@ -25,7 +25,8 @@ from api.auth.credentials import open_pepper
 from api.cases.answers import AcknowledgedCase, AcknowledgedFile
 from api.client import Client, RefusedError
 from api.links.exchanges import CA_FILE, open_exchange
-from api.service.assembly import open_network, open_store, projections
+from api.service.assembly import open_store, projections
+from engine.audit.file_anchors import open_network
 from engine.domain.rights import Role
 from engine.errors import ServiceStartError
 from engine.journal.journal import Journal
@@ -81,7 +82,8 @@ class LinkedHome:
         self.home.prepare()
         self.home.network.write_text(NETWORK, "utf-8")
         with open_store(self.home) as store:
-            accounts, pepper = Accounts(store, open_network(self.home)), open_pepper(self.home)
+            accounts = Accounts(store, open_network(self.home, store))
+            pepper = open_pepper(self.home)
             for person, role in PEOPLE.items():
                 accounts.create_user(person, role)
                 key = accounts.create_key(role, None, pepper=pepper, owner=person)
@@ -105,7 +107,7 @@ class LinkedHome:
     def approve(self, agreement: Agreement) -> None:
         """Let two people put an agreement into force here."""
         with open_store(self.home) as store:
-            journal = Journal(store, projections(current_plan(), open_network(self.home)))
+            journal = Journal(store, projections(current_plan(), open_network(self.home, store)))
             exchange = open_exchange(self.home, store, journal)
             exchange.propose(agreement, by=FIRST)
             exchange.approve(agreement.name, by=SECOND)

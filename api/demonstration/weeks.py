@@ -35,12 +35,13 @@ from api.client import Client, RefusedError
 from api.decisions.answers import CheckpointView
 from api.http.answers import Acknowledged, AcknowledgedAct, AcknowledgedStep, Problem
 from api.profiles.answers import AcknowledgedProfile
-from api.service.assembly import open_network, open_runtime, open_store
+from api.service.assembly import open_runtime, open_store
 from api.service.executors import Backtests
 from api.service.model_watch import HomeModels
 from api.service.runtime import Runtime
 from api.service.settings import Settings
 from api.shifts.answers import SignedHandover
+from engine.audit.file_anchors import open_network
 from engine.criteria.match import FACTS
 from engine.criteria.profiles.profile import BacktestSubject, read_template
 from engine.domain.network import Network, read_network
@@ -205,7 +206,7 @@ def _window_of(arrival: Mapping[str, Any], begins: int) -> int:
 def _people(home: Home, lived: LivedWeeks) -> dict[str, str]:
     """Make everybody an account, and a key with which to work here; return the keys."""
     with open_store(home) as store:
-        accounts, pepper, keys = Accounts(store, open_network(home)), open_pepper(home), {}
+        accounts, pepper, keys = Accounts(store, open_network(home, store)), open_pepper(home), {}
         for name, (role, post) in PEOPLE.items():
             lived.passwords[name] = accounts.create_user(name, role, post=post).secret
             if role in (Role.CHECKPOINT, Role.SUPERVISOR):

@@ -20,8 +20,8 @@ from api.decisions.vehicle_history import PastView
 from api.exercises.desk import EXERCISES, make_exercise_store, require_file_store
 from api.http.answers import Acknowledged
 from api.migrations.upgrade import upgrade
-from api.service.assembly import open_network
 from api.service.readiness import open_keys
+from engine.audit.file_anchors import open_network
 from engine.domain.network import Network, read_network
 from engine.domain.records import Arrival
 from engine.domain.rights import Role
@@ -192,7 +192,7 @@ def _open_home(home: Home, history: Path, order: HomeOrder, report: ReportProgre
         upgrade(store)
         open_keys(home, store)
         open_epoch(home, store, Plan(CATALOGUE), about=loaded.as_body(), report=lambda _: None)
-        accounts = Accounts(store, open_network(home))
+        accounts = Accounts(store, open_network(home, store))
         accounts.create_user("analyst", Role.ANALYST)
         secrets = {
             name: accounts.create_user(name, Role.SUPERVISOR).secret for name in ("first", "second")
@@ -224,7 +224,7 @@ def _promote(
 def _serve(home: Home) -> Iterator[tuple[Callable[[str], Client], Client]]:
     """Run the scratch home's service; yield a client by post, and a supervisor's."""
     store = Store(home.database_url)
-    accounts, pepper = Accounts(store, open_network(home)), open_pepper(home)
+    accounts, pepper = Accounts(store, open_network(home, store)), open_pepper(home)
     key = accounts.create_key(Role.SUPERVISOR, None, pepper=pepper, owner="first").secret
     clients: dict[str, Client] = {}
     port = find_free_port()

@@ -19,13 +19,13 @@ from api.exercises.desk import ExerciseDesk, ExerciseRuntime, default_truth, ope
 from api.http import problems
 from api.http.middleware import Guard
 from api.http.responses import add_routes
-from api.service.assembly import open_network
 from api.service.metrics import Metrics
 from api.service.settings import Settings
 from api.service.sign_in import open_sign_in
 from api.web import sign_in_page
 from api.web.page_route import answer_unknown
 from api.web.templates_env import STATIC
+from engine.audit.file_anchors import open_network
 from engine.journal.batch_worker import Writer
 from engine.journal.clock import project_anchors
 from engine.journal.journal import Journal
@@ -35,7 +35,7 @@ def open_exercise_runtime(root: Path, truth: Path | None = None) -> ExerciseRunt
     """Open a training home for its service; raises ``HomeError`` or ``NotAllowedError``."""
     opened = ExitStack()
     home, store = opened.enter_context(open_exercise_home(root))
-    settings, network, metrics = Settings(), open_network(home), Metrics()
+    settings, network, metrics = Settings(), open_network(home, store), Metrics()
     writer = Writer(Journal(store, [project_accounts, project_anchors]))
     sign_in = open_sign_in(
         home, store, writer.submit, network=network, settings=settings, metrics=metrics

@@ -24,7 +24,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, func, select
 
-from engine.domain.network import Network, read_home_network
+from engine.audit.file_anchors import read_network_in_force
+from engine.domain.network import Network
 from engine.domain.records import Arrival, Inspection, Record, Seizure
 from engine.domain.time_units import DAY, moment, rfc3339
 from engine.domain.validation import check_plausible
@@ -90,10 +91,10 @@ class MovementContext:
     home: Home
     _opened: tuple[Features, Network] | None = None
 
-    def open(self) -> tuple[Features, Network]:
+    def open(self, connection: Connection) -> tuple[Features, Network]:
         """Return both; raises ``HomeError`` where the network file is not usable."""
         if self._opened is None:
-            network = read_home_network(self.home.network)
+            network = read_network_in_force(self.home, connection)
             self._opened = OnlineFeatures(current_plan(), network), network
         return self._opened
 
@@ -144,7 +145,7 @@ def take_manifest(
     Raises ``RecordError`` for a time that lies in the future.
     """
     manifest, link = arrived.message, arrived.link
-    features, network = context.open()
+    features, network = context.open(connection)
     assert isinstance(manifest, Manifest)  # noqa: S101  # the kind has this type
     consignment = to_exit(manifest, partner=name_partner(link.them), known_at=arrived.now)
     arrival = _drop_foreign(consignment.arrival, link.agreement, network)
@@ -376,7 +377,7 @@ def take_outcome(
     own = None if sent is None else _read_own(connection, sent)
     if own is None:
         return []
-    features, network = context.open()
+    features, network = context.open(connection)
     name = f"{name_record(name_partner(link.them), outcome.outcome_of)}:entry"
     drafts: list[Draft] = []
     if not is_known(connection, arrived, name, features=features):

@@ -18,7 +18,7 @@ from engine.audit.file_anchors import parse_network, read_declared_networks
 from engine.audit.projection_replay import open_scratch_store
 from engine.audit.verification import DrawFault, DrawVerifier
 from engine.declarations.projection import project_declarations
-from engine.domain.network import Network, read_home_network
+from engine.domain.network import Network
 from engine.errors import NoModelError, NotFoundError, TamperedBundleError
 from engine.explanation.reasons import Sentences
 from engine.journal import kinds
@@ -103,7 +103,7 @@ def recompute_at_centre(
     made: dict[str, CentreRecomputation] = {}
     epochs = {one.body["inputs"]["epoch"] for one in decided if one.body is not None}
     for epoch in sorted(epochs & {"", loaded.digest}):
-        network = read_home_network(home.network)
+        network = loaded.network
         history = loaded if epoch else None
         with open_node_copy(found, plan, network=network, history=history) as copy:
             replay = DecisionReplay(

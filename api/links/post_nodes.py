@@ -463,7 +463,7 @@ def make_event(
     connection: Connection, kind: str, body: Mapping[str, Any], *, context: MovementContext
 ) -> ProjectionInput | None:
     """Return what the counters get of a copied record."""
-    return read_event(context.open()[0], kind, body)
+    return read_event(context.open(connection)[0], kind, body)
 
 
 def follow_records(exchange: LinkExchange, name: str) -> int:

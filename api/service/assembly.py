@@ -24,7 +24,7 @@ from api.service.runtime import Runtime, SignedAnswers
 from api.service.settings import Settings
 from api.service.sign_in import open_sign_in
 from engine.audit.decision_replay import DecisionReplay
-from engine.audit.file_anchors import declare_network
+from engine.audit.file_anchors import adopt_network, open_network
 from engine.criteria.policy import (
     SILENCE,
     PolicyHistory,
@@ -36,7 +36,7 @@ from engine.criteria.policy import (
 from engine.criteria.profiles.profile import ProfileMatcher
 from engine.criteria.watchlist import WatchMatcher
 from engine.declarations.projection import project_declarations
-from engine.domain.network import Network, read_home_network
+from engine.domain.network import Network
 from engine.domain.records import Arrival
 from engine.domain.validation import MonotonicClock
 from engine.explanation.reasons import Reason
@@ -132,11 +132,6 @@ def open_store(home: Home) -> Store:
     return store
 
 
-def open_network(home: Home) -> Network:
-    """Return a home's network; one without a file knows no post, and then any post may report."""
-    return read_home_network(home.network)
-
-
 def open_runtime(
     home: Home, settings: Settings, models: Models, *, is_serving: bool = True
 ) -> Runtime:
@@ -156,14 +151,14 @@ def open_runtime(
 def _put_together(
     home: Home, store: Store, settings: Settings, models: Models, *, is_serving: bool
 ) -> Runtime:
-    network = open_network(home)
+    adopt_network(home, store)
+    network = open_network(home, store)
     keys = list_used_keys(home, store)
     require_keys(keys)
     if is_serving:
         with store.read() as connection:
             require_areas(home, connection)
     plan = current_plan()
-    declare_network(home, store)
     policy = _open_policy(store, settings, is_serving=is_serving)
     sweep_areas(home, store, is_patient=False)
     journal = Journal(store, projections(plan, network))

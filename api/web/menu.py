@@ -29,6 +29,7 @@ _CORE = (
     MenuEntry("/audits", "Audits", 176),
     MenuEntry("/finds", "Finds to confirm", 177),
     MenuEntry("/drift", "Drift", 135),
+    MenuEntry("/policy", "Policy", 145),
     MenuEntry("/quality", "Data quality", 180),
     MenuEntry("/people", "People and keys", 190),
     MenuEntry("/proposals", "Proposals", 140),

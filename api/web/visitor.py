@@ -49,6 +49,7 @@ OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
     ),
     ("POST", "/proposals/{matter}/{subject}/retirements"): ("POST", "/v1/proposals"),
     ("POST", "/people/proposals"): ("GET", "/v1/people"),
+    ("POST", "/policy"): ("POST", "/v1/proposals"),
     ("GET", "/profiles/new"): ("GET", "/v1/profiles/fields"),
     ("GET", "/models/{version}/report.html"): ("GET", "/v1/models/{version}/report"),
     **{page: route for doors in list_doors() for page, route in doors.pages_of.items()},

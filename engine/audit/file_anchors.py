@@ -1,20 +1,25 @@
 """Digests of a home's files in the journal: the network file, and the quarantine file of a load.
 
-The network file pairs opposite posts, so an edit of it changes features and alerts. A record of
-kind ``network_declared`` holds its digest and its text when a service or a load first uses it, and
-again whenever it differs, so that a replay knows which network applied at which time. An edit that
-a restart then declares is visible, but is not prevented.
+The network file pairs opposite posts, so an edit of it would change features and alerts. A record
+of kind ``network_declared`` holds its digest and its text when a service or a load first uses it,
+so that a replay knows which network applied at which time. From then on the network is that of the
+last such record, whatever the file says. A load that names new posts adds them; everything else
+changes as the policy setting ``network`` (:mod:`engine.criteria.policy`), which takes effect when
+the service next starts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import Connection
 
 from engine.criteria.dual_control import read_approval_states
-from engine.domain.network import Network, read_network
+from engine.criteria.policy import NETWORK, NetworkText, read_policy
+from engine.domain.network import Network, read_home_network, read_network
 from engine.errors import HomeError
 from engine.journal.entries import JournalFault
 from engine.journal.journal import Journal, JournalReader
@@ -51,19 +56,83 @@ def read_declared_networks(connection: Connection) -> list[DeclaredNetwork]:
     ]
 
 
-def declare_network(home: Home, store: Store) -> None:
-    """Record the network file where it is new or differs; raises ``HomeError`` for a link."""
+def read_network_in_force(home: Home, connection: Connection) -> Network:
+    """Return the network that was declared last, that of the file where none was.
+
+    Raises ``HomeError`` where the file is not usable.
+    """
+    known = read_declared_networks(connection)
+    return parse_network(known[-1].text) if known else read_home_network(home.network)
+
+
+def open_network(home: Home, store: Store) -> Network:
+    """Do the same as :func:`read_network_in_force` in a snapshot of its own."""
+    with store.read() as connection:
+        return read_network_in_force(home, connection)
+
+
+def declare_network(home: Home, store: Store, *, has_new_posts: bool = False) -> None:
+    """Record the network file where none was declared yet, or a load has added posts to it.
+
+    Raises ``HomeError`` for a link.
+    """
     if home.network.is_symlink():
         raise HomeError(home.network.name, _LINK)
-    if not home.network.exists():
-        return
-    content = home.network.read_bytes()
-    digest = sha256(content).hexdigest()
+    with store.read() as connection:
+        is_first = not read_declared_networks(connection)
+    if home.network.exists() and (is_first or has_new_posts):
+        _record(store, home.network.read_bytes())
+
+
+def adopt_network(home: Home, store: Store) -> None:
+    """Record the network with which a service starts: one that was approved since the last start.
+
+    Without one it is as it was; raises ``HomeError`` for a link.
+    """
+    declare_network(home, store)
     with store.read() as connection:
         known = read_declared_networks(connection)
-    if not known or known[-1].digest != digest:
-        body: NetworkBody = {"digest": digest, "file": content.decode("utf-8", "replace")}
-        Journal(store).append([NETWORK_DECLARED.draft(digest, body)])
+        approved = read_policy(connection).find(NETWORK)
+    if approved is None:
+        return
+    content = cast("NetworkText", approved.value).file.encode()
+    digest = sha256(content).hexdigest()
+    if any(one.seq > approved.sequence and one.digest == digest for one in known):
+        return
+    _keep_file(home, content, instead_of=known)
+    _record(store, content)
+
+
+def _record(store: Store, content: bytes) -> None:
+    digest = sha256(content).hexdigest()
+    body: NetworkBody = {"digest": digest, "file": content.decode("utf-8", "replace")}
+    Journal(store).append([NETWORK_DECLARED.draft(digest, body)])
+
+
+def _keep_file(home: Home, content: bytes, *, instead_of: Sequence[DeclaredNetwork]) -> None:
+    """Write an approved network where its predecessor lies; an edited file is left as it is."""
+    if not instead_of or not home.network.is_file():
+        return
+    if file_digest(home.network) == instead_of[-1].digest:
+        draft = home.network.with_suffix(".part")
+        with suppress(OSError):  # the journal holds it, which is what counts
+            draft.write_bytes(content)
+            draft.replace(home.network)
+
+
+def note_network(home: Home, connection: Connection) -> str:
+    """Return why the network file changes nothing; empty where it says what is in force."""
+    known = read_declared_networks(connection)
+    if not known:
+        return ""
+    if not home.network.is_file():
+        return f"{home.network.name} is gone: the network of record {known[-1].seq} is in force"
+    if file_digest(home.network) == known[-1].digest:
+        return ""
+    return (
+        f"{home.network.name} was edited, which changes nothing: the network of record "
+        f"{known[-1].seq} is in force; another one is proposed as policy"
+    )
 
 
 def parse_network(text: str) -> Network:
@@ -71,20 +140,10 @@ def parse_network(text: str) -> Network:
     return read_network(Path("network.toml"), text=text)
 
 
-def find_network_faults(home: Home, connection: Connection) -> Iterator[JournalFault]:
-    """Yield a fault where the network file is a link, missing, or not the last declared one."""
+def find_network_faults(home: Home) -> Iterator[JournalFault]:
+    """Yield a fault where the network file is a link: its target may lie outside."""
     if home.network.is_symlink():
         yield JournalFault(0, "link", f"{home.network.name} {_LINK}")
-    known = read_declared_networks(connection)
-    if not known:
-        return
-    last = known[-1]
-    if not home.network.is_file():
-        yield JournalFault(last.seq, "network", f"{home.network.name} is gone")
-    elif file_digest(home.network) != last.digest:
-        yield JournalFault(
-            last.seq, "network", f"{home.network.name} is not the file that was declared"
-        )
 
 
 def find_symbolic_links(folder: Path) -> Iterator[JournalFault]:

@@ -136,7 +136,7 @@ class NetworkText(Record):
         except InputError as error:
             # A message is a template there, and a file may hold braces.
             why = error.why.replace("{", "(").replace("}", ")")
-            raise PydanticCustomError("malformed", why, {"field": "file"}) from None  # type: ignore[arg-type]
+            raise PydanticCustomError("malformed", why, {"field": "file"}) from None
         return self
 
 
@@ -244,6 +244,7 @@ class PolicyValue:
     approvals: tuple[str, ...] = ()
     is_first: bool = False
     """It holds since ever: nothing was in force before."""
+    is_of_centre: bool = False
     is_takeover: bool = False
     """It is a first value of the centre: what the node had decided before no longer holds."""
 
@@ -351,6 +352,7 @@ def replay_policy(records: Sequence[PowerRecord]) -> PolicyHistory:
                     state.since,
                     state.author,
                     state.approvals,
+                    is_of_centre=bool(state.there),
                 )
             )
     values: dict[str, list[PolicyValue]] = {}
@@ -379,6 +381,7 @@ def _read_first_values(records: Sequence[PowerRecord]) -> Iterator[PolicyValue]:
                     sequence=record.seq,
                     since=record.known_at,
                     is_first=not is_copy,
+                    is_of_centre=is_copy,
                     is_takeover=is_copy,
                 )
 

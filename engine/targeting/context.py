@@ -412,7 +412,7 @@ class DecisionContextBuilder:
                     amends=amends,
                     advance=batch.matches[index],
                     silence=silences[post],
-                    fixed=policy.find_shares(post, opens_at=standing.shift.opens_at),
+                    shares=policy.find_shares(post, opens_at=standing.shift.opens_at),
                 ),
                 scorer=led.scorer,
             )
@@ -512,7 +512,7 @@ class DecisionContextBuilder:
         amends: AmendedDecision | None,
         advance: AdvanceMatch | None,
         silence: int,
-        fixed: Policy,
+        shares: Policy,
     ) -> Inputs:
         scorer, standing, limits = led.scorer, led.standing, self._posts.limits
         minutes = running.expect_minutes(arrival.crossing.vehicle_class)
@@ -526,7 +526,7 @@ class DecisionContextBuilder:
             epoch=epoch,
             shift_id=standing.shift.shift_id,
             draws={p: draw(standing.seed, p, movement=movement) for p in purposes},
-            policy=running.policy(self._bound_policy(fixed, silence), minutes),
+            policy=running.policy(self._bound_policy(shares, silence), minutes),
             mode=mode,
             model_version=None if scorer is None else scorer.version,
             definitions=self._definitions,
@@ -544,11 +544,11 @@ class DecisionContextBuilder:
             silence_seconds=max(1, silence // SECOND) if silence > limits.stale else 0,
         )
 
-    def _bound_policy(self, fixed: Policy, silence: int) -> Policy:
+    def _bound_policy(self, shares: Policy, silence: int) -> Policy:
         """Return the fixed shares; the random one is at its upper bound after a long silence."""
         if silence <= self._posts.limits.random:
-            return fixed
-        return replace(fixed, random_share=RANDOM_SHARE[1])
+            return shares
+        return replace(shares, random_share=RANDOM_SHARE[1])
 
 
 def scored_arrival(

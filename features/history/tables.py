@@ -30,6 +30,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection
 
+from engine.audit.file_anchors import read_network_in_force
 from engine.domain.identifiers import fold
 from engine.domain.network import Network, read_home_network
 from engine.domain.records import (
@@ -462,7 +463,7 @@ def read_event_log(
     _drop_lost_crossings(recorded, loaded)
     crossings = loaded.crossings.append_column(_AS_OF, loaded.crossings["known_at"])
     made = {name: loaded.table(name) for name in SCHEMAS} | {"crossings": crossings}
-    network, digest = loaded.network, loaded.digest
+    network, digest = read_network_in_force(home, connection), loaded.digest
     del loaded, crossings
     for name, table in made.items():
         by = [(column, "ascending") for column in ORDER[name]]

@@ -113,11 +113,13 @@ def _join_table(
     return MappingProxyType({**known, **other})
 
 
-def keep_network(home: Home, folder: Path, *, network: Network) -> None:
-    """Make a network the home's, as the folder's file where that says all of it."""
-    held = read_home_network(home.network)
+def keep_network(home: Home, folder: Path, *, network: Network, held: Network) -> bool:
+    """Make a network the home's, as the folder's file where that says all of it.
+
+    Returns whether it differs from the one that is held.
+    """
     if network == held or not network.posts:
-        return
+        return False
     source = folder / NETWORK_FILE
     is_whole = is_there(source) and read_network(source) == network
     handle, name = mkstemp(prefix=".network-", dir=home.root)
@@ -126,6 +128,7 @@ def keep_network(home: Home, folder: Path, *, network: Network) -> None:
         file.flush()
         os.fsync(handle)
     Path(name).replace(home.network)
+    return True
 
 
 def _toml(network: Network) -> str:
@@ -305,17 +308,19 @@ def load(
     progress: Progress | None = None,
     announce: Announce | None = None,
     settings: Any = None,
+    network: Network | None = None,
 ) -> LoadResult:
     """Load a bulk folder into a home; loading the same again changes nothing.
 
     The home gets the history, the load's ``quarantine.csv`` and the network file. Arguments are
     those of :func:`read_folder`; ``announce`` records a load with rows before it is in place, see
-    :func:`features.intake.stored_loads.write_load`. Returns counts, and the digest by which the
-    caller anchors the load in the journal. Raises InputError as :func:`read_folder` does, and if
+    :func:`features.intake.stored_loads.write_load`. ``network`` is the one in force, by default
+    that of the home's file. Returns counts, and the digest by which the caller anchors the load in
+    the journal. Raises InputError as :func:`read_folder` does, and if
     the folder's network contradicts the home's.
     """
     with lock_loads(home):
-        kept = read_home_network(home.network)
+        kept = network or read_home_network(home.network)
         network = Network() if format == "kcs" else join_networks(folder, kept)
         held = read_history(home) if any(home.history.glob("[!.]*/load.json")) else None
         intake = read_folder(
@@ -341,9 +346,10 @@ def load(
                 progress=progress,
                 announce=announce if any(loaded.rows.values()) else None,
             )
-        keep_network(home, folder, network=network)
+        is_new = keep_network(home, folder, network=network, held=kept)
         named = {*kept.posts, *network.posts}
-        return replace(loaded, new_posts=_new_posts(intake.tables, named=named, held=held))
+        new = _new_posts(intake.tables, named=named, held=held)
+        return replace(loaded, new_posts=new, has_new_network=is_new)
 
 
 def _drop_vain(loaded: LoadResult, intake: Intake) -> LoadResult | None:

@@ -113,6 +113,8 @@ class LoadResult:
     """Rows by file of those quarantined that the home held as they are."""
     differing: Mapping[str, int] = field(default_factory=dict)
     """Rows by file of those quarantined that the home held with other values."""
+    has_new_network: bool = False
+    """The folder's network file added posts to that of the home."""
     placeholders: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Accepted rows by file and field whose cell stands for a missing value."""
 
@@ -212,7 +214,8 @@ def write_load(
     """
     folder = Path(mkdtemp(prefix=".load-", dir=home.history))
     record = asdict(loaded)
-    del record["quarantine_file"], record["is_new"], record["new_posts"]
+    for name in ("quarantine_file", "is_new", "new_posts", "has_new_network"):
+        del record[name]
     (folder / _RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
     write_quarantine(folder / QUARANTINE_FILE, faults)
     for done, (name, months) in enumerate(_known_months(tables).items(), 1):

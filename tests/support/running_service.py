@@ -23,9 +23,10 @@ from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import BOUND, OWNED
 from api.migrations.upgrade import upgrade
-from api.service.assembly import open_network, open_runtime, open_store
+from api.service.assembly import open_runtime, open_store
 from api.service.runtime import Runtime
 from api.service.settings import Settings
+from engine.audit.file_anchors import open_network
 from engine.domain.records import Arrival
 from engine.domain.rights import Role
 from engine.errors import NoModelError
@@ -292,7 +293,7 @@ def make_home(folder: Path) -> Home:
 
 def make_keys(home: Home) -> tuple[dict[Role, str], str]:
     with open_store(home) as store:
-        accounts, pepper = Accounts(store, open_network(home)), open_pepper(home)
+        accounts, pepper = Accounts(store, open_network(home, store)), open_pepper(home)
         with patch("api.auth.credentials._HASHER", CHEAP):
             for role in OWNED:
                 accounts.create_user(f"the-{role}", role)

@@ -38,12 +38,13 @@ from api.http.answers import Acknowledged, AcknowledgedAct, AcknowledgedStep
 from api.oidc.sign_on import OIDC, MappingProposal
 from api.profiles.answers import AcknowledgedProfile
 from api.queue import Queue
-from api.service.assembly import open_network, open_runtime, open_store
+from api.service.assembly import open_runtime, open_store
 from api.service.model_watch import HomeModels
 from api.service.settings import Settings
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
 from api.webhooks.steps import RegisteredWebhook, WebhookRequest
+from engine.audit.file_anchors import open_network
 from engine.domain.rights import Role
 from engine.errors import ConflictError
 from engine.storage.home import Home
@@ -109,7 +110,7 @@ def main(arguments: Sequence[str]) -> None:
         store.dispose()
         port = find_free_port()
         with run_service(home.root, port), Client(f"http://{HOST}:{port}", key) as client:
-            post, decision = answer_queue(client, open_network(home).posts)
+            post, decision = answer_queue(client, open_network(home, store).posts)
             case = open_case(client, post)
             register_webhook(port, admin, post)
             with Client(f"http://{HOST}:{port}", declarant) as sender:
@@ -137,7 +138,7 @@ def credentials(home: Home) -> tuple[list[str], dict[str, str]]:
     The second person of a name has a number.
     """
     store = open_store(home)
-    accounts, passwords = Accounts(store, open_network(home)), {}
+    accounts, passwords = Accounts(store, open_network(home, store)), {}
     for name, role in (PEOPLE | APPROVER).items():
         for tried in (name, *(f"{name}-{number}" for number in range(2, 100))):
             with suppress(ConflictError):

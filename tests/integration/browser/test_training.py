@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from api.auth.accounts import Accounts
 from api.exercises.desk import default_truth
 from api.exercises.service import create_exercise_app, open_exercise_runtime
-from api.service.assembly import open_network
+from engine.audit.file_anchors import open_network
 from engine.domain.rights import Role
 from tests.integration.browser.page_layouts import looked_at
 from tests.integration.browser.users_and_vehicles import Site
@@ -46,7 +46,7 @@ def enter(page: Page, site: Site, name: str, role: Role) -> str:
     """Make a person, sign in as they do, and return the address of the service."""
     address, runtime = site.address, site.runtime
     with patch("api.auth.credentials._HASHER", CHEAP):
-        accounts = Accounts(runtime.store, open_network(runtime.home))
+        accounts = Accounts(runtime.store, open_network(runtime.home, runtime.store))
         secret = accounts.create_user(name, role).secret
         page.goto(f"{address}/login")
         page.fill("#name", name)

@@ -8,7 +8,7 @@ from api.web.i18n import ReaderLocale
 from engine.domain.network import BorderPost, Network, local_time
 from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros, rfc3339
-from engine.selection import ShiftPlan
+from engine.selection import ShiftHours, ShiftPlan
 from features.catalogue.encoder import encode
 
 NETWORK = Network(
@@ -84,7 +84,7 @@ def test_the_weekday_changes_at_the_posts_midnight() -> None:
 def test_shifts_change_by_the_posts_clock() -> None:
     opened = {post: open_shift(post, "2026-03-02T08:00:00Z") for post in NETWORK.posts}
     assert opened == {"KG-DOS": "02:00", "UZ-OYB": "03:00", "AF-HAI": "03:30", "KZ-KOR": "03:00"}
-    assert ShiftPlan().starts == 8 * HOUR
+    assert ShiftHours().starts == 8 * HOUR
 
 
 def test_a_row_of_another_post_names_its_clock() -> None:

@@ -18,7 +18,7 @@ from api.cli.main import app
 from api.exercises.desk import ExerciseDesk, default_truth, open_exercise_home
 from api.exercises.maker import make_home
 from api.migrations.upgrade import upgrade
-from api.service.assembly import open_network
+from engine.audit.file_anchors import open_network
 from engine.audit.verification import verify
 from engine.domain.rights import Role
 from engine.errors import (
@@ -131,8 +131,8 @@ def test_passwords_and_keys_of_one_home_open_nothing_in_the_other(
 ) -> None:
     with open_exercise_home(training_home) as (home, store), open_home(live) as (other, held):
         trainees, officers = (
-            Accounts(store, open_network(home)),
-            Accounts(held, open_network(other)),
+            Accounts(store, open_network(home, store)),
+            Accounts(held, open_network(other, held)),
         )
         trained = trainees.create_user("both", Role.SUPERVISOR).secret
         served = officers.create_user("both", Role.SUPERVISOR).secret

@@ -30,8 +30,8 @@ from api.exercises.certificates import (
 )
 from api.exercises.desk import ExerciseRuntime, default_truth
 from api.exercises.service import create_exercise_app, open_exercise_runtime
-from api.service.assembly import open_network
 from api.web.i18n import LANGUAGES, ReaderLocale
+from engine.audit.file_anchors import open_network
 from engine.audit.verification import verify
 from engine.domain.rights import Role
 from engine.errors import (
@@ -86,7 +86,11 @@ def enter_with_password(
     """Return the desk of a new person, and their password."""
     found: ExerciseRuntime = service.app.state.runtime  # type: ignore[attr-defined]
     with patch("api.auth.credentials._HASHER", CHEAP):
-        secret = Accounts(found.store, open_network(found.home)).create_user(name, role).secret
+        secret = (
+            Accounts(found.store, open_network(found.home, found.store))
+            .create_user(name, role)
+            .secret
+        )
         desk = Desk(cast("World", SimpleNamespace(client=service)))
         assert desk.sign_in(name, secret).status_code == 303
     return desk, secret

@@ -12,7 +12,7 @@ from scipy.stats import binom
 
 from engine.domain.time_units import DAY, HOUR
 from engine.ports import Scores
-from engine.selection import ShiftPlan
+from engine.selection import ShiftHours, ShiftPlan
 from models.array_types import Floats
 from models.config import TrainConfig
 from models.data.dataset import TARGETS, Dataset, Target
@@ -356,7 +356,8 @@ def test_shifts_are_those_of_the_engine() -> None:
     assert set(made["shift"]) == {"08:00-20:00", "20:00-08:00"}
     for name, one in made["shift"].items():
         opens = [
-            plan.shift("OYB", at).opens_at + plan.utc_offset for at in data.arrived_at.tolist()
+            plan.shift("OYB", at).opens_at + ShiftHours().utc_offset
+            for at in data.arrived_at.tolist()
         ]
         here = [at % DAY // HOUR == int(name[:2]) for at in opens]
         assert one["arrivals"] == sum(here)

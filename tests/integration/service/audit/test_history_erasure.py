@@ -9,7 +9,7 @@ import api.audit.erasure
 from api.audit.erasure import ErasedRows
 from api.auth.accounts import Accounts
 from api.cli.common import open_home
-from api.service.assembly import open_network
+from engine.audit.file_anchors import open_network
 from engine.domain.rights import Role
 from engine.errors import ConflictError
 from engine.storage.home import DATABASE_VARIABLE, Home
@@ -32,7 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     folders.write(folders.clean(30), tmp_path / "in")
     run(home, "load", str(tmp_path / "in"))
     with open_home(home.root) as (found, store):
-        accounts = Accounts(store, open_network(found))
+        accounts = Accounts(store, open_network(found, store))
         for name in ("ann", "bob"):
             made = accounts.create_user(name, Role.ADMINISTRATOR)
             monkeypatch.setenv(f"PASSWORD_OF_{name}", made.secret)

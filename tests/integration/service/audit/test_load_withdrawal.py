@@ -10,8 +10,9 @@ from sqlalchemy import select
 
 from api.auth.accounts import Accounts
 from api.cli.common import open_home
-from api.service.assembly import open_network, open_store
+from api.service.assembly import open_store
 from api.service.settings import Settings
+from engine.audit.file_anchors import open_network
 from engine.decision.inspection_minutes import ACT_MINUTES
 from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAllowedError, NotFoundError, SecondPersonError
@@ -71,7 +72,7 @@ def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Home]:
     for name in ("home", "other"):
         made[name] = make_home(tmp_path / name)
         with open_home(made[name].root) as (found, store):
-            accounts = Accounts(store, open_network(found))
+            accounts = Accounts(store, open_network(found, store))
             for who in ("ann", "bob"):
                 secret = accounts.create_user(who, Role.ADMINISTRATOR).secret
                 monkeypatch.setenv(f"PASSWORD_{name}_{who}", secret)

@@ -20,7 +20,8 @@ from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import BOUND, OWNED
 from api.cli.main import app
-from api.service.assembly import open_network, open_store
+from api.service.assembly import open_store
+from engine.audit.file_anchors import open_network
 from engine.domain.rights import Role
 from engine.errors import RiskError
 from engine.journal.journal import JOURNAL
@@ -64,7 +65,7 @@ class Installation:
         self.home.network.write_text(network.format(self.post, country), "utf-8")
         with self.environment(), patch("api.auth.credentials._HASHER", CHEAP):
             store = open_store(self.home)
-            accounts = Accounts(store, open_network(self.home))
+            accounts = Accounts(store, open_network(self.home, store))
             for name in ("anna", "boris"):
                 self.passwords[name] = accounts.create_user(name, Role.ADMINISTRATOR).secret
             store.dispose()
@@ -73,7 +74,10 @@ class Installation:
         """Make a key for every role, and one of a second supervisor."""
         with self.environment(), patch("api.auth.credentials._HASHER", CHEAP):
             store = open_store(self.home)
-            accounts, pepper = Accounts(store, open_network(self.home)), open_pepper(self.home)
+            accounts, pepper = (
+                Accounts(store, open_network(self.home, store)),
+                open_pepper(self.home),
+            )
             for name, role in [(role.value, role) for role in Role] + [("second", Role.SUPERVISOR)]:
                 owner = f"the-{name}" if role in OWNED else None
                 if owner is not None:

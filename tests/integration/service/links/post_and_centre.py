@@ -10,7 +10,8 @@ from sqlalchemy import select
 from api.audit.home_check import HomeVerdict, check_home
 from api.auth.credentials import open_pepper
 from api.links.exchanges import ExchangeResult, exchange_all, open_exchange
-from api.service.assembly import open_network, projections
+from api.service.assembly import projections
+from engine.audit.file_anchors import open_network
 from engine.journal.copies import COPIES
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.receipts import open_signer
@@ -36,7 +37,9 @@ class Installation:
     exchange: LinkExchange = field(init=False)
 
     def __post_init__(self) -> None:
-        journal = Journal(self.store, projections(current_plan(), open_network(self.home)))
+        journal = Journal(
+            self.store, projections(current_plan(), open_network(self.home, self.store))
+        )
         open_link_keys(self.home)
         self.exchange = open_exchange(self.home, self.store, journal)
 

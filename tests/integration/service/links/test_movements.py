@@ -13,7 +13,8 @@ from api.cli.main import app
 from api.links import movements
 from api.links.loaded_exits import announce_all
 from api.links.worker import LinkWorker
-from api.service.assembly import open_network, open_store, projections
+from api.service.assembly import open_store, projections
+from engine.audit.file_anchors import open_network
 from engine.domain.rights import Role
 from engine.domain.time_units import HOUR, SystemClock
 from engine.journal.journal import Journal, JournalReader
@@ -288,7 +289,7 @@ def row(number: int, hours: float, way: str = "exit") -> str:
 def announce_due(home: Home) -> list[str]:
     """Announce what is due, and return the plates of all manifests."""
     with open_store(home) as store:
-        journal = Journal(store, projections(Plan(CATALOGUE), open_network(home)))
+        journal = Journal(store, projections(Plan(CATALOGUE), open_network(home, store)))
         sides = LinkSides(tj=open_link_keys(home), uz=UZ)
         exchange = LinkExchange(store, journal, sides.tj)
         if not journal_has_link(exchange):

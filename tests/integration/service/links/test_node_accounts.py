@@ -15,8 +15,7 @@ from api.auth.credentials import commitment_of, open_pepper
 from api.auth.tables import USERS
 from api.links import post_nodes as centre_accounts
 from api.links.exchanges import exchange_all
-from api.service.assembly import open_network
-from engine.audit.file_anchors import declare_network
+from engine.audit.file_anchors import declare_network, open_network
 from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAuthenticatedError
 from engine.journal.journal import JOURNAL, JournalReader
@@ -49,7 +48,9 @@ class Centre(Installation):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.wire: list[bytes] = []
-        self.accounts = Accounts(self.store, open_network(self.home), nodes=NodeKeys(self.home))
+        self.accounts = Accounts(
+            self.store, open_network(self.home, self.store), nodes=NodeKeys(self.home)
+        )
 
     def make_key(self, role: Role, post: str | None, owner: str | None = None) -> Any:
         return self.accounts.create_key(role, post, pepper=open_pepper(self.home), owner=owner)
@@ -109,7 +110,7 @@ def status(world: World, key: str, number: int) -> int:
 
 def may_sign_in(node: Installation, name: str, password: str) -> bool:
     try:
-        Accounts(node.store, open_network(node.home)).sign_in(name, password)
+        Accounts(node.store, open_network(node.home, node.store)).sign_in(name, password)
     except NotAuthenticatedError:
         return False
     return True
@@ -162,7 +163,7 @@ def test_a_person_of_the_centre_signs_in_at_the_node(
     centre.accounts.remove_user(name)
     sync(node, centre)
     assert not may_sign_in(node, name, changed)
-    accounts = Accounts(node.store, open_network(node.home))
+    accounts = Accounts(node.store, open_network(node.home, node.store))
     revoked = [key.is_revoked for key in accounts.every_key() if key.key_id == owned.name]
     assert revoked == [True]
     for side in (node, centre):
@@ -179,7 +180,7 @@ def test_another_role_counts_at_the_node_and_who_moved_away_leaves_it(
     name = f"karim-{'s' if 'sqlite' in request.node.name else 'p'}"
     centre.make_person(name)
     sync(node, centre)
-    accounts = Accounts(node.store, open_network(node.home))
+    accounts = Accounts(node.store, open_network(node.home, node.store))
     person = accounts.look().person(name)
     assert person is not None and person.role is Role.SUPERVISOR
     list_people = centre_accounts._list_people
@@ -231,7 +232,7 @@ def test_what_the_node_named_itself_stays_its_own(
     world: World, node: Installation, centre: Centre, request: pytest.FixtureRequest
 ) -> None:
     name = f"olim-{'s' if 'sqlite' in request.node.name else 'p'}"
-    accounts = Accounts(node.store, open_network(node.home))
+    accounts = Accounts(node.store, open_network(node.home, node.store))
     with patch("api.auth.credentials._HASHER", CHEAP):
         own = accounts.create_user(name, Role.SUPERVISOR).secret
     foreign = centre.make_person(name)

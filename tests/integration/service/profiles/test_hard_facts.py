@@ -12,9 +12,10 @@ import pytest
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.demonstration.shifts import make_show_case
-from api.service.assembly import open_network, open_store
+from api.service.assembly import open_store
 from api.service.executors import Backtests
 from api.service.settings import Settings
+from engine.audit.file_anchors import open_network
 from engine.criteria.match import FACTS
 from engine.criteria.profiles import checker
 from engine.criteria.profiles.profile import BacktestSubject, read_template
@@ -87,7 +88,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     home.network.write_text(NETWORK, "utf-8")
     keys, other = make_keys(home)
     with open_store(home) as store:
-        accounts, pepper = Accounts(store, open_network(home)), open_pepper(home)
+        accounts, pepper = Accounts(store, open_network(home, store)), open_pepper(home)
         far = accounts.create_key(Role.CHECKPOINT, FAR, pepper=pepper).secret
     models = FakeModels()
     client, app = open_world(home, models, Settings(key_seconds=0.2, model_seconds=0.05))

@@ -28,6 +28,7 @@ from engine.selection import (
     Channel,
     Levels,
     Policy,
+    ShiftHours,
     ShiftPeriod,
     ShiftPlan,
     commitment,
@@ -69,7 +70,7 @@ def test_a_shift_runs_from_eight_to_eight_local_time() -> None:
 def test_every_instant_is_in_exactly_one_shift(instant: int) -> None:
     shift = PLAN.shift("OYB", instant)
     assert shift.opens_at <= instant < shift.closes_at
-    assert shift.closes_at - shift.opens_at == PLAN.length
+    assert shift.closes_at - shift.opens_at == ShiftHours().length
 
 
 def test_a_new_id_or_another_spelling_of_the_plate_draws_the_same() -> None:
@@ -120,13 +121,13 @@ def test_a_commitment_binds_seed_and_head() -> None:
 
 
 def test_a_shift_can_be_configured() -> None:
-    plan = ShiftPlan(utc_offset=6 * HOUR, starts=7 * HOUR + 30 * MINUTE, length=8 * HOUR)
+    hours = ShiftHours(utc_offset=6 * HOUR, starts=7 * HOUR + 30 * MINUTE, length=8 * HOUR)
+    plan = ShiftPlan(lambda _post: ((0, hours),))
     assert plan.shift("X", 90 * MINUTE).opens_at == 90 * MINUTE
 
 
 SUMMER = ShiftPlan(
-    starts=2 * HOUR + 30 * MINUTE,
-    length=12 * HOUR,
+    lambda _post: ((0, ShiftHours(starts=2 * HOUR + 30 * MINUTE)),),
     network=Network(
         {
             code: BorderPost(code=code, name=code, country=country)

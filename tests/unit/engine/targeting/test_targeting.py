@@ -17,7 +17,7 @@ from engine.journal.idempotency import claim, crossing_name
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import DECISION, SHIFT_CLOSED, SHIFT_OPENED
 from engine.queue.queue import list_decisions
-from engine.selection import RANDOM, commitment, draw, movement_key
+from engine.selection import RANDOM, ShiftPlan, commitment, draw, movement_key
 from engine.shifts.shift_state import SHIFTS
 from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.support.clocks import travel
@@ -86,7 +86,7 @@ def test_draws_come_from_the_committed_seed(two: Two) -> None:
     assert opened["commitment"] == commitment(seed, head)
     assert seed.hex() not in str(records(two[0], DECISION)) + str(opened), "kept secret"
     known = Arrival.model_validate(found.body["arrival"], strict=False)
-    shift = Settings().shifts.shift("OYB", found.body["inputs"]["as_of"])
+    shift = ShiftPlan().shift("OYB", found.body["inputs"]["as_of"])
     movement = movement_key(known.crossing, shift)
     assert found.body["inputs"]["draws"][RANDOM] == draw(seed, RANDOM, movement=movement)
 

@@ -464,7 +464,7 @@ def test_the_commands_propose_approve_and_show(
     run, at = CliRunner(), ["--home", str(home.root), "--json"]
     sample = (DOCS / "samples" / "agencies.toml").read_text("utf-8")
     home.agencies.write_text(sample, "utf-8")
-    assert json.loads(run.invoke(command_line, ["agencies", "check", *at]).stdout)["cells"] == 385
+    assert json.loads(run.invoke(command_line, ["agencies", "check", *at]).stdout)["cells"] == 420
 
     def take(*step: str, name: str) -> Any:
         monkeypatch.setenv("DARVOZA_PASSWORD", accounts.change_password(name).secret)

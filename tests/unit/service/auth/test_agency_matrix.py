@@ -83,8 +83,9 @@ SCOPES = ("all", "own", "none")
 LODGED = "ZZAHEAD"
 """A declaration ahead, expected at the other post."""
 WHEN = "2026-10-14T07:00:00Z"
-FIRST = [matter for matter in Matter if matter is not Matter.CASES]
-"""Drawn first: cases change no other draw."""
+LATER = [Matter.CASES, Matter.POLICY]
+FIRST = [matter for matter in Matter if matter not in LATER]
+"""Drawn first: a later matter changes no other draw."""
 Key = tuple[Role, str | None]
 Owner = tuple[Matter, str | None]
 Cell = tuple[str | None, Role, Matter, Right]
@@ -95,9 +96,10 @@ def cells() -> dict[Cell, str]:
     """Return the scope of each cell of the test's table."""
     draw = Random(16)
     people = [role for role in Role if role not in MACHINES]
+    later = [(Role, [one]) for one in LATER]
     found = {
         cell: draw.choice(SCOPES)
-        for roles, matters in ((people, FIRST), (MACHINES, FIRST), (Role, [Matter.CASES]))
+        for roles, matters in ((people, FIRST), (MACHINES, FIRST), *later)
         for cell in product(AGENCIES, roles, matters, Right)
     }
     return {cell: "all" if cell[2] is Matter.PEOPLE else scope for cell, scope in found.items()}

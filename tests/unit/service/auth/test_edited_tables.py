@@ -600,7 +600,7 @@ def test_a_replaced_seed_draws_nothing(world: World) -> None:
 def test_a_seed_inserted_before_its_shift_is_not_the_shifts(world: World) -> None:
     with world.runtime.store.read() as connection:
         now = world.runtime.journal.now(connection)
-    shift = world.runtime.settings.shifts.shift(POST, now)
+    shift = world.runtime.shifts.shift(POST, now)
     row = {"shift_id": shift.shift_id, "post": POST, "closes_at": FAR, "opened_seq": 1}
     edit(world, insert(SHIFTS).values(row | {"seed": bytes(32)}))
     assert decide_arrival(world, 1).status_code == 201

@@ -14,7 +14,8 @@ from api.auth.accounts import Accounts
 from api.auth.authority import Authority
 from api.auth.tables import project_accounts
 from api.cli.main import app as command_line
-from api.service.assembly import open_network, open_store
+from api.service.assembly import open_store
+from engine.audit.file_anchors import open_network
 from engine.criteria.dual_control import draft_approval, draft_proposal, read_approval_state
 from engine.domain.rights import Role
 from engine.journal.journal import Journal
@@ -39,7 +40,7 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture
 def passwords(home: Home) -> Iterator[dict[str, str]]:
     with open_store(home) as store:
-        accounts = Accounts(store, open_network(home))
+        accounts = Accounts(store, open_network(home, store))
         roles = {"ann": Role.ADMINISTRATOR, "bek": Role.SUPERVISOR, "dil": Role.ANALYST}
         yield {name: accounts.create_user(name, role).secret for name, role in roles.items()}
 
@@ -97,7 +98,7 @@ def test_a_home_with_accounts_of_a_provider_verifies_and_is_rebuilt(
 
 
 def test_a_mapping_is_replayed_on_either_store(store: Any) -> None:
-    accounts = Accounts(store, open_network(Home(Path("none"))))
+    accounts = Accounts(store, open_network(Home(Path("none")), store))
     accounts.create_user("ann", Role.ADMINISTRATOR)
     accounts.create_user("bek", Role.SUPERVISOR)
     mapping = mapping_of("https://id.example/o", "https://desk.example")

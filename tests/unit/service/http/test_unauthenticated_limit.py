@@ -18,8 +18,9 @@ from api.auth.accounts import Accounts
 from api.auth.callers import Callers
 from api.auth.credentials import new_key, open_pepper
 from api.http.middleware import BURST, LONGEST_SECONDS, RATE, Pace
-from api.service.assembly import open_network, open_store
+from api.service.assembly import open_store
 from api.service.settings import Settings
+from engine.audit.file_anchors import open_network
 from engine.domain.rights import Role
 from engine.errors import BusyError
 from tests.support.people import Desk, user
@@ -195,7 +196,7 @@ def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway
     posts = (f'[[posts]]\ncode = "{code}"\nname = "{code}"\ncountry = "UZ"\n' for code in POSTS)
     home.network.write_text("".join(posts), "utf-8")
     with open_store(home) as store:
-        accounts, pepper = Accounts(store, open_network(home)), open_pepper(home)
+        accounts, pepper = Accounts(store, open_network(home, store)), open_pepper(home)
         keys = [accounts.create_key(Role.CHECKPOINT, one, pepper=pepper).secret for one in POSTS]
     client, _ = open_world(home, FakeModels(), Settings())
     made, admit = Gateway(client, keys, Counter()), Pace.admit

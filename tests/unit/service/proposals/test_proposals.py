@@ -21,6 +21,11 @@ PATH = "/v1/proposals"
 GOVERNORS = frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR})
 RIGHTS: dict[str, tuple[str, frozenset[Role], frozenset[Role]]] = {
     "profile": ("/v1/profiles", MAY["POST", "/v1/profiles"], frozenset({Role.SUPERVISOR})),
+    "policy": (
+        "/v1/policy",
+        frozenset({Role.ANALYST, Role.SUPERVISOR}),
+        frozenset({Role.SUPERVISOR, Role.INTEGRITY}),
+    ),
     "watchlist": ("/v1/watchlist", MAY["POST", "/v1/watchlist"], frozenset({Role.SUPERVISOR})),
     "model": ("/v1/models", frozenset(), MAY["POST", "/v1/models/{version}/approvals"]),
     "account": ("/v1/people", MAY["GET", "/v1/people"], MAY["GET", "/v1/people"]),

@@ -191,7 +191,7 @@ def test_a_find_belongs_to_the_shift_in_which_its_act_was_filed(
         act_seq = snapshot.scalar(select(DECISIONS.c.act_seq).where(decided))
         filed = snapshot.scalar(select(JOURNAL.c.known_at).where(JOURNAL.c.seq == act_seq))
         assert filed is not None
-        running = service.settings.shifts_of(service.network).shift(POST, filed)
+        running = service.shifts.shift(POST, filed)
         later, earlier = replace(running, opens_at=filed), replace(running, closes_at=filed)
         assert summarize_shift(snapshot, later, as_of=filed)["found"]["discrepancies"] == 1
         assert summarize_shift(snapshot, earlier, as_of=filed)["found"]["discrepancies"] == 0
@@ -207,7 +207,7 @@ def test_report_queue_and_handover_count_the_same_finds(
     page = at_desk(world, "reads-shift").get(QUEUE).text
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
-        shift = service.settings.shifts_of(service.network).shift(POST, now)
+        shift = service.shifts.shift(POST, now)
         found_in = summarize_shift(snapshot, shift, as_of=now)["found"]
     hits = [one.outcome for one in report.work.finds]
     assert found in {one.decision_id for one in report.work.finds}
@@ -227,7 +227,7 @@ def test_a_vehicle_of_an_earlier_shift_is_named_so(world: World, handover: dict[
             .join(JOURNAL, JOURNAL.c.seq == DECISIONS.c.act_seq)
             .where(decided)
         ).one()
-        running = service.settings.shifts_of(service.network).shift(POST, row.filed_at)
+        running = service.shifts.shift(POST, row.filed_at)
         later = replace(running, opens_at=row.filed_at)
         (act,) = [
             one
