@@ -31,6 +31,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any, Literal, get_args
@@ -41,7 +42,7 @@ from numpy.typing import ArrayLike
 from engine.domain.identifiers import fold
 from engine.domain.network import Network, instant_of, wall_time
 from engine.domain.records import Crossing
-from engine.domain.time_units import DAY, HOUR, rfc3339
+from engine.domain.time_units import DAY, HOUR, micros, rfc3339
 
 SEED_BYTES = 32
 RANDOM = "random"
@@ -70,6 +71,11 @@ class ShiftPeriod:
     def shift_id(self) -> str:
         """The shift's name in the journal."""
         return f"{self.post}@{rfc3339(self.opens_at)}"
+
+
+def read_opening(shift_id: str) -> int:
+    """Return when a shift opened, by its name in the journal: UTC microseconds."""
+    return micros(datetime.fromisoformat(shift_id.rpartition("@")[2]))
 
 
 @dataclass(frozen=True, slots=True)

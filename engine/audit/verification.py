@@ -6,6 +6,9 @@ Without receipts it detects an edit that did not recompute the chain. A recomput
 removed end is detected only by receipts kept elsewhere, and only up to the last of them: later
 records have to be trusted.
 
+The shares of each decision are compared with the policy of its shift, so a service that took them
+from elsewhere is found.
+
 Once a shift's seed is revealed its numbers can be drawn again: the seed must be the one committed
 to as the shift opened, the commitment must include the journal's head of that moment, and each
 decision's numbers must be those of its movement. Shifts with a secret seed are skipped.
@@ -23,12 +26,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, Row, column, select, table
 
 from engine.audit.erasures import find_erasure_fault, find_mismatches, read_erasure
+from engine.criteria.policy import PolicyHistory, read_policy
 from engine.domain.records import Crossing
 from engine.domain.time_units import HOUR, micros
 from engine.journal.entries import JournalFault
 from engine.journal.hash_chain import GENESIS, SALT_BYTES, ChainedFields, chain_of, leaf_of
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import (
+    COPIED,
     DECISION,
     ERASURE,
     SEEDS_COMMITTED,
@@ -39,6 +44,7 @@ from engine.journal.kinds import (
 from engine.journal.receipts import Receipt, is_signed, key_id_of
 from engine.queue.queue import DECISIONS
 from engine.selection import (
+    RANDOM_SHARE,
     TEAM,
     TRIAL,
     ShiftPeriod,
@@ -47,6 +53,7 @@ from engine.selection import (
     draw,
     draw_leader,
     movement_key,
+    read_opening,
 )
 from engine.shifts.shift_state import is_of_chain
 from engine.storage.database import Store
@@ -77,11 +84,35 @@ class DrawVerifier:
         revealed: dict[str, RevealedShift] = {}
         yield from _verify_shifts(connection, revealed, is_whole=self.is_whole)
         yield from verify_chains(connection)
+        policy = read_policy(connection)
         for seq, body in JournalReader(connection).bodies_of(DECISION):
+            if self.is_whole:
+                yield from _check_shares(policy, seq, body)
             known = revealed.get(body.get("inputs", {}).get("shift_id", ""))
             if known is not None:
                 self.checked += 1
                 yield from _check_draws(connection, seq, body, known)
+
+
+_FIXED = ("random_share", "random_yellow_share", "random_blue_share", "blue_share", "blur")
+"""Shares that no roster changes."""
+
+
+def _check_shares(policy: PolicyHistory, seq: int, body: DecisionBody) -> Iterator[DrawFault]:
+    """Yield the shares of a decision that are not the policy of its shift.
+
+    After a long silence of the centre the random share is at its upper bound. A decision of a
+    node's journal was made by the policy that had arrived there.
+    """
+    inputs = body.get("inputs", {})
+    had, shift = inputs.get("policy"), inputs.get("shift_id", "")
+    if had is None or COPIED in body:
+        return
+    fixed = policy.find_shares(shift.rpartition("@")[0], opens_at=read_opening(shift))
+    for name in _FIXED:
+        is_raised = name == "random_share" and inputs["silence_seconds"] > 0
+        if had[name] != getattr(fixed, name) and not (is_raised and had[name] == RANDOM_SHARE[1]):
+            yield seq, "policy", f"its {name} is not the policy of its shift"
 
 
 def _verify_shifts(

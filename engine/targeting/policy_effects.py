@@ -10,7 +10,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
 from typing import cast
 
 from sqlalchemy import ColumnElement, Connection, false
@@ -28,12 +27,12 @@ from engine.criteria.policy import (
 from engine.decision.decision import ScoredArrival, choose_channel
 from engine.decision.record_codec import StoredDecision, decode_decision
 from engine.domain.records import Record
-from engine.domain.time_units import DAY, HOUR, RECENT_WINDOW, SECOND, micros
+from engine.domain.time_units import DAY, HOUR, RECENT_WINDOW, SECOND
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import DECISION
 from engine.journal.power_records import find_first_sequence
 from engine.ports import Chances
-from engine.selection import RANDOM_SHARE, Channel, ChannelCode, Policy, RiskTables
+from engine.selection import RANDOM_SHARE, Channel, ChannelCode, Policy, RiskTables, read_opening
 
 MOST = 2_000
 """The newest decisions that are chosen again."""
@@ -85,7 +84,7 @@ def measure_effect(
         if post is None and own is not None and own.post is not None:
             continue
         posts.add(at)
-        fixed = history.find_shares(at, opens_at=_read_opening(filing))
+        fixed = history.find_shares(at, opens_at=read_opening(filing.inputs.shift_id))
         other = _change(filing, fixed, setting, value)
         sides = [_choose(reader, tables, filing, one) for one in (filing.inputs.policy, other)]
         effect.decisions += 1
@@ -117,11 +116,6 @@ def _list_decisions(
         where.append(JOURNAL.c.post == post)
     for record in JournalReader(connection).records(DECISION, where=where, newest=MOST):
         yield decode_decision(record.body)
-
-
-def _read_opening(filing: StoredDecision) -> int:
-    """Return when the shift of a decision opened, by its name."""
-    return micros(datetime.fromisoformat(filing.inputs.shift_id.rpartition("@")[2]))
 
 
 def _change(

@@ -96,10 +96,9 @@ def cells() -> dict[Cell, str]:
     """Return the scope of each cell of the test's table."""
     draw = Random(16)
     people = [role for role in Role if role not in MACHINES]
-    later = [(Role, [one]) for one in LATER]
     found = {
         cell: draw.choice(SCOPES)
-        for roles, matters in ((people, FIRST), (MACHINES, FIRST), *later)
+        for roles, matters in ((people, FIRST), (MACHINES, FIRST), (Role, LATER))
         for cell in product(AGENCIES, roles, matters, Right)
     }
     return {cell: "all" if cell[2] is Matter.PEOPLE else scope for cell, scope in found.items()}
