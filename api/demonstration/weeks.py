@@ -43,6 +43,7 @@ from api.service.settings import Settings
 from api.shifts.answers import SignedHandover
 from engine.audit.file_anchors import open_network
 from engine.criteria.match import FACTS
+from engine.criteria.policy import Shares
 from engine.criteria.profiles.profile import BacktestSubject, read_template
 from engine.domain.network import Network, read_network
 from engine.domain.rights import Role
@@ -334,8 +335,17 @@ class _Work:
             self._settle(client, view)
 
     def end(self) -> None:
-        """Hand the last shifts of the first post over, then close the connections."""
+        """Hand the last shifts of the first post over, then close the connections.
+
+        A model will decide from now on: two people set the random share back first.
+        """
         first, second = self._clients["dilnoza"], self._clients["rustam"]
+        share = {"random_share": Shares().random_share}
+        policy = {"setting": "shares", "value": share, "reason": "A model decides from now on."}
+        proposal = {"matter": "policy", "content": policy}
+        proposed = first.post(AcknowledgedStep, "/v1/proposals", proposal).receipt
+        approvals = f"/v1/proposals/{proposed.sequence}/approvals"
+        second.post(AcknowledgedStep, approvals, {})
         for back in range(HANDOVERS):
             at = rfc3339(self._clock.now() - back * 12 * HOUR)
             with suppress(RefusedError):  # the shift was handed over already

@@ -39,6 +39,7 @@ from engine.shifts.shift_state import SHIFTS, Shifts
 from engine.storage.home import DATABASE_VARIABLE
 from engine.targeting.report_writer import ReportWriter
 from features.online.crossing_index import PASSAGES
+from tests.support.clocks import travel
 from tests.support.people import Desk, send, user
 from tests.support.running_service import (
     CHEAP,
@@ -610,8 +611,8 @@ def test_a_seed_inserted_before_its_shift_is_not_the_shifts(world: World) -> Non
 def test_a_shift_moved_to_its_end_reveals_nothing(world: World) -> None:
     assert decide_arrival(world, 1).status_code == 201
     edit(world, update(SHIFTS).values(closes_at=0))
-    client, app = open_world(world.home, world.models, Settings(shift_hours=1))
-    with client:
+    client, app = open_world(world.home, world.models, Settings())
+    with client, travel(datetime.now(UTC) + timedelta(hours=13)):  # the next shift has opened
         assert client.post("/v1/decisions", json=arrival(2), headers=world.headers()).is_success
         with app.state.runtime.store.read() as connection:
             kinds = set(connection.scalars(select(JOURNAL.c.kind)))
