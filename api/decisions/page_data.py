@@ -29,6 +29,7 @@ from api.decisions.summary import Cargo, name_picks, read_cargo
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import PastOf, PastView, read_past
 from api.service.runtime import Runtime
+from engine.criteria.policy import read_policy
 from engine.decision.inspection_minutes import Minutes
 from engine.decision.role_views import flat
 from engine.domain.network import IdentifierField, open_time_zone
@@ -303,7 +304,7 @@ def find_displaced(service: Runtime, sent: QueuedDecision) -> dict[str, Displace
     column = DECISIONS.c
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
-        shift = service.settings.shifts_of(service.network).shift(sent.post, now)
+        shift = read_policy(snapshot).plan_shifts(service.network).shift(sent.post, now)
         sides = service.workload.read_load(snapshot, shift, now=now).sides()
         used = sum_used_minutes(snapshot, sent.post, since=shift.opens_at)
         inputs = service.journal.body(snapshot, sent.seq, of=DECISION)["inputs"]

@@ -318,7 +318,6 @@ RULES: Final[Mapping[str, str]] = {
     "not_json": N_("Write valid JSON."),
     "malformed": N_("This file cannot be read; POST /v1/policy/previews says why."),
     "contradiction": N_("It must not be below the hours of silence that decisions name."),
-    "unknown_file": N_("This file is none of the case."),
     "not_passed_on": N_("A file or its case has H2: it is not to be passed on."),
     "known_file": N_("This file is in the case already, with another description."),
     "refused_expression": N_("This expression cannot run; what is wrong is said below it."),
