@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from api.cli.common import open_home
 from api.cli.main import app
-from engine.audit.file_anchors import declare_network
+from engine.audit.file_anchors import adopt_network, declare_network, open_network
 from engine.errors import HomeError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
@@ -135,8 +135,6 @@ def link_bundle(home: Home) -> None:
 
 
 ATTACKS: dict[Callable[[Home], None], set[str]] = {
-    edit_network: {"network"},
-    remove_network: {"network"},
     link_network: {"link"},
     edit_quarantine: {"quarantine"},
     remove_quarantine: {"quarantine"},
@@ -159,6 +157,19 @@ def test_an_edit_of_each_anchored_file_is_found(
         assert set(outcome(home)[0]) == rules, attack.__name__
 
 
+@pytest.mark.parametrize("attack", [edit_network, remove_network])
+def test_a_network_file_that_was_edited_is_a_note_and_changes_nothing(
+    anchored_home: Home, attack: Callable[[Home], None]
+) -> None:
+    with open_home(anchored_home.root) as (_, store):
+        before = open_network(anchored_home, store)
+        attack(anchored_home)
+        faults, (note,) = outcome(anchored_home)
+        assert faults == [] and note.startswith(anchored_home.network.name)
+        adopt_network(anchored_home, store)
+        assert open_network(anchored_home, store) == before
+
+
 def test_a_network_file_that_no_record_anchors_is_a_note_and_the_next_start_anchors_it(
     tmp_path: Path,
 ) -> None:
@@ -171,10 +182,6 @@ def test_a_network_file_that_no_record_anchors_is_a_note_and_the_next_start_anch
         assert rules == [] and ["not anchored" in note for note in notes] == [True]
         declare_network(home, store)
         assert outcome(home) == ([], [])
-        edit_network(home)
-        assert outcome(home)[0] == ["network"]
-        declare_network(home, store)
-        assert outcome(home) == ([], []), "a start declares the change: it is a record now"
         with store.read() as connection:
             kinds = connection.exec_driver_sql("SELECT kind FROM journal ORDER BY seq")
             assert kinds.scalars().all()[-1] == "network_declared"

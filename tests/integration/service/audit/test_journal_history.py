@@ -295,7 +295,7 @@ def test_counters_under_another_network_are_filled_again(
     (folder / "network.toml").unlink()
     write_network(home.network, more)
     with open_store(home) as store:
-        declare_network(home, store)  # as the next start of the service does
+        declare_network(home, store, has_new_posts=True)  # as after a load that changes it
     assert bool(notes(home)) == is_said
     run(home, "load", str(folder))
     assert notes(home) == []
