@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import ColumnElement, Connection, Integer, cast, func, select
 
-from api.cli.common import HomeOption, JsonOption, emit, opened_to_read
+from api.cli.common import HomeOption, JsonOption, count_of, emit, opened_to_read
 from engine.criteria.register import read_rules
 from engine.domain.network import read_home_network
 from engine.domain.time_units import DAY, moment
@@ -96,13 +96,8 @@ def write_statement(facts: Mapping[str, Any]) -> str:
     rules, decisions = facts["rules"], facts["decisions"]
     random, searched = facts["random"], facts["searched"]
     counted = [
-        f"{rules.get(kind, 0)} {name}"
-        for kind, name in (
-            ("profile", "profiles"),
-            ("fact", "hard facts"),
-            ("list", "named lists"),
-            ("family", "families of features that the score reads"),
-        )
+        count_of(rules.get(kind, 0), name)
+        for kind, name in (("profile", "profile"), ("fact", "hard fact"), ("list", "named list"))
     ]
     model = "a model" if facts["model"] else "no model: rules and random checks alone"
     lines = [
@@ -113,9 +108,10 @@ def write_statement(facts: Mapping[str, Any]) -> str:
         "## What chooses",
         "The system advises officers which vehicles and consignments to inspect. It decides no "
         "case and detains nobody; an officer or a supervisor may choose otherwise, and says why.",
-        f"In force: {model}; {', '.join(counted)}. Of these rules {facts['with_owner']} name the "
+        f"In force: {model}; {', '.join(counted)}. The score reads features of "
+        f"{rules['family']} families. Of all these rules {facts['with_owner']} name the "
         f"office that answers for them, and {facts['overdue']} are past their date of review.",
-        "Rules, lists, models and shares come into force by the approval of two people. A part of "
+        "Profiles, lists and models come into force by the approval of two people. A part of "
         "all vehicles is drawn by lot, whatever any rule says, so that errors become known.",
         "## What it reads",
         f"{facts['features']} features of vehicles, papers, goods, routes and earlier inspections. "
@@ -130,7 +126,7 @@ def write_statement(facts: Mapping[str, Any]) -> str:
         f"Vehicles searched: {searched['searched']}, with a find on {searched['found']} "
         f"({_say_rate(searched['rate'])}).",
         f"Among those drawn by lot: {random['searched']} searched, with a find on "
-        f"{random['found']} ({_say_rate(random['rate'])}). This is the rate among all vehicles.",
+        f"{random['found']} ({_say_rate(random['rate'])}): an estimate for all vehicles.",
         "## What one can check",
         "Each decision is kept with what it was made from, and can be computed again. A changed "
         "or removed record is found by `darvoza verify`. Erasures need two people.",
