@@ -327,7 +327,7 @@ def test_the_page_proposes_approves_withdraws_and_removes(world: World) -> None:
     assert changed is not None
     done = second.send("/people", f"/proposals/account/{changed[1]}/approvals", {})
     assert done.headers["location"] == f"/people?done=approved#{changed[1]}"
-    assert "open sessions of this person have ended" in second.get("/people?done=approved").text
+    assert "It is recorded." in second.get("/people?done=approved").text
     unsure = first.send("/people", "/people/removals", {"name": "paged"})
     assert unsure.status_code == 422
     done = first.send("/people", "/people/removals", {"name": "paged", "sure": "yes"})
