@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from api.decisions.answers import SupervisorView
     from api.demonstration.links import LinksStory
     from api.demonstration.shifts import ShowCase
-    from experiments.support.arrivals import HeldOutShift
+    from experiments.support.deployment import HeldOutShift
 
 
 IN_FORCE: dict[str, Any] = {
@@ -318,7 +318,7 @@ def _read_people(lived: "subprocess.Popen[str]") -> dict[str, str]:
 def _synthesise(home: Home, report_progress: ReportProgress, *, now: int) -> "HeldOutShift":
     """Write a synthetic network, and cut off its last shifts before the present."""
     from api.demonstration.weeks import ENTRIES
-    from experiments.support.arrivals import cut_shift
+    from experiments.support.deployment import cut_shift
     from experiments.synthetic.folder import write
     from experiments.synthetic.posts import network_toml
 

@@ -340,7 +340,7 @@ def match(
     home: HomeOption, name: NameArgument, by: ByOption, *, as_json: JsonOption = False
 ) -> None:
     """Ask the other side which of the entries marked as shareable stand on its list too."""
-    from engine.links.matching.list_comparison import ListComparison
+    from engine.links.list_comparison import ListComparison
 
     with _open_governing(home, by) as exchange:
         asked = ListComparison(exchange).begin(name, by=by)

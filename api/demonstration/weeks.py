@@ -50,7 +50,7 @@ from engine.domain.rights import Role
 from engine.domain.time_units import DAY, HOUR, MINUTE, SystemClock, micros, moment, rfc3339
 from engine.storage.database import Store
 from engine.storage.home import Home
-from experiments.support.arrivals import read_arrivals
+from experiments.support.deployment import read_arrivals
 from experiments.support.processes import HOST, find_free_port, wait_until_ready
 from experiments.synthetic.folder import write
 from experiments.synthetic.posts import network_toml

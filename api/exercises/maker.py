@@ -51,7 +51,7 @@ from experiments.exercises import (
     list_places,
     read_truth,
 )
-from experiments.support.arrivals import HeldOutShift, cut_shift, find_opening
+from experiments.support.deployment import HeldOutShift, cut_shift, find_opening
 from experiments.support.processes import HOST, find_free_port, run_service
 from experiments.synthetic.folder import write
 from features.catalogue.catalogue import CATALOGUE

@@ -24,8 +24,8 @@ from engine.links.ledger import (
     count_traffic,
     list_envelopes,
 )
-from engine.links.matching.list_comparison import is_agreed, list_shared
-from engine.links.matching.match_state import (
+from engine.links.list_comparison import is_agreed, list_shared
+from engine.links.match_state import (
     CommonEntry,
     MatchState,
     ReleaseSide,

@@ -43,7 +43,7 @@ from engine.links.envelope import LinkReceipt
 from engine.links.exchange import LinkExchange, TakenParcel
 from engine.links.identity import LinkKeys, find_link_keys
 from engine.links.inbox import ArrivedMessage, MessageHandler
-from engine.links.matching.list_comparison import follow_matches
+from engine.links.list_comparison import follow_matches
 from engine.links.messages import ACCOUNT, FILE, FilePart
 from engine.links.parcel import (
     LEAST_ROOM,

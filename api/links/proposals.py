@@ -15,8 +15,8 @@ from engine.errors import ConflictError
 from engine.journal.entries import Draft
 from engine.links.agreement import Agreement, read_agreement
 from engine.links.exchange import LinkExchange
-from engine.links.matching.list_comparison import ListComparison
-from engine.links.matching.match_state import ReleaseStep, read_match_state
+from engine.links.list_comparison import ListComparison
+from engine.links.match_state import ReleaseStep, read_match_state
 from engine.links.state import draft_link_proposal, draft_restart, find_link, pending_approval
 
 

@@ -121,7 +121,7 @@ class LinkWorker:
 
     def _compare(self, exchange: "LinkExchange", link: "Link") -> None:
         """Ask about new shareable entries, at most once an hour; the limits permit fewer."""
-        from engine.links.matching.list_comparison import ListComparison, is_agreed
+        from engine.links.list_comparison import ListComparison, is_agreed
 
         due = self._compared.get(link.name, -COMPARE_SECONDS) + COMPARE_SECONDS
         if not is_agreed(link) or monotonic() < due:

@@ -1,24 +1,203 @@
 """A home made by the command line, and arrivals that its service has not seen.
 
-The last shift of a network is held out and the rest is loaded, as a user would. A history may have
-ended long ago: what came last in it is sent as if it came now.
+The last shift of a network is held out and the rest is loaded, as a user would. What was known
+before the shift began is the history. Of what came after, only the crossings are kept, with their
+declarations: their outcomes are not known yet. Entries are sent, in the order in which they
+arrived, and so are exits recorded after an entry of the same vehicle. An exit recorded before
+belongs to the history: in a shift sent within minutes every vehicle would otherwise have left the
+paired post this very moment. A shift that is sent as it passes, each crossing at the time of its
+record, has all exits; what comes after it is left out. Reads no truth.
+
+Endless arrivals continue a history, so they meet counters that hold something. Each is sent as if
+it came now, under a new crossing id.
 """
 
+import csv
 import itertools
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine.domain.time_units import SystemClock, rfc3339
+from pydantic import ValidationError
+
+from engine.domain.records import Arrival
+from engine.domain.time_units import SystemClock, micros, moment, rfc3339
 from engine.errors import NotEnoughDataError
 from engine.storage.database import Store
 from engine.storage.home import Home
-from experiments.support.arrivals import cut_shift, find_opening
 from experiments.support.processes import CommandCost, HomeCommands, encode_post
-from experiments.support.throwaway_models import Analysts
+
+CsvRow = dict[str, str]
+_LISTS = ("container_numbers", "seal_numbers")
+_DOCUMENTS = ("declarations.csv", "goods_items.csv")
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutShift:
+    """A shift's arrivals as bodies of requests, in the order in which they came."""
+
+    history: Path
+    """Bulk folder of what was known when the shift began."""
+    arrivals: tuple[Mapping[str, Any], ...]
+    """Entries and exits; of a shift sent at once those recorded after their vehicle's entry."""
+
+
+def cut_shift(
+    folder: Path, history: Path, *, opens_at: int, passes_until: int | None = None
+) -> HeldOutShift:
+    """Write a folder's history before an instant (UTC microseconds) and return what came after.
+
+    ``passes_until`` is where a shift that is sent as it passes ends, in microseconds as well; None
+    is a shift sent at once, which has everything up to the folder's end.
+    """
+    history.mkdir(parents=True)
+    (history / "network.toml").write_bytes((folder / "network.toml").read_bytes())
+    opens = moment(opens_at)
+    is_sent_at_once = passes_until is None
+    closes = _NEVER if passes_until is None else moment(passes_until)
+    entered = _first_entries(folder, since=opens) if is_sent_at_once else {}
+    met = _NEVER if is_sent_at_once else opens
+    past: set[str] = set()
+    later: list[CsvRow] = []
+    after: set[str] = set()
+
+    def is_past(row: CsvRow) -> bool:
+        came = _recorded_at(row)
+        if came >= closes:
+            after.add(row["declaration_id"])
+            return False
+        is_met = row["direction"] == "entry" or came >= entered.get(row["plate"], met)
+        if came >= opens and is_met:
+            later.append(row)
+            return False
+        past.add(row["declaration_id"])
+        return True
+
+    def was_recorded(row: CsvRow) -> bool:
+        return _read_time(row["recorded_at"]) < opens
+
+    _filter(folder, history, name="crossings.csv", keep=is_past)
+    for name in ("inspections.csv", "seizures.csv"):
+        _filter(folder, history, name=name, keep=was_recorded)
+    later.sort(key=_recorded_at)
+    wanted = {row["declaration_id"] for row in later}
+    declared = _split_declarations(folder, history, past=past, wanted=wanted, after=after)
+    return HeldOutShift(history, tuple(_bodies(later, *declared)))
+
+
+def read_arrivals(folder: Path, *, keep: Callable[[CsvRow], bool]) -> tuple[Mapping[str, Any], ...]:
+    """Return some crossings of a folder as bodies of requests, by the time of their arrival."""
+    with (folder / "crossings.csv").open(newline="") as file:
+        rows = sorted(filter(keep, csv.DictReader(file)), key=lambda row: row["arrived_at"])
+    wanted = {row["declaration_id"] for row in rows} - {""}
+    heads, items = (_rows_by_declaration(folder / name, wanted) for name in _DOCUMENTS)
+    return tuple(_bodies(rows, heads, items))
+
+
+def _rows_by_declaration(path: Path, wanted: set[str]) -> dict[str, list[CsvRow]]:
+    found: dict[str, list[CsvRow]] = defaultdict(list)
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["declaration_id"] in wanted:
+                found[row["declaration_id"]].append(row)
+    return found
+
+
+def find_opening(folder: Path, *, latest: int, entries: int) -> int:
+    """Return when a shift opened that saw so many entries: at ``latest``, on a quiet night before.
+
+    Times are UTC microseconds.
+    """
+    came = sorted(micros(_recorded_at(row)) for row in _entries(folder))
+    return min([latest, *came[-entries : -entries + 1]])
+
+
+def _first_entries(folder: Path, *, since: datetime) -> dict[str, datetime]:
+    """Return when each vehicle's first entry from then on was recorded, by plate as written."""
+    entered: dict[str, datetime] = {}
+    for row in _entries(folder):
+        if (plate := row["plate"]) and (came := _recorded_at(row)) >= since:
+            entered[plate] = min(came, entered.get(plate, _NEVER))
+    return entered
+
+
+def _entries(folder: Path) -> Iterator[CsvRow]:
+    with (folder / "crossings.csv").open(newline="") as file:
+        yield from (row for row in csv.DictReader(file) if row["direction"] == "entry")
+
+
+def _split_declarations(
+    folder: Path, history: Path, *, past: set[str], wanted: set[str], after: set[str]
+) -> tuple[dict[str, list[CsvRow]], dict[str, list[CsvRow]]]:
+    """Write the past's declarations; return those wanted later (an exit and an entry share one)."""
+    heads: dict[str, list[CsvRow]] = defaultdict(list)
+    items: dict[str, list[CsvRow]] = defaultdict(list)
+    not_past = (wanted | after) - past
+
+    def is_past(row: CsvRow, later: dict[str, list[CsvRow]]) -> bool:
+        if row["declaration_id"] in wanted:
+            later[row["declaration_id"]].append(row)
+        return row["declaration_id"] not in not_past
+
+    _filter(folder, history, name="declarations.csv", keep=partial(is_past, later=heads))
+    _filter(folder, history, name="goods_items.csv", keep=partial(is_past, later=items))
+    return heads, items
+
+
+def _filter(folder: Path, out: Path, *, name: str, keep: Callable[[CsvRow], bool]) -> None:
+    with (folder / name).open(newline="") as source, (out / name).open("w", newline="") as target:
+        rows = csv.DictReader(source)
+        writer = csv.DictWriter(target, rows.fieldnames or [])
+        writer.writeheader()
+        writer.writerows(row for row in rows if keep(row))
+
+
+def _bodies(
+    crossings: list[CsvRow], heads: Mapping[str, list[CsvRow]], items: Mapping[str, list[CsvRow]]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield each crossing as a body; a row that is no record (dirty data) is left out."""
+    for row in crossings:
+        declaration = None
+        found, goods = heads.get(row["declaration_id"]), items.get(row["declaration_id"])
+        if found and goods:
+            listed = [_known(item, "declaration_id") for item in goods]
+            declaration = _known(found[-1]) | {"items": listed}
+        try:
+            arrival = Arrival.model_validate(
+                {"crossing": _known(row), "declaration": declaration}, strict=False
+            )
+        except ValidationError:
+            continue
+        yield arrival.model_dump(mode="json", exclude_none=True)
+
+
+def _known(row: CsvRow, *without: str) -> dict[str, Any]:
+    """Return a row's cells that are not empty; lists are split."""
+    return {
+        name: cell.split(";") if name in _LISTS else cell
+        for name, cell in row.items()
+        if cell and name not in without
+    }
+
+
+def _recorded_at(row: CsvRow) -> datetime:
+    return _read_time(row["recorded_at"] or row["arrived_at"])
+
+
+def _read_time(text: str) -> datetime:
+    """Read a time; one that cannot be read is history's to quarantine."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
 
 POSTS = 4
 """Posts that send, unless others are named: those with the most entries."""
@@ -93,6 +272,8 @@ class Deployment:
 
     def promote_without_skill(self) -> None:
         """Put a model into force whose decisions take as long, and which is ready much sooner."""
+        from experiments.support.throwaway_models import Analysts  # fits models
+
         with self.open_store() as store:
             analysts = Analysts(self.home, store)
             analysts.promote(analysts.make())

@@ -30,7 +30,6 @@ from models.data.propensity_log import (
     read_log,
     read_random_stream,
 )
-from models.evaluation.concentration import measure_concentration
 from models.evaluation.equal_minutes import compare_lists
 from models.evaluation.fairness import by_group, outcome_test, within
 from models.evaluation.metric_view import (
@@ -47,6 +46,7 @@ from models.evaluation.report_text import cannot_tell
 from models.statistics import ranking_metrics, sequential_test
 from models.statistics.drift import reference, score_shift, shifts
 from models.statistics.intervals import estimates
+from models.statistics.ranking_metrics import measure_concentration
 
 SHOWN = 12
 BEFORE_DAYS = 90

@@ -33,12 +33,12 @@ from engine.storage.database import split_in_slices
 from features.catalogue.catalogue import CATALOGUE
 from models.array_types import Floats, Rows
 from models.bundle import BundleDocuments
-from models.evaluation.concentration import measure_concentration
 from models.lifecycle.states import came_into_force
 from models.lifecycle.transitions import make_refusal
 from models.statistics import sequential_test
 from models.statistics.drift import FeatureShift, Reference, score_shift, shifts
 from models.statistics.intervals import share
+from models.statistics.ranking_metrics import measure_concentration
 
 MOST_EACH = 400
 """Decisions of a post whose features are read again, the last ones spread evenly."""
@@ -141,7 +141,7 @@ def measure_drift(
     decide; and for ``all`` and for each of ``posts``: ``rows``, whether that is enough
     (``knowable``), ``families`` with the number of features that moved and the farthest of them,
     ``score``, and the two watches over searches, ``picked`` and ``random``. ``largest_party`` has,
-    by channel, :func:`models.evaluation.concentration.measure_concentration` of the last vehicles
+    by channel, :func:`models.statistics.ranking_metrics.measure_concentration` of the last vehicles
     that the score sent there in the period.
 
     Raises ``PromotionRefusedError`` if the model was fitted on other features than these.
@@ -196,7 +196,7 @@ def _measure_parties(
 
 
 def measure_parties(connection: Connection, where: Sequence[ColumnElement[bool]]) -> dict[str, Any]:
-    """Return :func:`models.evaluation.concentration.measure_concentration` of the score's picks.
+    """Return :func:`models.statistics.ranking_metrics.measure_concentration` of the score's picks.
 
     ``where`` are conditions on ``DECISIONS``; the last ``MOST_PICKS`` that fit count.
     """

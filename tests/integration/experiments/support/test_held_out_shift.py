@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.domain.time_units import HOUR, micros
-from experiments.support.arrivals import HeldOutShift, cut_shift
+from experiments.support.deployment import HeldOutShift, cut_shift
 from experiments.synthetic.folder import write
 
 END = datetime(2026, 3, 1, 12, tzinfo=UTC)

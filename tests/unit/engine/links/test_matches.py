@@ -13,10 +13,10 @@ from engine.criteria.watchlist import WatchEntry, entry_content
 from engine.domain.time_units import DAY, moment
 from engine.errors import ConflictError, NotFoundError, SecondPersonError
 from engine.journal.journal import JOURNAL
+from engine.links import list_comparison
 from engine.links.area import LINK_RECEIVED, MATCH_ASKED
-from engine.links.matching import list_comparison
-from engine.links.matching.list_comparison import ListComparison
-from engine.links.matching.match_state import (
+from engine.links.list_comparison import ListComparison
+from engine.links.match_state import (
     CommonEntry,
     MatchState,
     ReleaseStep,

@@ -14,7 +14,7 @@ from engine.links.agreement import parse_agreement
 from engine.links.exchange import LinkExchange, TakenParcel
 from engine.links.identity import LinkKeys
 from engine.links.ledger import EnvelopeRow, list_envelopes, project_envelopes
-from engine.links.matching.list_comparison import follow_matches
+from engine.links.list_comparison import follow_matches
 from engine.links.messages import Manifest
 from engine.links.outbox import OutgoingMessage
 from engine.links.requests import project_requests

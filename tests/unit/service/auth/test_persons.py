@@ -42,7 +42,7 @@ from engine.errors import NotAllowedError, NotFoundError, RiskError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import KEY_CREATED
-from engine.links.matching.list_comparison import ListComparison
+from engine.links.list_comparison import ListComparison
 from engine.storage.home import Home
 from models.lifecycle import transitions
 from models.lifecycle.states import ModelEvent, compute_states, read_state

@@ -325,7 +325,7 @@ def ask_matches(
 def answer_request(request: Match, key: PrfKey) -> Match:
     """Return the evaluated elements, the key's public half first, with their proof.
 
-    Assumes that :func:`engine.links.matching.match_state.judge_request` permitted the request.
+    Assumes that :func:`engine.links.match_state.judge_request` permitted the request.
     Raises ``RecordError`` for what is no element.
     """
     if request.step != "blinded" or not request.elements:

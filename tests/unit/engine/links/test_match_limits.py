@@ -9,9 +9,9 @@ import pytest
 
 from engine.domain.time_units import DAY, HOUR
 from engine.errors import ConflictError, SecondPersonError
+from engine.links import match_state
 from engine.links.agreement import MatchLimits
-from engine.links.matching import match_state
-from engine.links.matching.match_state import (
+from engine.links.match_state import (
     DetailRelease,
     Enquiry,
     MatchState,

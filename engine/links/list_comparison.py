@@ -31,7 +31,7 @@ from engine.links.area import (
 )
 from engine.links.exchange import LinkExchange
 from engine.links.ledger import find_received
-from engine.links.matching.match_state import (
+from engine.links.match_state import (
     OWNERS,
     UNREADABLE,
     AskedRequest,
@@ -45,7 +45,9 @@ from engine.links.matching.match_state import (
     read_match_state,
     take_their_step,
 )
-from engine.links.matching.set_intersection import (
+from engine.links.messages import AttentionIdentifier, Match, MatchStep
+from engine.links.outbox import OutgoingMessage, draft_messages
+from engine.links.set_intersection import (
     RECORD,
     SharedIdentifier,
     answer_request,
@@ -57,8 +59,6 @@ from engine.links.matching.set_intersection import (
     map_tokens,
     read_answer,
 )
-from engine.links.messages import AttentionIdentifier, Match, MatchStep
-from engine.links.outbox import OutgoingMessage, draft_messages
 from engine.links.state import Link, find_link
 
 SHARED_AS: Mapping[str, AttentionIdentifier] = {

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import pytest
 
 from engine.errors import RecordError
+from engine.links import set_intersection
 from engine.links.identity import LinkKeys
-from engine.links.matching import set_intersection
-from engine.links.matching.set_intersection import (
+from engine.links.messages import AttentionIdentifier, Match
+from engine.links.set_intersection import (
     MatchRequest,
     PrfKey,
     PrfMode,
@@ -30,7 +31,6 @@ from engine.links.matching.set_intersection import (
     read_answer,
     read_element,
 )
-from engine.links.messages import AttentionIdentifier, Match
 
 VECTOR_SEED, INFO = bytes.fromhex("a3" * 32), b"test key"
 SHORT, LONG = b"\x00", b"\x5a" * 17

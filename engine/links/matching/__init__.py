@@ -1,1 +1,0 @@
-"""Common watch-list entries of two administrations, found without showing the lists."""
