@@ -1,8 +1,8 @@
 """One crossing with its declaration, as entities (who and what) and facts (how much and when).
 
 This encoder says what a record means. The service runs it on each arrival; a whole history is
-encoded column by column (:mod:`features.offline.encoding`), with the functions below for texts, and
-tests hold every bit of it to what is said here. It takes anything with the attributes of
+encoded column by column (:mod:`features.offline.column_encoder`), with the functions below for
+texts, and tests hold every bit of it to what is said here. It takes anything with the attributes of
 :class:`engine.domain.records.Crossing` and :class:`engine.domain.records.Declaration`.
 
 Entities are strings, hashed to 63-bit keys: the same key on every engine, in every process, without

@@ -9,7 +9,7 @@ opens a new epoch: everything is counted again, the journal's own records includ
 running service makes while the history is being encoded are counted on top, under the same lock.
 
 A recount checks the counters of the store by one backfill of all records; the same records give the
-same rows (``tests/store/features/online/test_parity_replay.py``). Data that the last load replaced
+same rows (``tests/unit/features/online/test_parity_replay.py``). Data that the last load replaced
 (inspection minutes, names of loaded reports) is derived as that load derived it, from the records
 known then. A recount reads only loads that a record names, under the network that was declared
 last: a load or a network file without a record is a fault of its own and moves nothing here.
