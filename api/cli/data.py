@@ -545,6 +545,7 @@ def _load(
     from api.audit.load_withdrawal import finish_withdrawals
     from api.cli.links import announce_loaded
     from engine.audit.file_anchors import declare_network, open_network
+    from engine.criteria.policy import read_goods_classes
     from features.intake.load import load as take_in
     from features.messages.settings import choose_settings
     from features.offline.memory_release import keep_freed_memory, pause_collection
@@ -553,6 +554,8 @@ def _load(
     with pause_collection(), open_home(home) as (found, store):
         finish_withdrawals(found, store)
         network = open_network(found, store)
+        with store.read() as connection:
+            goods = read_goods_classes(connection)
         with progress() as report_progress:
             loaded = take_in(
                 found,
@@ -563,6 +566,7 @@ def _load(
                 announce=partial(_begin, store),
                 settings=choose_settings(found, settings),
                 network=network,
+                goods=goods,
             )
         declare_network(found, store, has_new_posts=loaded.has_new_network)
         _fill_counters(found, store, loaded)

@@ -26,6 +26,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from engine.criteria.dual_control import replay_records
+from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
 from engine.domain.network import Network, read_network
 from engine.domain.records import Identifier, PostCode, Record, Text
 from engine.domain.time_units import HOUR, MINUTE
@@ -174,8 +175,11 @@ SILENCE: Final = PolicySetting(name="silence", value=Silence, first=Silence, tak
 NETWORK: Final = PolicySetting(
     name="network", value=NetworkText, first=None, is_local=True, takes_effect="start"
 )
+GOODS_CLASSES: Final = PolicySetting(
+    name="goods_classes", value=GoodsClasses, first=shipped_goods_classes, takes_effect="now"
+)
 SETTINGS: Final[Mapping[str, PolicySetting]] = {
-    one.name: one for one in (SHARES, SHIFT_TIMES, SILENCE, NETWORK)
+    one.name: one for one in (SHARES, SHIFT_TIMES, SILENCE, NETWORK, GOODS_CLASSES)
 }
 """Every setting that steers selection; what is not here steers nothing."""
 
@@ -330,6 +334,11 @@ def read_policy(connection: Connection) -> PolicyHistory:
     if has_new_records(connection, _KINDS, after=known.last):
         known = memory[MATTER] = replay_policy(read_records(connection, _KINDS))
     return known
+
+
+def read_goods_classes(connection: Connection, *, at: int | None = None) -> GoodsClasses:
+    """Return the table of classes of goods in force, or that before an instant."""
+    return cast("GoodsClasses", read_policy(connection).read(GOODS_CLASSES, at=at))
 
 
 def replay_policy(records: Sequence[PowerRecord]) -> PolicyHistory:

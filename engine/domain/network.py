@@ -31,7 +31,9 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from engine.domain.goods_classes import DEFAULT_GRAVITY, GoodsClasses, shipped_goods_classes
 from engine.domain.records import (
+    SUBSTANCES,
     Code,
     Country,
     Identifier,
@@ -151,7 +153,7 @@ def _country_zones() -> Mapping[str, str]:
     return MappingProxyType({**first, **_CAPITALS})
 
 
-DEFAULT_SEVERITY = 5.0
+DEFAULT_SEVERITY = DEFAULT_GRAVITY
 """Weight of a seizure against a discrepancy, for a substance class without a weight of its own."""
 
 IdentifierField = Literal[
@@ -382,24 +384,37 @@ def _pair_posts(path: Path, posts: tuple[BorderPost, ...]) -> dict[str, BorderPo
     return known
 
 
-Amount = tuple[SubstanceClass, float | None]
-"""Substance class and grams of one seizure; None where the quantity is not known."""
+TakenAmount = tuple[SubstanceClass, float | None, str | None]
+"""Substance class, grams and class of goods of one seizure; None where it is not known."""
 
 
-def weigh_find(network: Network, outcome: Outcome, seizures: Iterable[Amount]) -> float:
+def weigh_find(
+    network: Network,
+    outcome: Outcome,
+    seizures: Iterable[TakenAmount],
+    classes: GoodsClasses | None = None,
+) -> float:
     """Return what an inspected crossing weighs: 0 where nothing was found, 1 for a discrepancy.
 
+    Goods of a class that is no substance weigh what ``classes`` says, by default the shipped table.
     A seizure whose record has not come yet weighs what one weighs by default.
     """
-    total = sum_amounts(seizures)
+    total, table = sum_amounts(seizures), classes or shipped_goods_classes()
     if total:
-        return max(network.severity_of(of, grams) for of, grams in total)
+        return max(
+            network.severity_of(of, grams)
+            if code is None or code in SUBSTANCES
+            else table.gravity(code)
+            for of, grams, code in total
+        )
     return {"clear": 0.0, "discrepancy": 1.0, "seizure": DEFAULT_SEVERITY}[outcome]
 
 
-def sum_amounts(seizures: Iterable[Amount]) -> list[Amount]:
+def sum_amounts(seizures: Iterable[TakenAmount]) -> list[TakenAmount]:
     """Return the quantity of each class in one find, of those seizures that state one."""
-    of: dict[SubstanceClass, list[float]] = defaultdict(list)
-    for substance_class, grams in seizures:
-        of[substance_class] += [] if grams is None else [grams]
-    return [(name, sum(of[name]) if of[name] else None) for name in sorted(of)]
+    of: dict[tuple[SubstanceClass, str | None], list[float]] = defaultdict(list)
+    for substance_class, grams, code in seizures:
+        named = None if code in SUBSTANCES else code
+        of[substance_class, named] += [] if grams is None else [grams]
+    by_name = sorted(of.items(), key=lambda one: (one[0][0], one[0][1] or ""))
+    return [(name, sum(grams) if grams else None, code) for (name, code), grams in by_name]

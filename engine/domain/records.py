@@ -13,11 +13,13 @@ No record holds a person's nationality, ethnicity, religion, sex, age or birthpl
 pseudonym made by the sender.
 """
 
+import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_origin
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self, cast, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -176,6 +178,25 @@ def _currency(value: str) -> str:
     return value
 
 
+def _unit(value: str) -> str:
+    if value not in UNITS and not _is_currency(value):
+        raise PydanticCustomError("unknown_unit", "g, kg, l, pieces, or a currency of ISO 4217")
+    return value
+
+
+def _known_currency(value: str) -> str:
+    if not _is_currency(value):
+        raise PydanticCustomError("unknown_currency", "no currency of ISO 4217 has this code")
+    return value
+
+
+def _is_currency(value: str) -> bool:
+    # imported here: a service that files no amount does not read the list
+    from babel.numbers import is_currency
+
+    return value not in _NO_CURRENCIES and is_currency(value)
+
+
 def _incoterm(value: str) -> str:
     if _THREE_LETTERS.fullmatch(value) is None:
         raise PydanticCustomError("malformed_incoterm", "three capital letters (Incoterms)")
@@ -272,6 +293,21 @@ CurrencyCode = Annotated[
 IncotermCode = Annotated[
     str, AfterValidator(_incoterm), _schema_rule(pattern=f"^{_THREE_LETTERS.pattern}$")
 ]
+KnownCurrency = Annotated[
+    str, AfterValidator(_known_currency), _schema_rule(pattern=f"^{_THREE_LETTERS.pattern}$")
+]
+"""A currency that ISO 4217 has or had, for sums that are added up."""
+MASSES: Mapping[str, float] = MappingProxyType({"g": 1.0, "kg": 1000.0})
+"""Grams of a unit of mass."""
+UNITS = (*MASSES, "l", "pieces")
+_NO_CURRENCIES = frozenset({"XTS", "XXX"})
+"""Codes of ISO 4217 for tests, and for none."""
+Unit = Annotated[
+    str,
+    AfterValidator(_unit),
+    _schema_rule(pattern=f"^({'|'.join(UNITS)}|{_THREE_LETTERS.pattern})$"),
+]
+"""What an amount is stated in; money in its currency."""
 Countries = Annotated[tuple[Country, ...], Field(max_length=64), BeforeValidator(_absent)]
 Places = Annotated[tuple[PlaceCode, ...], Field(max_length=64), BeforeValidator(_absent)]
 
@@ -289,6 +325,19 @@ _PAPERS = frozenset({"documents", "weighing"})
 Method = Literal["documents", "weighing", "xray", "canine", "physical"]
 Outcome = Literal["clear", "discrepancy", "seizure"]
 SubstanceClass = Literal["narcotic", "psychotropic", "precursor", "other"]
+SUBSTANCES: Mapping[str, SubstanceClass] = MappingProxyType(
+    {"narcotics": "narcotic", "psychotropics": "psychotropic", "precursors": "precursor"}
+)
+"""Classes of goods that are classes of substances too; all others are ``other``."""
+PERSONS = "persons"
+"""The class of goods of which nothing but the number is recorded."""
+DiscrepancyKind = Literal[
+    "value", "classification", "origin", "mass", "count", "documents", "undeclared", "transit"
+]
+DiscrepancyKinds = Annotated[
+    tuple[DiscrepancyKind, ...], Field(max_length=8), BeforeValidator(_absent)
+]
+Amount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Methods = Annotated[tuple[Method, ...], Field(max_length=16), BeforeValidator(_absent)]
 
 PLACES: tuple[str, ...] = (
@@ -434,6 +483,16 @@ class InspectionAct(Record):
     outcome: Outcome
     agency: Agency = None
     """The agency that made the act."""
+    discrepancy_kinds: DiscrepancyKinds = ()
+    """In what the goods or papers differ from what was declared."""
+    duty_assessed: Value | None = None
+    """Duty and fine that follow from what was found, in ``currency``."""
+    currency: KnownCurrency | None = None
+
+    @model_validator(mode="after")
+    def _assessed(self) -> Self:
+        check_assessment(self.outcome, self.discrepancy_kinds, self.duty_assessed, self.currency)
+        return self
 
     @model_validator(mode="after")
     def _recorded_after_start(self) -> Self:
@@ -442,6 +501,22 @@ class InspectionAct(Record):
             why, at = "recorded before it was started", {"field": "recorded_at"}
             raise PydanticCustomError("recorded_before_started", why, at)
         return self
+
+
+def check_assessment(
+    outcome: Outcome, kinds: Collection[str], duty: float | None, currency: str | None
+) -> None:
+    """Refuse what was assessed of an act that found nothing, and a sum without its currency.
+
+    Raises a ``PydanticCustomError``.
+    """
+    if (duty is None) != (currency is None):
+        missing = "currency" if currency is None else "duty_assessed"
+        why = "duty_assessed and currency go together"
+        raise PydanticCustomError("missing_key", why, {"field": missing})
+    if outcome == "clear" and (kinds or duty is not None):
+        why = "discrepancy_kinds and duty_assessed belong to an act that found something"
+        raise PydanticCustomError("nothing_found", why, {"field": "outcome"})
 
 
 def is_papers_only(methods: Collection[str] | None) -> bool:
@@ -471,6 +546,56 @@ class Inspection(InspectionAct):
         return self.outcome != "clear" or self.is_full
 
 
+def complete_goods(goods: Any) -> dict[str, Any]:
+    """Return what follows of an amount: grams from a mass, and a mass from grams alone.
+
+    ``goods`` is a seizure, or its correction. Raises a ``PydanticCustomError`` for an amount
+    without a class or a unit, for a class of substances that the class of goods contradicts, and
+    for anything but a number of persons.
+    """
+    amount, unit = goods.amount, goods.unit
+    if goods.goods_class is None:
+        if amount is not None or unit is not None:
+            _refuse("goods_class", "missing_key", "an amount is that of a class of goods")
+        return {}
+    if goods.substance_class != SUBSTANCES.get(goods.goods_class, "other"):
+        _refuse("substance_class", "contradiction", "goods_class is another kind of goods")
+    if goods.goods_class == PERSONS:
+        _check_count(goods)
+    if (amount is None) != (unit is None):
+        missing = "unit" if unit is None else "amount"
+        _refuse(missing, "missing_key", "amount and unit go together")
+    if unit == "pieces" and not amount.is_integer():
+        _refuse("amount", "not_a_whole_number", "pieces are counted")
+    return _complete_mass(amount, unit, goods.quantity_g)
+
+
+def _complete_mass(amount: float | None, unit: str | None, grams: float | None) -> dict[str, Any]:
+    if amount is None:
+        return {} if grams is None else {"amount": grams, "unit": "g"}
+    if (factor := MASSES.get(unit or "")) is None:
+        return {}
+    mass = amount * factor
+    if grams is not None and not math.isclose(grams, mass, rel_tol=1e-6):
+        _refuse("quantity_g", "contradiction", "amount is another mass")
+    return {"quantity_g": mass if grams is None else grams}
+
+
+def _check_count(goods: Any) -> None:
+    """Refuse all that could describe a person."""
+    for name in ("substance", "quantity_g"):
+        if getattr(goods, name) is not None:
+            _refuse(name, "count_alone", "of persons the number is recorded, no more")
+    if goods.unit not in (None, "pieces"):
+        _refuse("unit", "wrong_unit", "persons are counted in pieces")
+    if goods.concealment is not None and CODE.fullmatch(goods.concealment) is None:
+        _refuse("concealment", "count_alone", "of persons a code says how they were hidden")
+
+
+def _refuse(field: str, rule: Any, why: Any) -> NoReturn:
+    raise PydanticCustomError(rule, why, {"field": field})
+
+
 class ReportedSeizure(Record):
     """Goods taken, at a post or inland, as they are reported."""
 
@@ -483,11 +608,15 @@ class ReportedSeizure(Record):
     """When it became known; absent where the service records it as it comes."""
     substance_class: SubstanceClass
     substance: OptionalCode = None
-    quantity_g: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None = None
+    quantity_g: Amount | None = None
     place: PlaceCode | None = None
     concealment: OptionalCode = None
     agency: Agency = None
     """The agency that took the goods."""
+    goods_class: Code | None = None
+    """Code of the class of goods (:mod:`engine.domain.goods_classes`)."""
+    amount: Amount | None = None
+    unit: Unit | None = None
 
     EXAMPLE: ClassVar = {
         "seizure_id": "OYB-SZ-2026-0004",
@@ -501,6 +630,11 @@ class ReportedSeizure(Record):
         "place": "chassis.frame",
         "concealment": "magnet",
     }
+
+    @model_validator(mode="after")
+    def _classed(self) -> Self:
+        self.__dict__.update(complete_goods(self))
+        return self
 
     @model_validator(mode="after")
     def _linked(self) -> Self:

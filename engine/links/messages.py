@@ -172,6 +172,8 @@ class OutcomeReport(Record):
     """None where it was not searched."""
     substance_class: SubstanceClass | None = None
     quantity_band: QuantityBand | None = None
+    goods_class: Code | None = None
+    """Class of the goods; without it the receiver counts the find as a load."""
 
 
 MatchStep = Literal[

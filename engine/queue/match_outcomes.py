@@ -39,6 +39,7 @@ from sqlalchemy import (
     update,
 )
 
+from engine.criteria.policy import read_goods_classes
 from engine.domain.network import Network, weigh_find
 from engine.domain.records import Inspection
 from engine.domain.time_units import DAY, moment
@@ -81,9 +82,12 @@ ACTS = record_table(
     Column("agency", String),
     *declare_columns(Boolean, "is_evidence", "is_hit"),
     Column("minutes", Float(53)),
+    Column("duty", Float(53)),
+    Column("currency", String),
     Index("acts_crossing_ix", "crossing_id"),
+    Index("acts_currency_ix", "currency", "seq"),
 )
-"""Inspection acts, for sums by what their agencies let a reader see."""
+"""Inspection acts, for sums by what their agencies let a reader see; ``duty`` is as assessed."""
 COUNTS = record_table(
     "profile_counts",
     Column("code", String, primary_key=True),
@@ -168,7 +172,8 @@ def _act(body: InspectionBody) -> Inspection:
 
 def _act_row(seq: int, act: Inspection) -> Sequence[object]:
     is_hit = act.outcome != "clear"
-    return (seq, act.crossing_id, act.agency, act.is_evidence, is_hit, act.minutes)
+    assessed = act.duty_assessed, act.currency
+    return (seq, act.crossing_id, act.agency, act.is_evidence, is_hit, act.minutes, *assessed)
 
 
 def _act_values(act: Inspection) -> dict[str, object]:
@@ -197,8 +202,8 @@ def _restate(connection: Connection, body: Mapping[str, Any], *, of: int) -> Non
     ``of`` is the number of its first record here.
     """
     act = Inspection.model_validate(body["inspection"], strict=False)
-    _, _, _, is_evidence, is_hit, minutes = _act_row(of, act)
-    stated = {"is_evidence": is_evidence, "is_hit": is_hit, "minutes": minutes}
+    names = [column.name for column in ACTS.columns]
+    stated = dict(zip(names, _act_row(of, act), strict=True))
     connection.execute(update(ACTS).where(_A.seq == of).values(stated))
     later = (_A.crossing_id == _M.crossing_id) & (_A.seq > _M.seq)
     spent = select(func.coalesce(func.sum(_A.minutes), 0.0)).where(later).scalar_subquery()
@@ -340,13 +345,17 @@ class FindGravity:
     ) -> None:
         self._snapshot, self._network = snapshot, network
         self._is_seen, self._since = is_seen, since
+        self.classes = read_goods_classes(snapshot)
 
     def of(self, crossing_id: str, acts: Sequence[Inspection]) -> float:
         """Return what was found on a crossing by the acts that could find something."""
         outcomes = [act.outcome for act in acts if act.is_evidence]
         goods = self.list_goods(crossing_id) if "seizure" in outcomes else ()
-        amounts = [(one["substance_class"], one.get("quantity_g")) for one in goods]
-        return max((weigh_find(self._network, one, amounts) for one in outcomes), default=0.0)
+        amounts = [
+            (one["substance_class"], one.get("quantity_g"), one.get("goods_class")) for one in goods
+        ]
+        weights = (weigh_find(self._network, one, amounts, self.classes) for one in outcomes)
+        return max(weights, default=0.0)
 
     def of_matches(self, code: str, seen: OutcomeFilter) -> float:
         """Return what was found on the matches of a profile or an entry, added up.

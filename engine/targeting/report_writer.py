@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, Connection, String, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 
+from engine.criteria.policy import read_goods_classes
 from engine.criteria.profiles.profile import read_profiles, scale_tolerances
 from engine.decision.decision import MOST_PEERS
 from engine.decision.record_codec import decode_decision
@@ -77,6 +78,7 @@ from engine.journal.kinds import (
 )
 from engine.journal.power_records import read_proven, read_record
 from engine.ports import Features, LocalPosts, PostAuthority
+from engine.queue.corrections import Corrections
 from engine.queue.queue import (
     QueuedDecision,
     last_of_crossing,
@@ -349,9 +351,10 @@ class ReportWriter:
 
         def draft(connection: Connection) -> Draft:
             self._refuse_loaded(connection, claim)
-            self._check_act(connection, reported, within)
+            names_methods = self._find_act(connection, reported, within)
             at = {"recorded_at": self._recorded_at(connection, reported)}
             seizure = Seizure(**reported.model_dump() | at)
+            read_goods_classes(connection).check(seizure, names_methods=names_methods)
             linked = self._features.link(connection, seizure)
             body: SeizureBody = {
                 "claim": claim.as_dict(),
@@ -560,21 +563,24 @@ class ReportWriter:
             raise RecordError("inspection", "started_at", "in_the_future", why)
         return now
 
-    def _check_act(
+    def _find_act(
         self, connection: Connection, seizure: ReportedSeizure, within: str | None
-    ) -> None:
-        """Refuse a seizure in an act that was never filed: its find would count nowhere.
+    ) -> bool | None:
+        """Tell whether the act that made a seizure names its methods; None where none made it.
 
-        An act of another post does not exist for a sender that is bound to one.
+        Refuses a seizure in an act that was never filed: its find would count nowhere. An act of
+        another post does not exist for a sender that is bound to one. Loaded acts are not read.
         """
         if seizure.inspection_id is None:
-            return
+            return None
         name = inspection_name(seizure.inspection_id)
         act = find_holders(connection, [name]).get(name)
         if act is not None and within in (None, act.post):
-            return
+            stated = Corrections(connection).bodies(JournalReader(connection).bodies([act.seq]))
+            return bool(stated.get(act.seq, {}).get("inspection", {}).get("methods"))
         if act is not None or not self._features.was_loaded(connection, name):
             raise NotFoundError("inspection", seizure.inspection_id)
+        return True
 
     def _check_node(self, connection: Connection, claim: IdempotencyClaim) -> None:
         """Refuse what the node of a post records; raises ``ConflictError``."""

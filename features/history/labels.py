@@ -1,13 +1,15 @@
 """Labels of crossings from inspection acts and finds, and when they became known.
 
-One label a crossing: the maximum over its acts, known when the deciding act was recorded. A clear
+One label a crossing: the maximum over its acts, known when the deciding act was recorded. A seizure
+is a load where its goods are of a class that teaches loads, or of no class; an act whose finds are
+all of other classes, such as tobacco or currency, is a discrepancy. A clear
 act of documents or weighing alone is no evidence that a vehicle carried nothing, so it is no event
 and no label. Finds linked back to a crossing from elsewhere are a stream of their own for features;
 as a label they count, since the vehicle did carry something.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -188,17 +190,46 @@ def labels(tables: Tables) -> Labels:
         np.full(n, np.nan),
         np.zeros(n, np.bool_),
     )
-    acts = _last_stated(tables)
+    acts, finds = _last_stated(tables), _read_finds(tables)
     for row, _, act in acts:
         _note_act(out, row, act)
+    no_load = _find_no_load(finds)
+    acts = [_without_load(*one, no_load=no_load) for one in acts]
     for row, known_at, act in sorted(acts, key=lambda one: one[1]):
         _raise_act(out, row, known_at, act)
-    known = keep_last(tables.seizures, "seizure_id")
-    rows = _rows(tables, known["linked_crossing_id"])
-    for row, known_at in zip(rows, known["known_at"].to_pylist(), strict=True):
-        if row >= 0:
-            _raise_label(out, row, known_at, seizure=1, discrepancy=1)
+    for row, known_at, is_load in finds:
+        _raise_label(out, row, known_at, seizure=int(is_load), discrepancy=1)
     return out
+
+
+def _read_finds(tables: Tables) -> list[tuple[int, int, bool]]:
+    """Return (row of the crossing, known_at, whether it teaches a load) of each find."""
+    known = keep_last(tables.seizures, "seizure_id")
+    rows = _rows(tables, known["linked_crossing_id"]).tolist()
+    times, codes = known["known_at"].to_pylist(), known["goods_class"].to_pylist()
+    return [
+        (row, at, tables.goods.teaches_load(code))
+        for row, at, code in zip(rows, times, codes, strict=True)
+        if row >= 0
+    ]
+
+
+def _find_no_load(finds: Sequence[tuple[int, int, bool]]) -> dict[int, int]:
+    """Return since when it is known of crossings with finds that none of these is a load."""
+    since: dict[int, int] = {}
+    for row, known_at, _ in finds:
+        since[row] = min(since.get(row, known_at), known_at)
+    loads = {row for row, _, is_load in finds if is_load}
+    return {row: at for row, at in since.items() if row not in loads}
+
+
+def _without_load(
+    row: int, known_at: int, act: dict[str, Any], *, no_load: Mapping[int, int]
+) -> tuple[int, int, dict[str, Any]]:
+    """Return an act that seized goods; where all of them teach no load, as a discrepancy."""
+    if act["outcome"] != "seizure" or row not in no_load:
+        return row, known_at, act
+    return row, max(known_at, no_load[row]), act | {"outcome": "discrepancy"}
 
 
 def _note_act(out: Labels, row: int, act: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ not checked again.
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -28,9 +29,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, func, select
 
 from engine.audit.file_anchors import read_network_in_force
+from engine.criteria.policy import read_goods_classes
+from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
 from engine.domain.identifiers import fold
 from engine.domain.network import Network, read_home_network
 from engine.domain.records import (
@@ -251,15 +254,17 @@ class Tables:
         Fields of ``DeclarationHead``, sorted by declaration_id, which is unique.
     goods_items : Table of shape (n_items, 13)
         Fields of ``GoodsItemRow``, sorted by declaration_id, then item_no.
-    inspections : Table of shape (n_inspections, 13)
+    inspections : Table of shape (n_inspections, 16)
         Fields of ``Inspection``, and ``known_at`` = recorded_at, never before its crossing's.
-    seizures : Table of shape (n_seizures, 14)
+    seizures : Table of shape (n_seizures, 17)
         Fields of ``Seizure``, ``known_at`` (never before its crossing's), and
         ``linked_crossing_id``: the crossing it belongs to, null for none.
     network : Network
         The posts; empty where no network file was given.
     digest : str
         Digest of the content; equal histories have equal digests whatever the order of their files.
+    goods : GoodsClasses
+        What each class of goods teaches and weighs; the shipped table without a journal.
     """
 
     crossings: Any
@@ -269,6 +274,7 @@ class Tables:
     seizures: Any
     network: Network
     digest: str
+    goods: GoodsClasses = attribute(default_factory=shipped_goods_classes)
 
     def table(self, name: str) -> Any:
         """Return one table by its name in ``SCHEMAS``."""
@@ -469,7 +475,13 @@ def read_event_log(
         by = [(column, "ascending") for column in ORDER[name]]
         if recorded[name].num_rows:
             made[name] = pa.concat_tables([table, recorded[name]]).sort_by(by).combine_chunks()
-    return Tables(**made, network=network, digest=digest)
+    at = None if upto is None else connection.scalar(_KNOWN_UNTIL, {"upto": upto})
+    goods = read_goods_classes(connection, at=at)
+    return Tables(**made, network=network, digest=digest, goods=goods)
+
+
+_KNOWN_UNTIL = select(func.max(JOURNAL.c.known_at) + 1).where(JOURNAL.c.seq <= bindparam("upto"))
+"""After this instant nothing of the records up to a number was known."""
 
 
 def _drop_lost_crossings(recorded: dict[str, Any], loaded: Tables) -> None:

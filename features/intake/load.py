@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from engine.audit.file_anchors import QUARANTINE_FILE
+from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
 from engine.domain.network import BorderPost, Network, SeverityBand, read_home_network, read_network
 from engine.domain.time_units import SystemClock
 from engine.errors import InputError
@@ -201,6 +202,7 @@ def read_folder(
     progress: Progress | None = None,
     held: Tables | None = None,
     network: Network | None = None,
+    goods: GoodsClasses | None = None,
     settings: Any = None,
 ) -> Intake:
     """Read and validate a bulk folder: tables as of ``known_at``, the faults of rows not in them.
@@ -212,8 +214,9 @@ def read_folder(
     after ``now`` (UTC microseconds; default: the clock) are quarantined. ``progress``
     is called with the stage, the amount done and the total. Rows may refer to the history ``held``
     and must not repeat it. Crossings may name the posts of ``network``; default: those of the
-    folder's network file, else any. Raises InputError where a file as a whole cannot be read, or
-    where rows were neither accepted nor quarantined.
+    folder's network file, else any. Finds have a class of ``goods``; default: the shipped table.
+    Raises InputError where a file as a whole cannot be read, or where rows were neither accepted
+    nor quarantined.
     """
     if not folder.is_dir():
         raise InputError(str(folder), "no such folder")
@@ -226,7 +229,8 @@ def read_folder(
     source = _read_rows(
         folder, format, settings=settings, ignored=ignore_columns, progress=progress
     )
-    offered = check(source.parts, network, now=now, held=holding)
+    classes = goods or shipped_goods_classes()
+    offered = check(source.parts, network, now=now, held=holding, goods=classes)
     left, known = without_held(offered, holding)
     offered, left = source.complete(offered), source.complete(left)
     name = _name_offered(offered)
@@ -309,15 +313,16 @@ def load(
     announce: Announce | None = None,
     settings: Any = None,
     network: Network | None = None,
+    goods: GoodsClasses | None = None,
 ) -> LoadResult:
     """Load a bulk folder into a home; loading the same again changes nothing.
 
     The home gets the history, the load's ``quarantine.csv`` and the network file. Arguments are
     those of :func:`read_folder`; ``announce`` records a load with rows before it is in place, see
     :func:`features.intake.stored_loads.write_load`. ``network`` is the one in force, by default
-    that of the home's file. Returns counts, and the digest by which the caller anchors the load in
-    the journal. Raises InputError as :func:`read_folder` does, and if
-    the folder's network contradicts the home's.
+    that of the home's file, and ``goods`` the table of classes in force. Returns counts, and the
+    digest by which the caller anchors the load in the journal. Raises InputError as
+    :func:`read_folder` does, and if the folder's network contradicts the home's.
     """
     with lock_loads(home):
         kept = network or read_home_network(home.network)
@@ -331,6 +336,7 @@ def load(
             progress=progress,
             held=held,
             network=network,
+            goods=goods,
             settings=settings,
         )
         loaded = find_load(home, intake.offered)

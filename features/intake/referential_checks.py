@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from engine.domain.goods_classes import GoodsClasses
 from engine.domain.network import Network
 from engine.domain.validation import bare
 from features.history.tables import KEYS, MODELS, Tables
@@ -73,16 +74,24 @@ class HeldRows:
 
 
 def check(
-    parts: Mapping[str, ValidatedTable], network: Network, *, now: int, held: ExistingIds
+    parts: Mapping[str, ValidatedTable],
+    network: Network,
+    *,
+    now: int,
+    held: ExistingIds,
+    goods: GoodsClasses,
 ) -> Parts:
     """Remove the rows that conflict with others, each with its fault, from validated tables.
 
     A crossing may name the posts of ``network``, any where it is empty; a row with a time at or
-    after ``now`` (UTC microseconds) is not known yet; new rows may refer to the rows ``held``.
+    after ``now`` (UTC microseconds) is not known yet; new rows may refer to the rows ``held``; a
+    find has a class of ``goods``, and a unit of that class.
     Repeats of rows that the home holds are still in the answer: see :func:`without_held`.
     """
     left = {
-        name: _unique(part.keep(*_at_posts(part, network), *_are_known(part, now)))
+        name: _unique(
+            part.keep(*_at_posts(part, network), *_are_known(part, now), *_fit_classes(part, goods))
+        )
         for name, part in parts.items()
     }
     for name in MODELS:
@@ -95,6 +104,21 @@ def check(
         left[name] = part.keep(*rules)
     left["declarations"] = _with_items(left, held)
     return left
+
+
+def _fit_classes(part: ValidatedTable, goods: GoodsClasses) -> Iterator[RowRule]:
+    if part.name != "seizures":
+        return
+    codes, units = part.rows["goods_class"].to_pylist(), part.rows["unit"].to_pylist()
+    known = [code is None or code in goods.by_code for code in codes]
+    why = f"one of {', '.join(goods.by_code)}"
+    yield RowRule(np.array(known, np.bool_), "goods_class", "unknown_enumeration", why)
+    fits = [
+        unit is None or code not in goods.by_code or goods.by_code[code].takes(unit)
+        for code, unit in zip(codes, units, strict=True)
+    ]
+    why = "goods of the class are stated in another unit"
+    yield RowRule(np.array(fits, np.bool_), "unit", "wrong_unit", why)
 
 
 def without_held(parts: Mapping[str, ValidatedTable], held: ExistingIds) -> tuple[Parts, HeldRows]:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
@@ -291,8 +291,24 @@ def _names_vehicle(columns: Mapping[str, Any]) -> Any:
     return pc.or_(columns["crossing_id"].is_valid(), columns["plate"].is_valid())
 
 
+def _names_no_class(columns: Mapping[str, Any]) -> Any:
+    """Leave finds with a class or an amount to the model: their fields complete one another."""
+    absent = (columns[name].is_null() for name in ("goods_class", "amount", "unit"))
+    return reduce(pc.and_, absent)
+
+
+def _assesses_nothing(columns: Mapping[str, Any]) -> Any:
+    absent = pc.and_(columns["duty_assessed"].is_null(), columns["currency"].is_null())
+    return pc.and_(absent, pc.equal(pc.list_value_length(columns["discrepancy_kinds"]), 0))
+
+
 _BETWEEN: Mapping[str, Callable[[Mapping[str, Any]], Any]] = MappingProxyType(
-    {"_recorded_after_start": _is_recorded_after_start, "_linked": _names_vehicle}
+    {
+        "_recorded_after_start": _is_recorded_after_start,
+        "_assessed": _assesses_nothing,
+        "_linked": _names_vehicle,
+        "_classed": _names_no_class,
+    }
 )
 """Rules between the fields of a record, by the name of the model's own: which rows keep them."""
 

@@ -78,7 +78,7 @@ _ENUMERATED = {
     "origin_country", "preference_code", "origin_marking", "outcome", "basis", "substance_class",
     "substance", "place", "concealment", "carrier_id", "driver_ref", "declarant_id",
     "invoice_currency", "incoterm", "office_of_entry", "office_of_exit", "guarantee_type",
-    "package_kind", "un_number", "body_type", "body_code",
+    "package_kind", "un_number", "body_type", "body_code", "goods_class", "unit", "currency",
 }  # fmt: skip
 """Columns with few values, or values that come back: a dictionary on disk pays for these."""
 

@@ -22,7 +22,7 @@ from hashlib import sha256
 from typing import Any
 
 from engine.domain.identifiers import fold
-from engine.domain.records import Arrival
+from engine.domain.records import SUBSTANCES, Arrival
 from engine.domain.time_units import HOUR, micros, moment
 from engine.links.messages import Manifest, ManifestItem, OutcomeReport, band_of
 from features.catalogue.mirror_features import GRID, KEYS
@@ -222,7 +222,7 @@ def to_outcome(
         values |= {"methods": tuple(act["methods"] or ()), "outcome": act["outcome"]}
     if find is not None:
         grams = find["quantity_g"]
-        values["substance_class"] = find["substance_class"]
+        values |= {name: find[name] for name in ("substance_class", "goods_class")}
         values["quantity_band"] = None if grams is None else band_of(grams)
     return OutcomeReport.model_validate(values)
 
@@ -270,8 +270,16 @@ def to_act(
             "crossing_id": crossing,
             "linked_crossing_id": crossing,
             "substance_class": outcome.substance_class,
+            "goods_class": _agree(outcome),
         }
     return inspection, seizure
+
+
+def _agree(outcome: OutcomeReport) -> str | None:
+    """Return the class of goods that a partner tells, unless the class of substance is another."""
+    code = outcome.goods_class
+    is_same = code is None or outcome.substance_class == SUBSTANCES.get(code, "other")
+    return code if is_same else None
 
 
 def _copy(own: Consignment, name: str, comparable: frozenset[str]) -> Consignment:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.network import Amount, Network, weigh_find
+from engine.domain.network import Network, TakenAmount, weigh_find
 from engine.domain.records import Outcome
 from features.history.tables import Tables
 from models.array_types import Floats
@@ -28,30 +28,33 @@ if TYPE_CHECKING:
 def crossing_gravity(tables: Tables, dataset: Dataset, *, known_before: int) -> Floats | None:
     """Return the gravity of each crossing of a dataset, None where all seizures weigh alike.
 
+    Seizures weigh alike where neither the network file nor a class of goods says otherwise.
+
     Returns
     -------
     float64 array of shape (n,)
         0 where nothing was found or nothing is known.
     """
     network: Network = tables.network
-    if not network.states_severity:
+    is_classed = tables.seizures["goods_class"].null_count < tables.seizures.num_rows
+    if not (network.states_severity or is_classed):
         return None
     amounts = _amounts(tables, known_before=known_before)
     gravity = np.zeros(len(dataset))
     for row in np.flatnonzero(dataset.discrepancy == 1).tolist():
         outcome: Outcome = "seizure" if dataset.seizure[row] == 1 else "discrepancy"
-        seized = amounts.get(str(dataset.crossing_id[row]), []) if outcome == "seizure" else []
-        gravity[row] = weigh_find(network, outcome, seized)
+        seized = amounts.get(str(dataset.crossing_id[row]), [])
+        gravity[row] = weigh_find(network, outcome, seized, tables.goods)
     return gravity
 
 
-def _amounts(tables: Tables, *, known_before: int) -> dict[str, list[Amount]]:
+def _amounts(tables: Tables, *, known_before: int) -> dict[str, list[TakenAmount]]:
     """Return class and grams of the seizures of each crossing."""
-    found: dict[str, list[Amount]] = defaultdict(list)
-    names = ["linked_crossing_id", "known_at", "substance_class", "quantity_g"]
+    found: dict[str, list[TakenAmount]] = defaultdict(list)
+    names = ["linked_crossing_id", "known_at", "substance_class", "quantity_g", "goods_class"]
     for row in tables.seizures.select(names).to_pylist():
         if row["linked_crossing_id"] is not None and row["known_at"] < known_before:
-            found[row["linked_crossing_id"]].append((row["substance_class"], row["quantity_g"]))
+            found[row["linked_crossing_id"]].append(tuple(row[name] for name in names[2:]))
     return found
 
 

@@ -161,8 +161,10 @@ sa.Table(
     *_columns(TEXT, "crossing_id"),
     *_columns(TEXT, "agency", null=True),
     *_columns(FLAG, "is_evidence", "is_hit"),
-    *_columns(REAL, "minutes", null=True),
+    *_columns(REAL, "minutes", "duty", null=True),
+    *_columns(TEXT, "currency", null=True),
     _index("acts_crossing_ix", "crossing_id"),
+    _index("acts_currency_ix", "currency", "seq"),
 )
 sa.Table(
     "act_minutes",

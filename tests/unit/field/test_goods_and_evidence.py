@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from engine.domain.network import Amount, Network, SeverityBand, weigh_find
+from engine.domain.network import Network, SeverityBand, TakenAmount, weigh_find
 from engine.domain.precursors import PRECURSORS, neighbour_heading, precursor_of
 from engine.domain.records import (
     Arrival,
@@ -159,19 +159,19 @@ def test_leading_zeros_of_an_hs_code_stay() -> None:
 
 
 def test_a_seizure_weighs_by_class_and_quantity() -> None:
-    grams: tuple[Amount, ...] = (
-        ("narcotic", 200.0),
-        ("narcotic", 5_000.0),
-        ("other", 5_000.0),
-        ("precursor", None),
+    grams: tuple[TakenAmount, ...] = (
+        ("narcotic", 200.0, None),
+        ("narcotic", 5_000.0, None),
+        ("other", 5_000.0, None),
+        ("precursor", None, None),
     )
     weights = [weigh_find(WEIGHED, "seizure", [amount]) for amount in grams]
     assert weights == [10.0, 40.0, 2.0, 5.0]
 
 
 def test_one_load_in_four_packages_is_no_graver() -> None:
-    packages = weigh_find(WEIGHED, "seizure", [("narcotic", 1_250.0)] * 4)
-    assert packages == weigh_find(WEIGHED, "seizure", [("narcotic", 5_000.0)])
+    packages = weigh_find(WEIGHED, "seizure", [("narcotic", 1_250.0, None)] * 4)
+    assert packages == weigh_find(WEIGHED, "seizure", [("narcotic", 5_000.0, None)])
 
 
 def test_a_clear_look_at_papers_is_no_evidence() -> None:

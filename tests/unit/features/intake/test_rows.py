@@ -255,6 +255,9 @@ GOOD: dict[str, dict[str, list[str]]] = {
         "minutes": ["", "54.8", "100000"],
         "places_searched": ["", "cab.seat", "cab.seat;person;cargo.false_floor"],
         "outcome": ["clear", "seizure"],
+        "discrepancy_kinds": ["", "value", "value;mass"],
+        "duty_assessed": ["", "10.5"],
+        "currency": ["", "UZS"],
     },
     "seizures": {
         "seizure_id": ["z1", "z2", "z3"],
@@ -265,6 +268,9 @@ GOOD: dict[str, dict[str, list[str]]] = {
         "substance_class": ["narcotic", "other"],
         "quantity_g": ["", "4508.6"],
         "place": ["", "trailer.front_wall"],
+        "goods_class": ["", "narcotics", "tobacco"],
+        "amount": ["", "2", "200"],
+        "unit": ["", "kg", "USD", "pieces"],
     },
 }  # fmt: skip
 BAD: dict[str, dict[str, list[str]]] = {
@@ -293,6 +299,9 @@ BAD: dict[str, dict[str, list[str]]] = {
         "minutes": ["-1", "100000.1"],
         "places_searched": ["Cab", "cab.seat;", ";".join(["cab.seat"] * 65)],
         "outcome": ["", "maybe"],
+        "discrepancy_kinds": ["taste", "value;"],
+        "duty_assessed": ["-1", "nan"],
+        "currency": ["ZZZ", "usd"],
     },
     "seizures": {
         "seizure_id": [""],
@@ -303,6 +312,9 @@ BAD: dict[str, dict[str, list[str]]] = {
         "substance_class": ["tea"],
         "quantity_g": ["-1"],
         "place": ["Trailer"],
+        "goods_class": ["Tobacco"],
+        "amount": ["-1", "inf", "0.5"],
+        "unit": ["ZZZ", "tons"],
     },
 }  # fmt: skip
 ODD = [b"", b"c9", b'"', b'a"b,OYB,entry,2025-01-01T00:00:00Z,car,,,,', b"a,b,c,d,e,f,g,h,\xff",
@@ -388,7 +400,7 @@ def test_a_rule_unknown_to_columns_leaves_its_table_to_the_model(
 
 LOOSE = {
     rule: lambda columns: columns["recorded_at"].is_valid()
-    for rule in ("_recorded_after_start", "_linked")
+    for rule in ("_recorded_after_start", "_linked", "_classed", "_assessed")
 }
 
 
@@ -401,6 +413,9 @@ LOOSE = {
         ("crossings", "_LONGEST", ((AnyIdentifier, 65),), "seal_numbers", "S1;" + "x" * 65),
         ("inspections", "_BETWEEN", LOOSE, "started_at", "2025-01-01T00:00:00.000002Z"),
         ("seizures", "_BETWEEN", LOOSE, "crossing_id", ""),
+        ("seizures", "_BETWEEN", LOOSE, "goods_class", "tobacco"),
+        ("seizures", "_BETWEEN", LOOSE, "unit", "kg"),
+        ("inspections", "_BETWEEN", LOOSE, "duty_assessed", "5"),
         ("crossings", "_PLAUSIBLE", -(1 << 62), "arrived_at", "1900-01-01T00:00:00Z"),
         ("crossings", "_find_kind", lambda _: None, "crossing_id", "NULL"),
     ],

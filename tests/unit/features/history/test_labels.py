@@ -1,0 +1,96 @@
+"""Labels follow the classes of goods: a load, or a discrepancy alone."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
+from engine.domain.time_units import HOUR, MINUTE
+from features.history import labels as history_labels
+from features.history.labels import labels
+from features.history.tables import Tables
+from features.intake.load import read_folder
+from tests.unit.features.intake import bulk_folders as folders
+from tests.unit.features.intake.bulk_folders import NOW, START
+
+Finds = list[tuple[int, str]]
+TOBACCO = {"substance_class": "other", "goods_class": "tobacco", "amount": "200", "unit": "pieces"}
+
+
+def read(folder: Path, acts: dict[int, str], finds: Finds) -> Tables:
+    """Return a history of acts by crossing and outcome, and finds by crossing and class."""
+    rows = folders.clean(100) | {"inspections": [], "seizures": []}
+    for number, outcome in acts.items():
+        rows["inspections"].append(folders.inspection(number, outcome=outcome))
+    for at, (number, code) in enumerate(finds):
+        goods = {"narcotics": {"goods_class": "narcotics"}, "tobacco": TOBACCO, "": {}}[code]
+        rows["seizures"].append(folders.seizure(number, seizure_id=f"s{number}-{at}", **goods))
+    folders.write(rows, folder)
+    intake = read_folder(folder, now=NOW)
+    assert intake.quarantine == []
+    return intake.tables
+
+
+def read_labels(tables: Tables) -> dict[str, tuple[int, int, int]]:
+    """Return load, discrepancy and since when by crossing, of those that have a label."""
+    found = labels(tables)
+    rows = zip(found.seizure.tolist(), found.discrepancy.tolist(), found.known_at, strict=True)
+    names = tables.crossings["crossing_id"].to_pylist()
+    return {name: row for name, row in zip(names, rows, strict=True) if row[0] >= 0}
+
+
+ACTS = {1: "seizure", 2: "seizure", 3: "seizure", 4: "seizure", 5: "discrepancy", 6: "clear"}
+FINDS: Finds = [
+    (1, "narcotics"), (2, "tobacco"), (3, "tobacco"), (3, "narcotics"), (4, ""), (7, "tobacco"),
+]  # fmt: skip
+
+
+def test_a_find_teaches_what_its_class_says(tmp_path: Path) -> None:
+    found = read_labels(read(tmp_path, ACTS, FINDS))
+    pairs = {name: row[:2] for name, row in found.items()}
+    assert pairs == {
+        "c1": (1, 1), "c2": (0, 1), "c3": (1, 1), "c4": (1, 1), "c5": (0, 1), "c6": (0, 0),
+        "c7": (0, 1),
+    }  # fmt: skip
+
+
+def test_that_an_act_took_no_load_is_known_with_its_find(tmp_path: Path) -> None:
+    found = read_labels(read(tmp_path, {2: "seizure"}, [(2, "tobacco")]))
+    assert found["c2"][2] == START + 8 * MINUTE + 6 * HOUR
+    before = read_labels(read(tmp_path / "before", {2: "seizure"}, []))
+    assert before["c2"] == (1, 1, START + 8 * MINUTE + 5 * HOUR), "as of a time without the find"
+
+
+def test_another_table_of_classes_teaches_another_label(tmp_path: Path) -> None:
+    tables = read(tmp_path, ACTS, FINDS)
+    table = shipped_goods_classes().model_dump()
+    for one in table["classes"]:
+        one["is_load"] |= one["code"] == "tobacco"
+    goods = GoodsClasses.model_validate(table)
+    parts = {name: getattr(tables, name) for name in Tables.__slots__ if name != "goods"}
+    assert read_labels(Tables(**parts, goods=goods))["c2"][:2] == (1, 1)
+
+
+def test_labels_that_ignore_classes_are_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_labels, "_find_no_load", lambda _: {})
+    assert read_labels(read(tmp_path, ACTS, FINDS))["c2"][:2] == (1, 1)
+
+
+def test_a_class_and_a_unit_of_no_table_are_quarantined(tmp_path: Path) -> None:
+    rows = folders.clean(100) | {"inspections": [], "seizures": []}
+    rows["seizures"] = [
+        folders.seizure(1, **TOBACCO),
+        folders.seizure(2, **TOBACCO | {"goods_class": "cigars"}),
+        folders.seizure(3, **TOBACCO | {"unit": "l"}),
+        folders.seizure(4, **TOBACCO | {"unit": "ZZZ"}),
+    ]
+    folders.write(rows, tmp_path)
+    intake = read_folder(tmp_path, now=NOW)
+    faults = {(one.line, one.field, one.rule) for one in intake.quarantine}
+    assert faults == {
+        (3, "goods_class", "unknown_enumeration"), (4, "unit", "wrong_unit"),
+        (5, "unit", "unknown_unit"),
+    }  # fmt: skip
+    assert intake.accepted["seizures.csv"] == 1
