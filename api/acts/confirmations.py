@@ -38,6 +38,9 @@ class PendingFindView(Answer):
     plate: str
     substance_class: SubstanceClass
     quantity_g: float | None
+    goods_class: str | None
+    amount: float | None
+    unit: str | None
     recorded_at: Time
     """When the journal had it."""
     post: str
@@ -78,6 +81,9 @@ def waiting_finds(service: Runtime, caller: Caller) -> list[PendingFindView]:
             plate=one.body["seizure"]["plate"],
             substance_class=one.body["seizure"]["substance_class"],
             quantity_g=one.body["seizure"].get("quantity_g"),
+            goods_class=one.body["seizure"].get("goods_class"),
+            amount=one.body["seizure"].get("amount"),
+            unit=one.body["seizure"].get("unit"),
             recorded_at=rfc3339(one.known_at),
             post=one.post,
             crossing_id=one.crossing_id,

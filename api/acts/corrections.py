@@ -15,7 +15,14 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.callers import Caller
-from api.decisions.page import LABELS, STEP, render_page, repeat_fields
+from api.decisions.find_forms import (
+    add_find,
+    end_of,
+    read_assessment,
+    read_finds,
+    state_finds,
+)
+from api.decisions.page import ANOTHER, LABELS, STEP, render_page, repeat_fields
 from api.decisions.page_data import DecisionPage, read_page
 from api.http.access import fill_agency, post_of
 from api.http.dependencies import TheService
@@ -25,6 +32,7 @@ from api.web.i18n import ReaderLocale
 from api.web.page_route import PageRoute, TheVisit
 from api.web.templates_env import speech_of
 from api.web.visitor import TheForm
+from engine.criteria.policy import read_goods_classes
 from engine.domain.records import Seizure
 from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAllowedError, NotFoundError
@@ -83,7 +91,12 @@ def correct_seizure(
     return service.recording.once_here(
         asked,
         lambda snapshot: draft_seizure_correction(
-            read_stated_seizure(snapshot, seizure_id), correction, asked, by=by, features=features
+            read_stated_seizure(snapshot, seizure_id),
+            correction,
+            asked,
+            by=by,
+            features=features,
+            classes=read_goods_classes(snapshot),
         ),
     )
 
@@ -103,16 +116,18 @@ def _corrector(service: Runtime, caller: Caller) -> Corrector:
     return Corrector(caller.person, may_take_back, caller.agency)
 
 
-SEIZED = ("substance_class", "substance", "quantity_g", "place", "concealment")
-
-
 @dataclass(frozen=True, slots=True)
 class StatedAgain:
-    """An act as a form states it again, with what was seized."""
+    """An act as a form states it again, with each find by its number in the form."""
 
     act: ActCorrection
-    seizure: SeizureCorrection | None
+    finds: Mapping[int, SeizureCorrection]
     team: None = None
+
+    @property
+    def seizures(self) -> Sequence[SeizureCorrection]:
+        """The finds, as the page shows them before they are recorded."""
+        return list(self.finds.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,37 +155,43 @@ class CorrectionForm:
         """Return what the form says; records nothing."""
         reader, outcome = self.reader, self.reader.text("outcome")
         reader.once()
-        minutes, quantity = reader.number("minutes"), reader.number("quantity_g")
-        reason, seizure = reader.texts("reason"), None
-        fields = {"outcome": outcome, "minutes": minutes} | reason
+        reason = reader.texts("reason")
+        fields = {"outcome": outcome, "minutes": reader.number("minutes")} | reason
         fields |= {name: reader.every(name) for name in ("methods", "places_searched")}
-        act = reader.record(ActCorrection, fields)
-        if outcome == "seizure" and len(self.seizures) <= 1:
-            goods: dict[str, Any] = reader.texts(*SEIZED) | {"quantity_g": quantity} | reason
-            seizure = reader.record(SeizureCorrection, goods)
-        return StatedAgain(reader.finish(act), seizure)
+        act = reader.record(ActCorrection, fields | read_assessment(reader))
+        finds: dict[int, SeizureCorrection] = {}
+        if outcome == "seizure":
+            with self.service.store.read() as snapshot:
+                classes = read_goods_classes(snapshot)
+            finds = read_finds(reader, classes, SeizureCorrection, about=lambda _: reason)
+        return StatedAgain(reader.finish(act), finds)
 
     def check(self, stated: StatedAgain) -> None:
         """Refuse at its field what takes a second person, before it is shown as read."""
-        by, correction = _corrector(self.service, self.caller), self._restate(stated)
+        by = _corrector(self.service, self.caller)
         with self.service.store.read() as snapshot:
-            if correction is not None:
-                for one in self.seizures:
-                    known = read_stated_seizure(snapshot, one["seizure_id"])
-                    asked = known.claim(correction, SEIZURE_CORRECTED, key=None)
-                    features = self.service.recording.features
-                    at = "outcome" if correction.withdrawn else "quantity_g"
-                    with suppress(ConflictError), _refused_at(at):
-                        draft_seizure_correction(known, correction, asked, by=by, features=features)
+            classes, features = read_goods_classes(snapshot), self.service.recording.features
+            for number, name, correction in self._restate(stated):
+                known = read_stated_seizure(snapshot, name)
+                asked = known.claim(correction, SEIZURE_CORRECTED, key=None)
+                at = "outcome" if correction.withdrawn else f"amount{end_of(number)}"
+                with suppress(ConflictError), _refused_at(at):
+                    draft_seizure_correction(
+                        known, correction, asked, by=by, features=features, classes=classes
+                    )
             known = read_stated_act(snapshot, self.act["inspection_id"])
             asked = known.claim(stated.act, INSPECTION_CORRECTED, key=None)
             with suppress(ConflictError), _refused_at("outcome"):
                 draft_act_correction(known, stated.act, asked, by=by)
 
-    def _restate(self, stated: StatedAgain) -> SeizureCorrection | None:
-        if stated.act.outcome != "seizure":
-            return SeizureCorrection(withdrawn=True, reason=stated.act.reason)
-        return stated.seizure
+    def _restate(self, stated: StatedAgain) -> Iterator[tuple[int, str, SeizureCorrection]]:
+        """Yield the number, the name and the correction of each find that was stated before.
+
+        A find of which the form states nothing is withdrawn.
+        """
+        withdrawn = SeizureCorrection(withdrawn=True, reason=stated.act.reason)
+        for number, one in enumerate(self.seizures, 1):
+            yield number, one["seizure_id"], stated.finds.get(number, withdrawn)
 
     def correct(self) -> None:
         """Record what the form changes."""
@@ -178,9 +199,10 @@ class CorrectionForm:
         with _refused_at("outcome"):
             changed = self._correct_seizures(stated, once)
             changed |= self._correct_act(stated, once)
-        if stated.seizure is not None and not self.seizures:
-            self._seize(stated.seizure, once)
-            changed = True
+        for number, find in stated.finds.items():
+            if number > len(self.seizures):
+                self._seize(find, f"{once}{end_of(number)}")
+                changed = True
         if not changed:
             raise FormError(FieldMistake("outcome", "unchanged"))
 
@@ -194,13 +216,9 @@ class CorrectionForm:
 
     def _correct_seizures(self, stated: StatedAgain, once: str) -> bool:
         caller = self.caller.enter("POST", "/v1/seizures/{seizure_id}/corrections")
-        correction = self._restate(stated)
-        if correction is None:
-            return False
         changed = False
-        for one in self.seizures:
+        for _, name, correction in self._restate(stated):
             try:
-                name = one["seizure_id"]
                 correct_seizure(self.service, caller, name, correction, f"{once}-{name}")
                 changed = True
             except ConflictError:
@@ -211,7 +229,7 @@ class CorrectionForm:
         """Report what the first statement did not say was seized."""
         caller = self.caller.enter("POST", "/v1/seizures")
         post = post_of(self.service.recording, caller, self.act["crossing_id"])
-        goods = stated.model_dump(include=set(SEIZED), exclude_none=True)
+        goods = stated.model_dump(exclude={"withdrawn", "reason"}, exclude_none=True)
         goods |= {name: self.act[name] for name in ("inspection_id", "crossing_id")}
         goods |= {"seizure_id": f"sz-{once}", "recorded_at": datetime.now(UTC)}
         seizure = fill_agency(caller, Seizure.model_validate(goods))
@@ -234,15 +252,15 @@ def list_stated(found: DecisionPage, speech: ReaderLocale) -> dict[str, list[str
     """Return the fields of the form as they are stated now, in the reader's own numbers."""
     act: Mapping[str, Any] = found.act or {}
     seizures = () if found.filed is None else found.filed.seizures
-    one: Mapping[str, Any] = seizures[0] if len(seizures) == 1 else {}
-    fields = {"outcome": act.get("outcome"), "minutes": act.get("minutes")}
-    fields |= {name: one.get(name) for name in SEIZED}
+    fields = {name: act.get(name) for name in ("outcome", "minutes", "duty_assessed", "currency")}
+    fields |= state_finds(seizures)
     shown = {
         name: [speech.number(value, 6) if isinstance(value, float) else str(value)]
         for name, value in fields.items()
         if value is not None
     }
-    return shown | {name: list(act.get(name) or ()) for name in ("methods", "places_searched")}
+    groups = "methods", "places_searched", "discrepancy_kinds"
+    return shown | {name: list(act.get(name) or ()) for name in groups}
 
 
 def correction_form(
@@ -275,8 +293,9 @@ def send_correction(visit: TheVisit, form: TheForm, sent: TheCorrectionForm) -> 
     """Record a correction; it is shown as read first."""
     step, decision_id = sent.reader.text(STEP), str(sent.found.seen["decision_id"])
     service = sent.service
-    if step == "change":
-        return render_page(visit, service, decision_id, kept=form, template=FORM)
+    if step in ("change", ANOTHER):
+        kept = add_find(form) if step == ANOTHER else form
+        return render_page(visit, service, decision_id, kept=kept, template=FORM)
     try:
         if step != "confirm":
             read = sent.read()

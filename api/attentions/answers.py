@@ -64,6 +64,7 @@ class RequestOutcomeView(Answer):
     outcome: Outcome | None
     substance_class: SubstanceClass | None
     quantity_band: QuantityBand | None
+    goods_class: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +373,7 @@ def _describe_outcome(body: Mapping[str, Any]) -> RequestOutcomeView:
         outcome=body.get("outcome"),
         substance_class=body.get("substance_class"),
         quantity_band=body.get("quantity_band"),
+        goods_class=body.get("goods_class"),
     )
 
 

@@ -17,6 +17,7 @@ from api.cases.steps import choose_passed_files
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.service.runtime import Runtime
 from engine.domain.records import (
+    Code,
     HandlingCode,
     Hex32,
     Identifier,
@@ -120,6 +121,7 @@ class OutcomeRequest(Record):
     """Of a search."""
     substance_class: SubstanceClass | None = None
     quantity_band: QuantityBand | None = None
+    goods_class: Code | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

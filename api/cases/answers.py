@@ -34,6 +34,8 @@ from engine.cases.case_state import (
     read_case,
     read_cases,
 )
+from engine.criteria.policy import read_goods_classes
+from engine.domain.goods_classes import GoodsClasses, class_of
 from engine.domain.records import (
     Direction,
     HandlingCode,
@@ -113,7 +115,15 @@ class CaseFind(Answer):
     substance_class: SubstanceClass
     substance: str | None
     quantity_g: float | None
-    unit: Literal["g"] = "g"
+    goods_class: str | None
+    class_names: dict[str, str]
+    """Of the class of goods, by language."""
+    class_codes: dict[str, str]
+    """Codes of the class in forms, as far as the table of classes states them."""
+    taken_over_by: str | None
+    """The agency that takes goods of the class over."""
+    amount: float | None
+    unit: str | None
     place: str | None
     concealment: str | None
     direction: Direction | None
@@ -256,7 +266,9 @@ class AcknowledgedFile(AcknowledgedCase):
 MOST = 500
 """Cases of one page."""
 NOT_PASSED_ON = "H2"
-_GOODS = ("substance_class", "substance", "quantity_g", "place", "concealment")
+_GOODS = (
+    "substance_class", "substance", "quantity_g", "goods_class", "place", "concealment",
+)  # fmt: skip
 
 
 def must_see(connection: Connection, caller: Caller, case_id: str) -> CaseHistory:
@@ -522,7 +534,8 @@ def _describe_finds(
     connection: Connection, history: CaseHistory, seizures: Sequence[StatedReport]
 ) -> list[CaseFind]:
     """Return each find in the form that seizure databases ask for, without anything nominal."""
-    finds = [_describe_find(connection, one) for one in seizures]
+    classes = read_goods_classes(connection)
+    finds = [_describe_find(connection, one, classes) for one in seizures]
     if finds or "substance_class" not in history.facts:
         return finds
     goods: Any = {name: history.facts.get(name) for name in _GOODS}
@@ -532,19 +545,38 @@ def _describe_finds(
             post=history.case.post,
             detected_at=rfc3339(history.case.opened_at),
             **goods,
+            **_describe_class(goods, classes),
             **_describe_means(connection, None),
             **_describe_act(connection, None),
         )
     ]
 
 
-def _describe_find(connection: Connection, stated: StatedReport) -> CaseFind:
+def _describe_class(goods: Mapping[str, Any], classes: GoodsClasses) -> dict[str, Any]:
+    """Return the amount of goods, and what forms ask of their class.
+
+    Goods without an amount are weighed in grams.
+    """
+    code = class_of(goods["substance_class"], goods.get("goods_class"))
+    known = classes.by_code.get(code)
+    is_weighed = goods.get("amount") is None
+    return {
+        "amount": goods.get("quantity_g") if is_weighed else goods["amount"],
+        "unit": "g" if is_weighed else goods["unit"],
+        "class_names": {} if known is None else known.names,
+        "class_codes": {} if known is None else known.forms,
+        "taken_over_by": None if known is None else known.agency,
+    }
+
+
+def _describe_find(connection: Connection, stated: StatedReport, classes: GoodsClasses) -> CaseFind:
     seizure = stated.body["seizure"]
     return CaseFind(
         seizure_id=stated.name,
         post=stated.post,
         detected_at=seizure.get("seized_at") or seizure["recorded_at"],
         **{name: seizure.get(name) for name in _GOODS},
+        **_describe_class(seizure, classes),
         **_describe_means(connection, stated.body["linked_crossing_id"]),
         **_describe_act(connection, seizure.get("inspection_id")),
     )

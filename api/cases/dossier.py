@@ -213,10 +213,7 @@ class _Words:
 
     def _list_find(self, one: CaseFind) -> Iterator[Fact]:
         say, label = self.say, self._label
-        kind, substance = label("substance", one.substance_class), one.substance
-        yield say("Kind"), f"{kind} · {substance}" if substance else kind
-        grams = one.quantity_g
-        yield say("Quantity"), say("not given") if grams is None else self._grams(grams)
+        yield from self._list_goods(one)
         yield say("Found at"), f"{self._post(one.post)}, {self._moment(one.detected_at)}"
         if one.place:
             yield say("Where"), label("place", one.place)
@@ -235,6 +232,20 @@ class _Words:
             yield say("Declared goods, HS"), ", ".join(one.cover_goods)
         if one.methods:
             yield say("Methods"), ", ".join(label("method", code) for code in one.methods)
+
+    def _list_goods(self, one: CaseFind) -> Iterator[Fact]:
+        say, label = self.say, self._label
+        kind, substance = label("substance", one.substance_class), one.substance
+        if one.goods_class is not None:
+            names = one.class_names
+            kind = names.get(self._speech.code) or names.get("en") or one.goods_class
+        yield say("Kind"), f"{kind} · {substance}" if substance else kind
+        if one.class_codes:
+            codes = one.class_codes.items()
+            yield say("Code in forms"), ", ".join(f"{form.upper()} {code}" for form, code in codes)
+        yield say("Quantity"), self._amount(one.amount, one.unit) or say("not given")
+        if one.taken_over_by:
+            yield say("Taken over by"), one.taken_over_by
 
     def list_search(self, one: CaseAct) -> Iterator[Fact]:
         """Yield the account of an act, without what is not known of it."""
@@ -278,8 +289,13 @@ class _Words:
         parts = [label("outcome", report["outcome"])] if "outcome" in report else []
         if "substance_class" in report:
             parts.append(report.get("substance") or label("substance", report["substance_class"]))
-        if report.get("quantity_g") is not None:
+        if much := self._amount(report.get("amount"), report.get("unit")):
+            parts.append(much)
+        elif report.get("quantity_g") is not None:
             parts.append(self._grams(report["quantity_g"]))
+        parts += [label("discrepancy", code) for code in report.get("discrepancy_kinds") or ()]
+        if report.get("duty_assessed") is not None:
+            parts.append(self._amount(report["duty_assessed"], report["currency"]))
         if report.get("place"):
             parts.append(label("place", report["place"]))
         if report.get("concealment"):
@@ -358,6 +374,14 @@ class _Words:
         if field.control == "number":
             return self._speech.number(given, 6)
         return self.free(str(given)) if field.name in FREE_TEXTS else str(given)
+
+    def _amount(self, amount: float | None, unit: str | None) -> str:
+        """Return an amount in words, empty where there is none."""
+        if amount is None or unit is None:
+            return ""
+        if unit == "g":
+            return self._grams(amount)
+        return f"{self._speech.number(amount, 6)} {self._label('unit', unit)}"
 
     def _grams(self, grams: float) -> str:
         text = self.say("{n} g", n=self._speech.number(grams, 6))

@@ -25,6 +25,16 @@ from markupsafe import Markup
 from api.areas import find_part
 from api.auth.callers import Caller
 from api.decisions.answers import DecisionReader, first_words
+from api.decisions.find_forms import (
+    CURRENCIES,
+    FIND,
+    add_find,
+    count_finds,
+    end_of,
+    list_classes,
+    read_assessment,
+    read_finds,
+)
 from api.decisions.page_data import find_displaced, list_named, read_page
 from api.decisions.panels import SHAPES, TIE_KINDS, name_tied
 from api.http.access import fill_agency, post_of
@@ -38,7 +48,8 @@ from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
 from api.web.visitor import TOKEN, TheForm
-from engine.domain.records import Seizure
+from engine.criteria.policy import read_goods_classes
+from engine.domain.records import UNITS, Seizure
 from engine.domain.time_units import moment
 from engine.errors import ConflictError
 from engine.journal.idempotency import claim, find_holders, inspection_name, seizure_name
@@ -50,21 +61,20 @@ from engine.selection import Handling
 from engine.shifts.workload import has_scanner
 from engine.targeting.report_writer import ExplainedRelease
 
-_SEIZED = ("substance_class", "substance", "quantity_g", "place", "concealment")
-
 
 @dataclass(frozen=True, slots=True)
 class FiledAct:
-    """An inspection act as its form was read, with what was seized and who did it."""
+    """An inspection act as its form was read, with each find and who did it."""
 
     act: ReportedAct
-    seizure: Seizure | None
+    seizures: Sequence[Seizure]
     team: str | None
 
     @property
     def has_numbers(self) -> bool:
         """Tell whether something in it could have been misread."""
-        return self.act.minutes is not None or self.seizure is not None
+        assessed = self.act.minutes, self.act.duty_assessed
+        return bool(self.seizures) or any(one is not None for one in assessed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,41 +109,45 @@ class DecisionForm:
         """Return what an act's form says; records nothing."""
         reader = self.reader
         once, outcome = reader.once(), reader.text("outcome")
-        minutes, quantity = reader.number("minutes"), reader.number("quantity_g")
-        team = self._read_team()
+        minutes, team = reader.number("minutes"), self._read_team()
         shared = {"crossing_id": self.known.crossing_id, "recorded_at": datetime.now(UTC)}
-        fields = {"inspection_id": f"act-{once}", "outcome": outcome} | shared
+        act_id = {"inspection_id": f"act-{once}"}
+        fields = act_id | {"outcome": outcome} | shared | read_assessment(reader)
         fields |= {name: reader.every(name) for name in ("methods", "places_searched")}
-        act, seizure = reader.record(ReportedAct, fields | {"minutes": minutes}), None
+        act = reader.record(ReportedAct, fields | {"minutes": minutes})
+        seizures: dict[int, Seizure] = {}
         if outcome == "seizure":
-            goods: dict[str, Any] = reader.texts(*_SEIZED) | {"quantity_g": quantity}
-            _require_find(reader, goods)
-            seizure = reader.record(
+            with self.service.store.read() as snapshot:
+                classes = read_goods_classes(snapshot)
+            seizures = read_finds(
+                reader,
+                classes,
                 Seizure,
-                shared | goods | {"seizure_id": f"sz-{once}", "inspection_id": f"act-{once}"},
+                about=lambda number: shared | act_id | {"seizure_id": f"sz-{once}{end_of(number)}"},
             )
-        elif any(reader.text(name) for name in _SEIZED):
+        elif any(reader.text(name) for name in FIND):
             reader.refuse("outcome", "seized_without_seizure")
-        return FiledAct(reader.finish(act), seizure, team)
+        return FiledAct(reader.finish(act), list(seizures.values()), team)
 
     def report(self) -> None:
-        """File an inspection act and, where the form names one, a seizure."""
+        """File an inspection act and each find that the form names."""
         service, caller, filed = self.service, self.caller, self.read_act()
-        act, seizure = filed.act, filed.seizure
-        if seizure is not None:
+        act = filed.act
+        if filed.seizures:
             post_of(service.recording, caller.enter("POST", "/v1/seizures"), act.crossing_id)
         act_name = inspection_name(act.inspection_id)
-        find_name = seizure_name(act.inspection_id.replace("act-", "sz-", 1))
+        names = [seizure_name(one.seizure_id) for one in filed.seizures]
         with service.store.read() as snapshot:  # sent twice, it differs in its time alone
-            done = find_holders(snapshot, [act_name, find_name])
+            done = find_holders(snapshot, [act_name, *names])
         if act_name not in done:
             asked = claim(INSPECTION, act, post=self.known.post, name=act_name)
             by = Handling(caller.person, filed.team)
             service.recording.inspection(fill_agency(caller, act), asked, said=None, by=by)
-        if seizure is not None and find_name not in done:
-            asked = claim(SEIZURE, seizure, post=self.known.post, name=find_name)
-            seizure = fill_agency(caller, seizure)
-            service.recording.seizure(seizure, asked, person=caller.person, within=caller.post)
+        for name, seizure in zip(names, filed.seizures, strict=True):
+            if name not in done:
+                asked = claim(SEIZURE, seizure, post=self.known.post, name=name)
+                stated = fill_agency(caller, seizure)
+                service.recording.seizure(stated, asked, person=caller.person, within=caller.post)
 
     def release(self) -> None:
         """Record that a vehicle left without inspection, and why."""
@@ -181,20 +195,6 @@ def decision_form(
     return DecisionForm(service, visit.caller, known, reader)
 
 
-def _require_find(reader: FormReader, goods: Mapping[str, Any]) -> None:
-    """Refuse a seizure of which the form does not say where, how much, and by which method.
-
-    Goods that are no substance may be counted otherwise than in grams.
-    """
-    if not reader.every("methods"):
-        reader.refuse("methods", "missing_key")
-    if "place" not in goods:
-        reader.refuse("place", "missing_key")
-    is_typed = any(one.at == "quantity_g" for one in reader.mistakes)
-    if goods["quantity_g"] is None and not is_typed and goods.get("substance_class") != "other":
-        reader.refuse("quantity_g", "missing_key")
-
-
 TheDecisionForm = Annotated[DecisionForm, Depends(decision_form)]
 
 
@@ -203,7 +203,9 @@ router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema
 CHOICES = {
     "methods": tuple(TABLES["method"]),
     "outcomes": tuple(TABLES["outcome"]),
-    "substances": tuple(TABLES["substance"]),
+    "kinds": tuple(TABLES["discrepancy"]),
+    "currencies": CURRENCIES,
+    "units": UNITS,
     "reasons": tuple(TABLES["review"]),
     "releases": tuple(TABLES["release"]),
     "places": tuple(TABLES["place"]),
@@ -212,7 +214,9 @@ CHOICES = {
 LABELS = {"reason": N_("Explain (required)"), "channel": N_("Send to")}
 """What these forms call fields that have other names elsewhere."""
 STEP = "step"
-"""Field of an act's form: ``confirm`` what was shown as read, or ``change`` it."""
+"""Field of an act's form: ``confirm`` what was shown as read, ``change`` it, or ask for the fields
+of ``another`` find."""
+ANOTHER = "another"
 
 
 @router.get("/{decision_id}")
@@ -231,8 +235,9 @@ def send_review(visit: TheVisit, form: TheForm, sent: TheDecisionForm) -> Respon
 def send_act(visit: TheVisit, form: TheForm, sent: TheDecisionForm) -> Response:
     """File an inspection act with what was seized; one with numbers is shown as read first."""
     step, decision_id = sent.reader.text(STEP), sent.known.decision_id
-    if step == "change":
-        return render_page(visit, sent.service, decision_id, kept=form, at="report")
+    if step in ("change", ANOTHER):
+        kept = add_find(form) if step == ANOTHER else form
+        return render_page(visit, sent.service, decision_id, kept=kept, at="report")
     if step != "confirm":
         try:
             found = sent.read_act()
@@ -324,6 +329,7 @@ def render_page(
         named = [one["seizure_id"] for one in finds]
         find_opened = find_part("opened_cases")
         opened = {} if find_opened is None else find_opened(snapshot, named)
+        classes = list_classes(read_goods_classes(snapshot), visit.speech.code)
     may_review = visit.visitor.may("POST", "/v1/decisions/{decision_id}/reviews")
     is_open = may_review and not (found.act or found.has_left or found.successor)
     values: dict[str, Any] = {
@@ -333,6 +339,8 @@ def render_page(
         "opened": opened,
         "wrong": {},
         "kept": {name: list(values) for name, values in (kept or {}).items()},
+        "find_ends": [end_of(number) for number in range(1, count_finds(kept or {}) + 1)],
+        "classes": classes,
         "at": "",
         "once": secrets.token_hex(12),
         "choices": CHOICES,

@@ -539,8 +539,9 @@ def _read_corrections(snapshot: Connection, seqs: Sequence[int]) -> list[dict[st
 
 
 STATED_FIELDS = (
-    "outcome", "methods", "places_searched", "minutes", "substance_class", "substance",
-    "quantity_g", "place", "concealment",
+    "outcome", "methods", "places_searched", "minutes", "discrepancy_kinds", "duty_assessed",
+    "currency", "goods_class", "substance_class", "substance", "quantity_g", "amount", "unit",
+    "place", "concealment",
 )  # fmt: skip
 """Fields of an act and of a seizure, in the order of their form."""
 ONE_FORM = timedelta(minutes=1)

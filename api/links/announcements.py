@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from api.links.movements import list_departures, list_late_outcomes, list_outcomes
+from engine.criteria.policy import read_goods_classes
 from engine.domain.records import Inspection, Seizure
 from engine.domain.time_units import HOUR, moment
 from engine.errors import ConflictError, RecordError
@@ -131,19 +132,23 @@ def _state_act(
         methods=act.methods,
         outcome=act.outcome,
         substance_class=None if find is None else find.substance_class,
+        goods_class=None if find is None else find.goods_class,
         quantity_band=None if grams is None else band_of(grams),
     )
 
 
 def _read_find(connection: Connection, act: Inspection, *, since: int) -> Seizure | None:
-    """Return the first find of an act, or of its crossing after it."""
-    where = [JOURNAL.c.seq > since]
+    """Return a find of an act, or of its crossing after it: the first load, else the first find."""
+    where, first = [JOURNAL.c.seq > since], None
+    classes = read_goods_classes(connection)
     for record in JournalReader(connection).records(SEIZURE, FIND_CONFIRMED, where=where):
         find = Seizure.model_validate(record.body["seizure"], strict=False)
         linked = record.body.get("linked_crossing_id")
         if act.inspection_id == find.inspection_id or linked == act.crossing_id:
-            return find
-    return None
+            if classes.teaches_load(find.goods_class):
+                return find
+            first = first or find
+    return first
 
 
 AT_ONCE = 50

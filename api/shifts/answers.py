@@ -11,10 +11,10 @@ posts; loaded history is not among them.
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from sqlalchemy import Connection, select
 
@@ -22,7 +22,8 @@ from api.auth.callers import Caller
 from api.http.answers import Answer, Recorded, Time
 from api.service.runtime import Runtime
 from engine.criteria.policy import read_policy
-from engine.domain.records import Inspection, Outcome
+from engine.domain.goods_classes import class_of
+from engine.domain.records import MASSES, DiscrepancyKind, Inspection, Outcome, SubstanceClass
 from engine.domain.rights import Matter
 from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, JournalReader
@@ -167,7 +168,23 @@ class TakenGoods(Answer):
     substance_class: str
     substance: str | None
     quantity_g: float | None
+    goods_class: str | None
+    amount: float | None
+    unit: str | None
     place: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassFigures(Answer):
+    """Goods of one class that were taken, as far as they are stated in one unit."""
+
+    goods_class: str
+    """``other`` for goods of no class."""
+    substance_class: str
+    unit: str | None
+    """Grams for masses; null for finds without an amount."""
+    finds: int
+    amount: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +208,12 @@ class ShiftWork(Answer):
     papers_only: int
     minutes: float
     finds: list[ShiftFind]
+    goods: list[ClassFigures]
+    """What these finds took, by class and unit."""
+    kinds: dict[DiscrepancyKind, int]
+    """Acts by what differed; one act can have several kinds."""
+    duties: dict[str, float]
+    """Duty and fine assessed, by currency."""
     longest_wait: float | None
     """Minutes since the first vehicle that waits was decided on; null if none does, or the shift is
     over."""
@@ -610,6 +633,9 @@ def _sum_work(
                     substance_class=taken["substance_class"],
                     substance=taken.get("substance"),
                     quantity_g=taken.get("quantity_g"),
+                    goods_class=taken.get("goods_class"),
+                    amount=taken.get("amount"),
+                    unit=taken.get("unit"),
                     place=taken.get("place"),
                 )
                 for taken in gravity.list_goods(one.crossing_id)
@@ -619,12 +645,43 @@ def _sum_work(
         for one in hits
     ]
     full = sum(one.act.is_full for one in acts)
+    kinds = Counter(code for one in acts for code in set(one.act.discrepancy_kinds))
+    duties: dict[str, float] = defaultdict(float)
+    for one in acts:
+        if one.act.currency is not None:
+            duties[one.act.currency] += one.act.duty_assessed or 0.0
     return ShiftWork(
         inspected=full,
         papers_only=len(acts) - full,
         minutes=math.fsum(one.act.minutes or 0.0 for one in acts),
         finds=finds,
+        goods=sum_goods(taken for one in finds for taken in one.goods),
+        kinds={code: count for code in get_args(DiscrepancyKind) if (count := kinds[code])},
+        duties=dict(sorted(duties.items())),
         longest_wait=max(((as_of - one.oldest) / MINUTE for one in queue.values()), default=None),
+    )
+
+
+def sum_goods(taken: Iterable[TakenGoods]) -> list[ClassFigures]:
+    """Return finds and amounts by class of goods and unit; masses are in grams."""
+    found: dict[tuple[str, str | None], list[TakenGoods]] = defaultdict(list)
+    for one in taken:
+        code = class_of(cast("SubstanceClass", one.substance_class), one.goods_class)
+        is_mass = one.quantity_g is not None and one.unit in (None, *MASSES)
+        unit = "g" if is_mass else one.unit
+        found[code, unit].append(one)
+    by_name = sorted(found.items(), key=lambda one: (one[0][0], one[0][1] or ""))
+    return [_sum_class(code, unit, some) for (code, unit), some in by_name]
+
+
+def _sum_class(code: str, unit: str | None, some: Sequence[TakenGoods]) -> ClassFigures:
+    amounts = [one.quantity_g if unit == "g" else one.amount for one in some]
+    return ClassFigures(
+        goods_class=code,
+        substance_class=some[0].substance_class,
+        unit=unit,
+        finds=len(some),
+        amount=None if unit is None else math.fsum(one for one in amounts if one is not None),
     )
 
 

@@ -14,7 +14,7 @@ was filled in keeps its numbers.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as attribute
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final, TypeVar
@@ -37,6 +37,8 @@ _GROUPED = re.compile(
     r"(?:(?P<point>[.,])(?P<part>[0-9]{1,6}))?"
 )
 _PLAIN = re.compile(r"(?P<whole>0|[1-9][0-9]{0,14})(?:[.,](?P<part>[0-9]{1,6}))?")
+_NUMBER = re.compile(r"_([0-9]+)$")
+"""End of the name of a field of which a form has several."""
 _UP_TO_A_GROUP = 3
 """Digits before a sign that could stand between groups, and digits after it."""
 
@@ -130,6 +132,17 @@ class FormReader:
         self._speech = speech
         self.mistakes: list[FieldMistake] = []
 
+    @property
+    def form(self) -> Form:
+        """The form as it was sent."""
+        return self._form
+
+    def part(self, end: str) -> "FormReader":
+        """Return a reader of the fields whose names end so, by their names without the end."""
+        ending = {name: one for name, one in self._form.items() if name.endswith(end)}
+        cut = {name.removesuffix(end): one for name, one in ending.items()}
+        return FormReader(cut, self._speech)
+
     def text(self, name: str) -> str:
         """Return a field on one line, as records keep it."""
         return join_lines(read_field(self._form, name))
@@ -145,6 +158,10 @@ class FormReader:
     def every(self, name: str) -> list[str]:
         """Return all that was checked of a group."""
         return list(self._form.get(name, ()))
+
+    def mistakes_at(self, name: str) -> list[FieldMistake]:
+        """Return the mistakes of one field."""
+        return [one for one in self.mistakes if one.at == name]
 
     def refuse(self, name: str, rule: str, **values: str) -> None:
         """Keep a mistake."""
@@ -268,6 +285,14 @@ RULES: Final[Mapping[str, str]] = {
     "seized_without_seizure": N_(
         "Something is entered as seized: choose “a seizure”, or empty those fields."
     ),
+    "wrong_unit": N_("Goods of this class are stated in another unit."),
+    "unknown_unit": N_("Choose from the list."),
+    "unknown_currency": N_("Choose from the list."),
+    "not_a_whole_number": N_("Write a whole number."),
+    "count_alone": N_("Of persons the number is recorded, and nothing that describes them."),
+    "nothing_found": N_(
+        "“Nothing found” has no discrepancy and no duty: choose another outcome, or empty them."
+    ),
     "second_person": N_(
         "A milder outcome, or less seized, is recorded by a supervisor who did not file the act."
     ),
@@ -329,6 +354,7 @@ FIELDS: Final[Mapping[str, str]] = {
             "methods",
             "places_searched",
             "team",
+            "goods_class",
             "substance_class",
             "place",
             "verdict",
@@ -381,8 +407,9 @@ def corrections(
     labels = TABLES["field"] if names is None else {**TABLES["field"], **names}
     found: dict[str, Correction] = {}
     for one in mistakes:
-        text = speech.say(_sentence(one), **one.values)
-        name = speech.say(labels.get(one.at, FORM))
+        base, number = _NUMBER.sub("", one.at), _NUMBER.search(one.at)
+        text = speech.say(_sentence(replace(one, at=base)), **one.values)
+        name = speech.say(labels.get(base, FORM)) + (f" {number[1]}" if number else "")
         found.setdefault(one.at, Correction(one.at, name, text))
     return found
 

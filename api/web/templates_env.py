@@ -5,6 +5,7 @@ language does. A value that is not one of those offered counts as not chosen.
 """
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from api.web.labels import TABLES
 from api.web.menu import menu, split_menu
 from api.web.page_help import HELP, WORDS
 from api.web.visitor import json_route
+from engine.criteria.policy import read_goods_classes
 
 APPEARANCE_COOKIE = "darvoza_appearance"
 ZONE_COOKIE = "darvoza_time_zone"
@@ -111,8 +113,19 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     known["menu"], known["folded"] = split_menu(links)
     address = values.get("json_address")
     known["csv_links"] = [] if address is None else _csv_links(request, address, speech.code)
+    known["goods_name"] = _goods_names(request, speech.code)
     text = environment(speech.code).get_template(template).render(known | values)
     return HTMLResponse(text, status, headers={"Content-Language": speech.code})
+
+
+def _goods_names(request: Request, language: str) -> Callable[[str], str]:
+    """Return what names a class of goods; the table is read for a page that names one."""
+
+    def name(code: str) -> str:
+        with request.app.state.runtime.store.read() as snapshot:
+            return read_goods_classes(snapshot).name(code, language)
+
+    return name
 
 
 def _csv_links(request: Request, address: str, language: str) -> list[tuple[str, str]]:

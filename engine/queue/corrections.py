@@ -5,8 +5,9 @@ statement is known from its own record on: features as of an earlier time stay w
 everything that is read as of now (labels, reports, pages) has the last statement. Counters change
 in the same transaction.
 
-A correction that takes back a find (a milder outcome, less or nothing seized) needs a supervisor
-other than the person who filed the record: alone, an officer could let a find disappear.
+A correction that takes back a find (a milder outcome, less or nothing seized, a class that teaches
+no load, less duty) needs a supervisor other than the person who filed the record: alone, an officer
+could let a find disappear.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,10 +18,17 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, ColumnElement, Connection, Index, func, select
 
+from engine.domain.goods_classes import GoodsClasses, class_of
 from engine.domain.records import (
+    MASSES,
+    SUBSTANCES,
+    Amount,
+    Code,
+    DiscrepancyKinds,
     Identifier,
     Inspection,
     InspectionAct,
+    KnownCurrency,
     Methods,
     Minutes,
     Outcome,
@@ -30,6 +38,10 @@ from engine.domain.records import (
     Seizure,
     SubstanceClass,
     Text,
+    Unit,
+    Value,
+    check_assessment,
+    complete_goods,
 )
 from engine.errors import ConflictError, NotAllowedError, NotFoundError
 from engine.journal.copies import find_local_number
@@ -180,8 +192,17 @@ class ActCorrection(Record):
     methods: Methods = ()
     places_searched: Places = ()
     minutes: Minutes | None = None
+    discrepancy_kinds: DiscrepancyKinds = ()
+    duty_assessed: Value | None = None
+    currency: KnownCurrency | None = None
     reason: Annotated[Text, Field(min_length=1)]
     """In words."""
+
+    @model_validator(mode="after")
+    def _assessed(self) -> Self:
+        check_assessment(self.outcome, self.discrepancy_kinds, self.duty_assessed, self.currency)
+        return self
+
     EXAMPLE: ClassVar = {
         "outcome": "seizure",
         "methods": ["canine", "physical"],
@@ -197,9 +218,12 @@ class SeizureCorrection(Record):
     withdrawn: bool = False
     substance_class: SubstanceClass | None = None
     substance: Identifier | None = None
-    quantity_g: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None = None
+    quantity_g: Amount | None = None
     place: PlaceCode | None = None
     concealment: Identifier | None = None
+    goods_class: Code | None = None
+    amount: Amount | None = None
+    unit: Unit | None = None
     reason: Annotated[Text, Field(min_length=1)]
     """In words."""
 
@@ -216,6 +240,7 @@ class SeizureCorrection(Record):
         if not self.withdrawn and self.substance_class is None:
             why, at = "what was seized, or that it is withdrawn", {"field": "substance_class"}
             raise PydanticCustomError("missing_key", why, at)
+        self.__dict__.update(complete_goods(self))
         return self
 
 
@@ -288,7 +313,8 @@ def draft_act_correction(
     act = Inspection.model_validate(kept | stated, strict=False)
     now = act.model_dump(mode="json", exclude_none=True)
     _refuse_same("inspection", known.name, was, now)
-    if _GRAVITY.index(act.outcome) < _GRAVITY.index(was["outcome"]):
+    is_milder = _GRAVITY.index(act.outcome) < _GRAVITY.index(was["outcome"])
+    if is_milder or _is_less_duty(was, now):
         _require_other_person(known, by)
     body: InspectionCorrectedBody = {
         "claim": asked.as_dict(),
@@ -307,6 +333,13 @@ def draft_act_correction(
     return INSPECTION_CORRECTED.draft(known.name, body, post=known.post, extra=event)
 
 
+def _is_less_duty(was: Json, now: Json) -> bool:
+    """Tell whether less is assessed than before; a sum in another currency counts as less."""
+    if (before := was.get("duty_assessed")) is None:
+        return False
+    return bool(now.get("currency") != was["currency"] or now["duty_assessed"] < before)
+
+
 _RESTATED = frozenset(ActCorrection.model_fields)
 
 
@@ -321,13 +354,18 @@ def draft_seizure_correction(
     *,
     by: Corrector,
     features: Features,
+    classes: GoodsClasses,
 ) -> Draft:
-    """Return the record that states a seizure again, or withdraws it; raises as that of an act."""
+    """Return the record that states a seizure again, or withdraws it; raises as that of an act.
+
+    Raises ``RecordError`` for goods that do not fit their class.
+    """
     was: dict[str, Any] = known.body["seizure"]
     now = None if correction.withdrawn else _restate(was, correction)
-    _refuse_same("seizure", known.name, was, now)
-    is_less = now is None or (now.get("quantity_g") or 0.0) < (was.get("quantity_g") or 0.0)
-    if is_less:
+    _refuse_same("seizure", known.name, _name_class(was), now)
+    if now is not None:
+        classes.check(Seizure.model_validate(now, strict=False))
+    if _is_less(was, now, classes):
         _require_other_person(known, by)
     crossing_id: str | None = known.body["linked_crossing_id"]
     body: SeizureCorrectedBody = {
@@ -353,10 +391,34 @@ def draft_seizure_correction(
     return SEIZURE_CORRECTED.draft(known.name, body, post=known.post, extra=event)
 
 
+def _is_less(was: Json, now: Json | None, classes: GoodsClasses) -> bool:
+    """Tell whether a correction takes back a find, or a part of one.
+
+    Amounts in two units that are no masses cannot be compared: the new one counts as less.
+    """
+    if now is None or (now.get("quantity_g") or 0.0) < (was.get("quantity_g") or 0.0):
+        return True
+    loads = [classes.teaches_load(one.get("goods_class")) for one in (was, now)]
+    if loads == [True, False]:
+        return True
+    if was.get("unit") in (None, *MASSES):
+        return False
+    return bool(now.get("unit") != was["unit"] or now["amount"] < was["amount"])
+
+
 def _restate(was: dict[str, Any], correction: SeizureCorrection) -> dict[str, Any]:
     stated = correction.model_dump(mode="json", exclude_none=True, exclude={"reason", "withdrawn"})
     kept = {name: one for name, one in was.items() if name not in SeizureCorrection.model_fields}
     made = Seizure.model_validate(kept | stated, strict=False)
+    return made.model_dump(mode="json", exclude_none=True)
+
+
+def _name_class(was: Json) -> Json:
+    """Return a seizure as one states it that names the class of its substance."""
+    code = class_of(was["substance_class"], was.get("goods_class"))
+    if code not in SUBSTANCES:
+        return was
+    made = Seizure.model_validate(was | {"goods_class": code}, strict=False)
     return made.model_dump(mode="json", exclude_none=True)
 
 

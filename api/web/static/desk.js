@@ -123,11 +123,10 @@ for (const field of document.querySelectorAll("[data-places]")) {
   show();
 }
 
-/** Open what was seized as soon as the outcome of an act is a seizure. */
+/** Open what belongs to the outcome of an act as soon as it is chosen. */
 document.getElementById("act")?.addEventListener("change", ({ target }) => {
-  if (target.name !== "outcome" || target.value !== "seizure") return;
-  const goods = document.getElementById("substance_class")?.closest("details");
-  if (goods) goods.open = true;
+  const part = target.name === "outcome" && { seizure: "finds", discrepancy: "differs" }[target.value];
+  if (part) document.getElementById(part).open = true;
 });
 
 /** Check what is written a moment after the last key, and show what the server says of it. */

@@ -46,11 +46,11 @@ def fill(page: Page, quantity: str) -> None:
         open_part(page, "act")
     page.check("input[name=outcome][value=seizure]")
     page.check("input[name=methods][value=physical]")
-    if not page.locator("#act details").evaluate("goods => goods.open"):  # without a script
-        page.click("#act details > summary")
-    page.select_option("#substance_class", "narcotic")
+    if not page.locator("#finds").evaluate("goods => goods.open"):  # without a script
+        page.click("#finds > summary")
+    page.select_option("#goods_class", "narcotics")
     page.select_option("#place", "fuel.tank")
-    page.fill("#quantity_g", quantity)
+    page.fill("#amount", quantity)
     page.click("#act button.primary")
 
 
@@ -76,9 +76,9 @@ def test_2300_g_is_stored_as_such_or_refused_by_name(
         plain.goto(path(red))
         fill(plain, spelling)
         if (language, spelling) not in GROUPED:
-            note = plain.locator("#quantity_g-wrong")
+            note = plain.locator("#amount-wrong")
             expect(note).to_contain_text("2300")
-            expect(plain.locator("#quantity_g")).to_have_value(spelling)
+            expect(plain.locator("#amount")).to_have_value(spelling)
             assert list_seized_grams(site, red["crossing_id"]) == []
             continue
         expect(plain.locator("#read")).to_contain_text(ECHO[language])
@@ -97,10 +97,10 @@ def test_a_refused_act_is_seen_at_once_on_a_phone(plain: Page, site: Site) -> No
     summary = plain.locator("#wrong")
     expect(summary).to_be_focused()
     expect(summary).to_be_in_viewport(ratio=1)
-    expect(plain.locator("#quantity_g")).to_be_visible()  # its group is open
+    expect(plain.locator("#amount")).to_be_visible()  # its group is open
     summary.locator("a").click()
-    expect(plain.locator("#quantity_g")).to_be_focused()
-    expect(plain.locator("#quantity_g-wrong")).to_be_in_viewport()
+    expect(plain.locator("#amount")).to_be_focused()
+    expect(plain.locator("#amount-wrong")).to_be_in_viewport()
 
 
 def test_forms_can_be_used_by_everybody(page: Page, site: Site) -> None:
@@ -110,7 +110,7 @@ def test_forms_can_be_used_by_everybody(page: Page, site: Site) -> None:
     fill(page, "2.300")
     expect(page.locator("#wrong")).to_be_focused()
     looked_at(page, "refused")
-    page.fill("#quantity_g", "2300")
+    page.fill("#amount", "2300")
     page.click("#act button.primary")
     expect(page.locator("#read")).to_be_visible()
     looked_at(page, "check-act")
@@ -146,7 +146,7 @@ def test_a_supervisor_reaches_a_vehicle_again_after_its_act(plain: Page, site: S
     expect(plain.locator(".acted")).to_contain_text("malika")
 
 
-SEIZED = {"#quantity_g": "2300", "#minutes": "45", "#place": "fuel.tank"}
+SEIZED = {"#amount": "2300", "#minutes": "45", "#place": "fuel.tank"}
 
 
 def read_typed(page: Page) -> dict[str, str]:
@@ -162,8 +162,8 @@ def test_a_typed_act_survives_a_session_a_reload_and_a_line(page: Page, site: Si
     page.check("input[name=methods][value=physical]")
     page.locator("[data-place='fuel.tank']").click()
     expect(page.locator("input[name=places_searched][value='fuel.tank']")).to_be_checked()
-    page.select_option("#substance_class", "narcotic")
-    page.fill("#quantity_g", SEIZED["#quantity_g"])
+    page.select_option("#goods_class", "narcotics")
+    page.fill("#amount", SEIZED["#amount"])
     page.fill("#minutes", SEIZED["#minutes"])
     page.select_option("#place", SEIZED["#place"])
     page.context.clear_cookies()  # the session ends

@@ -54,7 +54,7 @@ def test_a_vehicle_is_found_searched_corrected_and_printed(
     page.click("#confirm button.primary")
     page.click("#correct")
     assert grave(page) == [] and not is_wider_than_the_screen(page)
-    page.fill("#quantity_g", typed)
+    page.fill("#amount", typed)
     page.fill("#reason", "A digit was left out.")
     page.click("#act button.primary")
     expect(page.locator("#check")).to_be_focused()

@@ -55,7 +55,7 @@ def test_an_act_sent_twice_is_one_act(world: World) -> None:
         "methods": ["physical"],
         "places_searched": ["fuel.tank", "cab.seat"],
     }
-    fields |= {"substance_class": "narcotic", "quantity_g": "2 000", "place": "fuel.tank"}
+    fields |= {"goods_class": "narcotics", "amount": "2 000", "place": "fuel.tank"}
     first = boss.send(path(red), f"{path(red)}/acts", fields)
     assert first.status_code == 303
     with world.runtime.store.read() as connection:
@@ -69,8 +69,8 @@ def test_an_act_sent_twice_is_one_act(world: World) -> None:
 
 FOUND = {
     "methods": ["physical"],
-    "substance_class": "narcotic",
-    "quantity_g": "5",
+    "goods_class": "narcotics",
+    "amount": "5",
     "place": "fuel.tank",
 }
 WRONG: tuple[dict[str, Any], ...] = (
@@ -81,10 +81,10 @@ WRONG: tuple[dict[str, Any], ...] = (
     {"outcome": "clear", "minutes": "-1"},
     {"outcome": "clear", "places_searched": "NO SUCH"},
     {"outcome": "seizure"},
-    {"outcome": "seizure", "substance_class": "x"},
+    {"outcome": "seizure", "goods_class": "x"},
     {"outcome": "seizure", **FOUND, "methods": []},
     {"outcome": "seizure", **FOUND, "place": ""},
-    {"outcome": "seizure", **FOUND, "quantity_g": ""},
+    {"outcome": "seizure", **FOUND, "amount": ""},
     {"outcome": "clear", "methods": "magic"},
     {"outcome": "clear", "once": "x"},
 )

@@ -145,6 +145,9 @@ def post_works(world: World, decided: list[Any]) -> None:
         "minutes": 40,
         "places_searched": ["cab.bunk", "fuel.tank"],
         "outcome": "seizure",
+        "discrepancy_kinds": ["undeclared", "value"],
+        "duty_assessed": 1_250_000.0,
+        "currency": "UZS",
     }
     answer = world.post("/v1/inspections", inspection)
     assert answer.status_code == 201, answer.text
@@ -166,7 +169,11 @@ def post_works(world: World, decided: list[Any]) -> None:
     }
     answer = world.post("/v1/seizures", seizure)
     assert answer.status_code == 201, answer.text
-    again = {"outcome": "seizure", "methods": ["canine", "physical"], "minutes": 45.0}
+    second = seizure | {"seizure_id": "find-3", "substance_class": "other", "substance": None}
+    second |= {"goods_class": "tobacco", "amount": 4000.0, "unit": "pieces", "quantity_g": None}
+    assert world.post("/v1/seizures", second).status_code == 201
+    again: dict[str, Any] = {"outcome": "seizure", "methods": ["canine", "physical"]}
+    again |= {"minutes": 45.0, "duty_assessed": 1_300_000.0, "currency": "UZS"}
     path = "/v1/inspections/act-1/corrections"
     answer = world.post(path, again | {"places_searched": ["fuel.tank"], "reason": "misread"})
     assert answer.status_code == 201, answer.text

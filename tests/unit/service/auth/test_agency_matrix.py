@@ -454,8 +454,8 @@ def file_find(border: Border, key: Key, number: int) -> int:
         "step": "confirm",
         "outcome": "seizure",
         "methods": "physical",
-        "substance_class": "narcotic",
-        "quantity_g": "20",
+        "goods_class": "narcotics",
+        "amount": "20",
         "place": "fuel.tank",
     }
     at = f"/decisions/{border.decisions['c-30']}/acts"

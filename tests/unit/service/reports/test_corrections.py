@@ -268,13 +268,13 @@ def test_an_act_is_corrected_on_its_page(world: World) -> None:
     page = f"/decisions/{red['decision_id']}"
     officer, boss = at_desk(world, "corrects", Role.CHECKPOINT), at_desk(world, "corrects-too")
     assert officer.get(f"{page}/correction").status_code == 404  # there is no act yet
-    goods = {"substance_class": "narcotic", "quantity_g": "23", "place": "cab.seat"}
+    goods = {"goods_class": "narcotics", "amount": "23", "place": "cab.seat"}
     first = {"outcome": "seizure", "methods": "physical", "minutes": "40", "step": "confirm"}
     assert send_form(officer, red, "acts", **first | goods).status_code == 303
     form = officer.get(f"{page}/correction").text
-    assert 'name="quantity_g"' in form and 'value="23"' in form and 'value="40"' in form
+    assert 'name="amount"' in form and 'value="23"' in form and 'value="40"' in form
     more = {"outcome": "seizure", "methods": "physical", "minutes": "40", "reason": "A digit."}
-    more |= goods | {"quantity_g": "2,300"}
+    more |= goods | {"amount": "2,300"}
     shown = send_form(officer, red, "correction", **more)
     assert shown.status_code == 200 and "2,300 g" in shown.text and "A digit." in shown.text
     assert "2,300 g" not in officer.get(page).text  # shown, not recorded
@@ -282,8 +282,8 @@ def test_an_act_is_corrected_on_its_page(world: World) -> None:
     seen = officer.get(page).text
     assert "2,300 g" in seen and "A digit." in seen and "23 g" in seen and "corrects" in seen
     assert seen.count('class="corrected"') == 1
-    less = send_form(officer, red, "correction", **more | {"quantity_g": "5"})
-    assert less.status_code == 422 and 'id="quantity_g-wrong"' in less.text, "before it is shown"
+    less = send_form(officer, red, "correction", **more | {"amount": "5"})
+    assert less.status_code == 422 and 'id="amount-wrong"' in less.text, "before it is shown"
     same = send_form(officer, red, "correction", step="confirm", **more)
     assert same.status_code == 422 and "Nothing differs" in same.text
     nothing = {"outcome": "clear", "methods": "physical", "minutes": "40", "reason": "A test."}
