@@ -21,7 +21,13 @@ from sqlalchemy import Connection, func, select
 
 from api.auth.callers import Caller
 from api.auth.sessions import token_of
-from api.decisions.answers import UNREAD, CheckpointView, SupervisorView, TheReading
+from api.decisions.answers import (
+    UNREAD,
+    CheckpointView,
+    SupervisorView,
+    TheReading,
+    read_duties,
+)
 from api.decisions.page_data import sum_used_minutes
 from api.decisions.summary import Cargo, name_picks, read_cargo
 from api.http.access import ReachedPost, visible_reasons
@@ -41,6 +47,7 @@ from engine.journal.entries import Kind
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE
 from engine.queue.corrections import read_stated
+from engine.queue.expected_duty import ExpectedDuty, UsualDuties
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
 from engine.queue.reviews import order_of_review
 from engine.queue.takings import VehicleHolder, read_holders
@@ -106,6 +113,8 @@ class WhyWaiting:
     second where the neighbour begins alike."""
     is_exchangeable: bool
     """The score alone picked it: neither chance nor a profile, the watch list or a person."""
+    duty: ExpectedDuty | None = None
+    """Of a yellow vehicle; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +170,7 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
             decision = bodies[one.seq]["decision"]
             decision["reasons"] = visible_reasons(caller, decision["reasons"])
             decision |= order_of_review(snapshot, one)
+        duties = None if is_blind else read_duties(snapshot, caller)
         fixed = read_policy(snapshot).find_shares(post, opens_at=shift.opens_at)
     meters = [_meter(fixed, running, channel, used) for channel in reversed(INSPECTED)]
     vehicles = _tell_neighbours_apart(
@@ -170,8 +180,8 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
                 one,
                 bodies[one.seq],
                 as_of=as_of,
-                is_blind=is_blind,
                 holder=holders.get(one.crossing_id),
+                duties=duties,
             )
             for position, one in enumerate(known, 1)
             if one.seq in bodies
@@ -230,9 +240,10 @@ def _vehicle(
     body: Mapping[str, Any],
     *,
     as_of: int,
-    is_blind: bool,
     holder: VehicleHolder | None,
+    duties: UsualDuties | None,
 ) -> WaitingVehicle:
+    """Return a waiting vehicle; without ``duties`` as a blind reader sees it."""
     decision, channel = body["decision"], Channel(known.place // CHANNEL_STEP)
     order = decision["search_order"]
     crossing = UNREAD | body["arrival"]["crossing"]
@@ -248,12 +259,12 @@ def _vehicle(
         minutes=Minutes(**body["inputs"]["minutes"]).of(channel),
         place=next((step["place"] for step in order if step["place"] is not None), None),
         is_amended=body["inputs"]["amendment"] > 0,
-        why=None if is_blind else _why(body),
+        why=None if duties is None else _why(body, channel, duties),
         holder=holder,
     )
 
 
-def _why(body: Mapping[str, Any]) -> WhyWaiting:
+def _why(body: Mapping[str, Any], channel: Channel, duties: UsualDuties) -> WhyWaiting:
     """Return why a vehicle was sent to officers, from its record."""
     decision, picks = body["decision"], name_picks(body)
     messages = {one["message"] for one in decision["reasons"]}
@@ -263,6 +274,9 @@ def _why(body: Mapping[str, Any]) -> WhyWaiting:
         band=decision["risk"]["band"],
         picks=picks,
         reasons=() if messages & _BY_LOT_ALONE else tuple(told[:2]),
+        duty=duties.expect(body["arrival"], decision["risk"]["p_discrepancy"])
+        if channel is Channel.YELLOW
+        else None,
         is_exchangeable=[basis for basis, _, _ in picks] == ["score"],
     )
 

@@ -3,6 +3,7 @@
 The results of an audit are inspection acts.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.callers import Caller
+from api.decisions.answers import read_duties
 from api.http.access import check_path
 from api.http.answers import Answer, Recorded, Time
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
@@ -25,6 +27,7 @@ from engine.errors import NotFoundError
 from engine.journal.idempotency import claim
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import AUDIT_CLOSED
+from engine.queue.expected_duty import ExpectedDuty, UsualDuties
 from engine.queue.queue import read_decision
 from engine.queue.release_audits import (
     AuditClosure,
@@ -48,6 +51,8 @@ class OpenAuditView(Answer):
     decided_at: Time
     age_days: int
     """Whole days since the decision."""
+    expected_duty: ExpectedDuty | None
+    """As far as acts taught it; it orders nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ def open_audits(service: Runtime, caller: Caller, post: str | None) -> list[Open
         now, asked = service.journal.now(snapshot), post or caller.post
         found = list_open_audits(snapshot, asked, hidden=caller.hidden_posts, most=MOST)
         bodies = JournalReader(snapshot).bodies([one.seq for one in found])
+        duties = read_duties(snapshot, caller)
     return [
         OpenAuditView(
             decision_id=one.decision_id,
@@ -88,9 +94,16 @@ def open_audits(service: Runtime, caller: Caller, post: str | None) -> list[Open
             profiles=bodies[one.seq]["decision"]["profiles"] if one.seq in bodies else [],
             decided_at=rfc3339(one.known_at),
             age_days=(now - one.known_at) // DAY,
+            expected_duty=_expect_duty(bodies.get(one.seq), duties),
         )
         for one in found
     ]
+
+
+def _expect_duty(body: Mapping[str, Any] | None, duties: UsualDuties) -> ExpectedDuty | None:
+    if body is None:
+        return None
+    return duties.expect(body["arrival"], body["decision"]["risk"]["p_discrepancy"])
 
 
 def close_audit(

@@ -48,6 +48,7 @@ from engine.journal.batch_worker import read_stored
 from engine.journal.kinds import DECISION, INSPECTION
 from engine.journal.power_records import read_proven
 from engine.journal.receipts import Receipt
+from engine.queue.expected_duty import ExpectedDuty, UsualDuties, read_usual_duties
 from engine.queue.mirror_alerts import alerts_of
 from engine.queue.queue import QueuedDecision, list_waiting, opens_decision, read_decision, waits
 from engine.queue.queue import list_decisions as select_decisions
@@ -55,7 +56,7 @@ from engine.queue.reviews import NEEDS_SECOND, order_of_review, read_channel, re
 from engine.queue.takings import VehicleHolder, read_holder, read_holders
 from engine.search_orders.order import SearchStep, StepFigures
 from engine.search_orders.signs import Precaution
-from engine.selection import ChannelCode, Tried
+from engine.selection import Channel, ChannelCode, Tried
 from features.catalogue.catalogue import CATALOGUE
 
 
@@ -260,6 +261,8 @@ class SupervisorView(CheckpointView):
     """Where one had arrived before, and one decision is asked for."""
     withdrawn: list[LateWithdrawal] | None = None
     """What selected it although the centre had withdrawn it, where one decision is asked for."""
+    expected_duty: ExpectedDuty | None = None
+    """Of a yellow vehicle in the queue, as far as acts taught it; it ranks nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +336,15 @@ def subjects(codes: Iterable[str]) -> list[dict[str, str]]:
     ]
 
 
+def read_duties(snapshot: Connection, caller: Caller) -> UsualDuties:
+    """Return what discrepancies bring, by the acts that a caller sees."""
+    return read_usual_duties(
+        snapshot,
+        is_seen=lambda agency: caller.covers(agency) and caller.sees(Matter.ACTS, agency),
+        hidden=caller.hidden_posts,
+    )
+
+
 UNREAD = {"plate": None, "plate_country": None}
 """Fields that a crossing may lack and that every page shows."""
 
@@ -389,8 +401,10 @@ class DecisionReader:
             as_of = self._service.journal.head(connection).as_of
             known = list_waiting(connection, post, as_of=as_of)
             holders = read_holders(connection, post, as_of=as_of)
+            is_shown = not is_blind(self._caller)
+            duties = read_duties(connection, self._caller) if is_shown else None
             views = [
-                self._view(connection, one, is_blind=is_blind(self._caller))
+                self._view(connection, one, is_blind=not is_shown, duties=duties)
                 | {"channel": one.channel.code}
                 | {"rank": {"position": position, "of": len(known)}}
                 | _view_holder(holders.get(one.crossing_id))
@@ -468,7 +482,12 @@ class DecisionReader:
                 yield self._view(connection, one, is_blind=False)
 
     def _view(
-        self, connection: Connection, known: QueuedDecision, *, is_blind: bool
+        self,
+        connection: Connection,
+        known: QueuedDecision,
+        *,
+        is_blind: bool,
+        duties: UsualDuties | None = None,
     ) -> dict[str, Any]:
         found = read_stored(connection, self._service.journal, known.seq)
         alerts = [
@@ -480,6 +499,9 @@ class DecisionReader:
             seen["reasons"] = visible_reasons(self._caller, seen["reasons"])
         order = order_of_review(connection, known)
         seen |= {name: order[name] for name in order if name in seen}
+        if duties is not None and known.channel is Channel.YELLOW:
+            chance = found.body["decision"]["risk"]["p_discrepancy"]
+            seen |= {"expected_duty": duties.expect(found.body["arrival"], chance)}
         later = [
             one | {"known_at": rfc3339(one["known_at"])}
             for one in declaration_alerts(connection, known.decision_id)
