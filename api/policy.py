@@ -185,6 +185,7 @@ class WaitingPolicy(Answer):
 class PolicyView(Answer):
     """Every setting that steers selection."""
 
+    tables = ("settings", "waiting")
     settings: list[PolicySettingView]
     waiting: list[WaitingPolicy]
     ignored: list[str]

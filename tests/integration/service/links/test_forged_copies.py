@@ -501,7 +501,8 @@ def test_a_claim_takes_no_name_of_others(theft: Theft) -> None:
 
 
 def record_own(node: Installation) -> dict[str, str]:
-    """Record a profile, an entry of the watch list and a model of the node's own; by sort."""
+    """Record a profile, a policy, a watch-list entry and a model of the node's own; by sort."""
+    policy = {"setting": "shares", "post": POST, "value": None, "reason": "as it was"}
     until = moment(SystemClock().now() + 80 * DAY)
     entry = WatchEntry.model_validate({"plate": "1A", "reason": "tip-off", "expiry": until})
     node.exchange.journal.append(
@@ -513,10 +514,11 @@ def record_own(node: Installation) -> dict[str, str]:
                 by="anna",
                 content=entry_content(entry, now=SystemClock().now()),
             ),
+            draft_proposal("policy", "policy-1", by="anna", content=policy),
             MODEL_REGISTERED.draft("m-1", {"by": "anna", "manifest": "ab", "evaluation": ""}),
         ]
     )
-    return {"profile": "P-1", "watchlist": "watch-1", "model": "m-1"}
+    return {"profile": "P-1", "policy": "policy-1", "watchlist": "watch-1", "model": "m-1"}
 
 
 def forge_for_node(
@@ -524,7 +526,7 @@ def forge_for_node(
 ) -> list[RecordCopy]:
     """Return a record of every kind that names what is the node's alone."""
     kinds = sorted({*GOVERNING, *OF_MODELS})
-    body = {"by": "thief", "of": 1, "state": "retired", "content": {}, "figures": {}}
+    body = {"by": "thief", "of": 1, "state": "retired", "content": {}, "figures": {}, "values": {}}
     return [
         thief.forge(kind, target, post=post, which=which)
         for which, kind in enumerate(sorted(list_rules().keys() - {*kinds}))
