@@ -3,7 +3,7 @@
 Decisions, what officers report, shifts, criteria, models, accounts and the journal itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -72,7 +72,7 @@ def _own_account(body: Body) -> Iterator[Owner]:
 
 def _own_matches(body: Body) -> Iterator[Owner]:
     for match in body["inputs"]["matches"]:
-        if match["source"] == _WATCHLIST:
+        if match["source"] in _ENTRIES:
             yield Matter.WATCHLIST, (match.get("parameters") or {}).get("agency")
 
 
@@ -106,6 +106,10 @@ def _list_drift_events(subject: str, body: Body) -> Iterator[Event]:
     overall = body["figures"].get("all") or {}
     if any((overall.get(stream) or {}).get("alarmed") for stream in ("picked", "random")):
         yield Event("alarm.raised", f"drift:{subject}")
+
+
+def _list_suspension_events(subject: str, _body: Body) -> Iterator[Event]:
+    yield Event("known_lawful.suspended", f"known_lawful:{subject}")
 
 
 def _list_account_events(subject: str, body: Body) -> Iterator[Event]:
@@ -153,6 +157,13 @@ _PROFILE = RecordRule(matter=Matter.PROFILES)
 _POLICY_NAMED = (NamedField("policy", _SUBJECT, is_made=True),)
 _MODEL = RecordRule(matter=Matter.MODELS)
 _GOVERNING_MODEL = replace(_MODEL, names=(NamedField("model", _SUBJECT, is_made=True),))
+_LAWFUL: Mapping[str, Any] = {
+    "matter": Matter.WATCHLIST,
+    "names": (NamedField("known_lawful", _SUBJECT, is_made=True),),
+    "is_of_subject": True,
+    "group": _group_by_entry,
+}
+"""Known lawful trade: agencies see its entries as they see those of the watch list."""
 _PEOPLE = RecordRule(matter=Matter.PEOPLE)
 _LODGED = RecordRule(matter=Matter.DECISIONS, group=_group_by_declaration)
 _BY_RECORD = TableRule(erased_by=("seq",))
@@ -162,7 +173,8 @@ _SUMS = TableRule(is_counted=True)
 _CREDENTIALS = TableRule(kept="credentials of the service's users, which records state")
 
 _WATCHLIST = "watchlist"
-"""Source of a match, as :mod:`engine.criteria.match` names it; this module imports no room."""
+_ENTRIES = (_WATCHLIST, "known_lawful")
+"""Sources of matches, as :mod:`engine.criteria.match` names them; this module imports no room."""
 AREA: Final = Area(
     name="core",
     records={
@@ -337,6 +349,19 @@ AREA: Final = Area(
             names=(NamedField("watchlist", _SUBJECT, is_made=True),),
             is_of_subject=True,
             group=_group_by_entry,
+        ),
+        **rule_steps(
+            "known_lawful",
+            {
+                "proposed": record.KNOWN_LAWFUL_PROPOSED,
+                "approved": record.KNOWN_LAWFUL_APPROVED,
+                "leaving": record.KNOWN_LAWFUL_LEAVING,
+                "left": record.KNOWN_LAWFUL_LEFT,
+            },
+            **_LAWFUL,
+        ),
+        record.KNOWN_LAWFUL_SUSPENDED: RecordRule(
+            step=("known_lawful", "suspended"), events=_list_suspension_events, **_LAWFUL
         ),
         record.MODEL_REGISTERED: _GOVERNING_MODEL,
         record.MODEL_SHADOWED: RecordRule(matter=Matter.MODELS, events=await_approval("model")),

@@ -19,6 +19,10 @@ the strictest list that selects. The shares assume that chances are spread as in
 post's last 28 days, which have their quantiles at ``TABLE_LEVELS`` even shares: a percentile is
 then uniform, and a cut at 1 - share selects that share.
 
+A vehicle of known lawful trade (:mod:`engine.criteria.known_lawful`) is picked by its score with a
+lower probability, and is drawn for a search by a number of its own. Nothing else is changed for it:
+random checks, profiles, the watch list and a counterpart's notice select it as any other vehicle.
+
 Two models on trial share what the score may pick: it is random which of them leads an arrival, by a
 number other than the score's. The leading model decides as if it were alone. Its record states what
 could have happened before the draw: the propensity of a channel is that under each model, weighted
@@ -53,6 +57,8 @@ SCORE = "score"
 """Purpose of the smooth cut on the chance of a seizure."""
 PAPERS = "papers"
 """Purpose of the smooth cuts of yellow and of blue on the chance of a discrepancy."""
+LAWFUL_CHECK = "lawful_check"
+"""Purpose, and basis, of the searches that are drawn among known lawful trade."""
 PLACE = "place"
 """Purpose of the queue place that is drawn among the scored picks."""
 PLACE_AMENDED = "place_amended"
@@ -315,6 +321,14 @@ def _seed_weight(n: int) -> float:
 
 RANDOM_SHARE = (0.03, 0.10)
 """Below, blind spots stay blind; above, random checks cost too many minutes."""
+LAWFUL_SHARES: Mapping[str, tuple[float, float]] = {
+    "lawful_factor": (0.1, 1.0),
+    "lawful_floor": (0.005, 0.05),
+}
+"""Bounds of both shares of known lawful trade: the score always counts, and searches are drawn."""
+MOST_DRAWN = 4.0
+"""Drawn searches for each one by score, at most, among known lawful trade at a uniform score: a
+search of such a vehicle then does not tell that it was drawn."""
 
 
 ChannelCode = Literal["green", "blue", "yellow", "red"]
@@ -381,6 +395,10 @@ class Policy:
     """Drawn at random for an audit after release, whatever the score."""
     blur: float = 0.25
     """Half width of the randomised band at each cut, as a part of the share above the cut."""
+    lawful_factor: float = 0.25
+    """What the score's probabilities are multiplied by for known lawful trade."""
+    lawful_floor: float = 0.01
+    """Share of known lawful trade that is drawn for a search, besides the random checks."""
 
     def __post_init__(self) -> None:
         """Refuse shares that cannot be shares."""
@@ -391,6 +409,9 @@ class Policy:
         for name in ("red_share", "yellow_share", "blue_share", *most):
             if not 0 <= getattr(self, name) <= most.get(name, 0.5):
                 raise ValueError(f"{name} must lie in [0, {most.get(name, 0.5)}]")
+        for name, (low, high) in LAWFUL_SHARES.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} must lie in [{low}, {high}]")
         if self.red_share + self.yellow_share > 0.5:
             raise ValueError("red_share and yellow_share together must not exceed 0.5")
         if self.yellow_share + self.blue_share > 0.5:
@@ -416,7 +437,8 @@ class Selection:
 
     channel: Channel
     basis: str | None
-    """random, random_papers, watchlist, counterpart, profile or score; None without any."""
+    """random, lawful_check, random_papers, watchlist, counterpart, profile or score; None without
+    any."""
     is_random: bool
     """Member of the random stream of red, whatever else selected it."""
     fired: tuple[str, ...]
@@ -483,6 +505,29 @@ def score_chances(policy: Policy, levels: Levels) -> tuple[Chance, ...]:
     )
 
 
+def lower_factor(policy: Policy) -> float:
+    """Return what the score's probabilities are multiplied by for known lawful trade.
+
+    It is the policy's factor, or a higher one under which at least one search in five of such a
+    vehicle is still by score, if its scores are spread as those of all: where few are picked by
+    score, or many at random, nothing is left to lower.
+    """
+    drawn = propensity(
+        (*random_chances(policy), Chance(LAWFUL_CHECK, Channel.RED, policy.lawful_floor)),
+        Channel.RED,
+    )
+    if drawn >= MOST_DRAWN * policy.red_share:
+        return 1.0
+    return max(policy.lawful_factor, drawn / (MOST_DRAWN * policy.red_share))
+
+
+def lower_chances(chances: Sequence[Chance], factor: float) -> tuple[Chance, ...]:
+    """Return chances with their probabilities multiplied by a factor in (0, 1]."""
+    if factor == 1.0:
+        return tuple(chances)
+    return tuple(replace(one, probability=factor * one.probability) for one in chances)
+
+
 def random_chances(policy: Policy) -> tuple[Chance, ...]:
     """Return the random streams of the three lists; each covers every crossing."""
     papers = policy.random_yellow_share
@@ -533,12 +578,14 @@ def _miss_all(chances: Iterable[tuple[str, float]]) -> float:
 def _basis(hits: Sequence[Chance], channel: Channel) -> str | None:
     """Name why it goes where it goes.
 
-    A random member counts as random before all, else the stream is no fair sample. The score comes
-    last: what a profile or the watch list wants anyway is not the score's merit. A counterpart's
-    word outweighs profiles: what it selects with an unknown probability must not measure them.
+    A random member counts as random before all, and one drawn among known lawful trade as that,
+    else neither stream is a fair sample. The score comes last: what a profile or the watch list
+    wants anyway is not the score's merit. A counterpart's word outweighs profiles: what it selects
+    with an unknown probability must not measure them.
     """
-    if any(chance.purpose == RANDOM for chance in hits):
-        return "random"
+    for drawn in (RANDOM, LAWFUL_CHECK):
+        if any(chance.purpose == drawn for chance in hits):
+            return drawn
     found = {chance.purpose.partition(":")[0] for chance in hits if chance.channel == channel}
     return next((_BASES[source] for source in _BASES if source in found), None)
 
@@ -607,14 +654,15 @@ def apply_trial(
     *,
     policy: Policy,
     draws: Mapping[str, float],
+    factor: float = 1.0,
 ) -> tuple[Tried, tuple[Chance, ...]]:
     """Return what a trial makes of an arrival, and the leader's chances with what they were before.
 
     ``other`` are the chances of a seizure and of a discrepancy by the model that does not lead,
-    ``picked`` what the leader's score may do.
+    ``picked`` what the leader's score may do, already lowered by ``factor``.
     """
     levels = trial.tables.place(*other)
-    theirs = score_chances(policy, levels)
+    theirs = lower_chances(score_chances(policy, levels), factor)
     follower = CHAMPION if trial.leader == CHALLENGER else CHALLENGER
     chances = {trial.leader: picked, follower: theirs}
     found = Tried(

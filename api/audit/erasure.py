@@ -352,7 +352,10 @@ class _Selection:
         }
         held = {
             ("entry", one.subject)
-            for one in read_entries(connection).values()
+            for one in (
+                *read_entries(connection).values(),
+                *read_approval_states(connection, "known_lawful").values(),
+            )
             if one.state != "retired" and read_expiry(one) > now
         }
         needed = list_held(connection, [one.key for one in fit])

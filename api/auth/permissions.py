@@ -115,7 +115,12 @@ _RULES: Rules = {
         POST /v1/watchlist/previews
         POST /v1/watchlist/lists/checks
         """,
+    (Matter.WATCHLIST, Right.SEE, _READERS | _INTEGRITY): """
+        GET /v1/known-lawful
+        GET /v1/known-lawful/{entry_id}
+        """,
     (Matter.WATCHLIST, Right.ACT, _READERS): """
+        POST /v1/known-lawful
         POST /v1/watchlist
         POST /v1/watchlist/lists
         POST /v1/watchlist/{entry_id}/renewals
@@ -218,9 +223,8 @@ MAY = {route: rule.roles for route, rule in ROUTES.items()}
 """Method and path of each route to the roles that may call it."""
 
 _BY_PERSON = (
-    "/v1/profiles", "/v1/watchlist", "/v1/notices", "/v1/models", "/v1/finds", "/v1/audits",
-    "/v1/people", "/v1/posts/{post}/handovers", "/v1/proposals",
-    "/v1/register",
+    "/v1/profiles", "/v1/watchlist", "/v1/known-lawful", "/v1/notices", "/v1/models", "/v1/finds",
+    "/v1/audits", "/v1/people", "/v1/posts/{post}/handovers", "/v1/proposals", "/v1/register",
     *(path for doors in list_doors() for path in doors.by_person),
 )  # fmt: skip
 BY_PERSON = frozenset(

@@ -142,6 +142,9 @@ def simulate(
     insider: Annotated[
         bool, typer.Option("--insider", help="Play an insider against each defence of the product.")
     ] = False,
+    lane: Annotated[
+        bool, typer.Option("--lane", help="Play known lawful trade, with a trader that is bought.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="SVG file for a plot.")] = None,
     *,
     _home: UnusedHomeOption,
@@ -153,8 +156,15 @@ def simulate(
     from experiments.simulation.comparison import simulate as run
     from experiments.simulation.defences import compare_defences
 
-    if insider and (policies or out):
-        raise typer.BadParameter("takes neither policies nor --out", param_hint="--insider")
+    for is_asked, hint in ((insider, "--insider"), (lane, "--lane")):
+        if is_asked and (policies or out or (insider and lane)):
+            raise typer.BadParameter("takes neither policies nor --out", param_hint=hint)
+    if lane:
+        from experiments.simulation.lawful_lane import compare_lane
+
+        played = compare_lane(seeds)
+        emit(played, as_json=as_json, text=lambda: _show_lane(played))
+        return
     if out is not None:
         require_folder_of(out)
     say(NOTICE)
@@ -221,6 +231,25 @@ def _show(made: dict[str, Any]) -> None:
             f"{pair['difference']:+.4f} an hour ({pair['low']:+.4f} to {pair['high']:+.4f})",
             highlight=False,
         )
+
+
+def _show_lane(made: dict[str, Any]) -> None:
+    table = Table(
+        "minutes to release", "mean", "median", "90 %", "95 %", title=made["notice"], caption=""
+    )
+    for name, one in made["release"].items():
+        table.add_row(name.replace("_", " "), *(f"{minutes:.1f}" for minutes in one.values()))
+    OUT.print(table)
+    loads, bought = made["loads"], made["bought"]
+    for line in (
+        f"loads sent {loads['sent']:,}, not found {loads['through']:,}; "
+        f"without a lane {loads['through_without_lane']:,}",
+        f"interval of the lane covers the truth in {made['covered']} of {made['seeds']} years",
+        f"bought trader suspended in {bought['suspended']} of {made['seeds']} years, after days: "
+        f"median {bought['median_days']}, 95 % {bought['most_days']}",
+        f"honest traders suspended: {100 * made['honest_suspended']:.1f} % a year",
+    ):
+        OUT.print(line, highlight=False)
 
 
 def _show_defences(made: dict[str, Any]) -> None:

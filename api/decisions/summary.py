@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.domain.precursors import PRECURSORS
 from engine.search_orders.signs import goods_group
+from engine.selection import LAWFUL_CHECK
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ def name_picks(body: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
     if decision["watchlist"]:
         basis = "counterpart" if decision["basis"] == "counterpart" else "watchlist"
         named.append((basis, "", ""))
-    if decision["is_random"]:
-        named.insert(0, ("random", "", ""))
+    if decision["basis"] in ("random", LAWFUL_CHECK):
+        named.insert(0, (decision["basis"], "", ""))
     basis = decision["basis"]
     return tuple(named) or ((basis, "", ""),) * bool(basis)
 

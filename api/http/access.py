@@ -16,6 +16,7 @@ from api.auth.callers import Caller
 from api.http.dependencies import TheCaller
 from api.http.request_bodies import ReportedAct
 from engine.criteria.dual_control import read_approval_states
+from engine.criteria.known_lawful import KnownLawful
 from engine.criteria.match import WATCHLIST
 from engine.criteria.watchlist import EntryTerms
 from engine.domain.network import Network
@@ -38,11 +39,13 @@ class RecordFilter:
         self._sees_every_row = all(caller.sees_all(matter) for matter in Matter)
         self._hidden_finds = caller.duties.hidden_posts(Matter.SEIZURES, Right.SEE)
         self._owners: dict[tuple[Matter, str | None], str | None] = {}
-        """Agency of each entry of the watch list and of each webhook, where any may be hidden."""
+        """Agency of each entry of the watch list and of known lawful trade, and of each webhook,
+        where any may be hidden."""
         if not caller.sees_all(Matter.WATCHLIST):
-            states = read_approval_states(connection, "watchlist").values()
             self._owners = {
-                (Matter.WATCHLIST, one.subject): one.content.get("agency") for one in states
+                (Matter.WATCHLIST, one.subject): one.content.get("agency")
+                for name in ("watchlist", "known_lawful")
+                for one in read_approval_states(connection, name).values()
             }
         self._profiles: Mapping[str | None, str] = {}
         if not caller.sees_all(Matter.PROFILES):
@@ -152,7 +155,9 @@ async def reached_post(
 ReachedPost = Annotated[str, Depends(reached_post)]
 
 
-Reported = TypeVar("Reported", InspectionAct, ReportedAct, ReportedSeizure, Seizure, EntryTerms)
+Reported = TypeVar(
+    "Reported", InspectionAct, ReportedAct, ReportedSeizure, Seizure, KnownLawful, EntryTerms
+)
 
 
 def fill_agency(caller: Caller, record: Reported) -> Reported:

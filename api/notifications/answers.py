@@ -269,7 +269,9 @@ def _list_alarms(
     last = {one.kind: one.seq for one in read_records(connection, [record.DRIFT_MEASURED])}
     for one in read_records(connection, _ALARMS):
         is_past = one.known_at < since or last.get(one.kind, one.seq) != one.seq
-        body = None if is_past else _see(bodies, one.seq, "alarm.raised")
+        is_lawful = one.kind == record.KNOWN_LAWFUL_SUSPENDED
+        event_type: EventType = "known_lawful.suspended" if is_lawful else "alarm.raised"
+        body = None if is_past else _see(bodies, one.seq, event_type)
         if body is not None:
             at = rfc3339(one.known_at)
             yield NotificationView(kind="alarm", about=body["alarm"], id=body["id"], at=at)

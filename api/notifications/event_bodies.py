@@ -36,6 +36,7 @@ DECISION_NAMES = ("decision_id", "crossing_id", "post", "channel", "decided_at",
 
 _DECISION: Route = ("GET", "/v1/decisions/{decision_id}")
 _ENTRY: Route = ("GET", "/v1/watchlist/{entry_id}")
+_LAWFUL: Route = ("GET", "/v1/known-lawful/{entry_id}")
 _PROFILE: Route = ("GET", "/v1/profiles/{code}")
 _CASE: Route = ("GET", "/v1/cases/{case_id}")
 APPROVALS: Mapping[str, tuple[str, Route]] = {
@@ -48,6 +49,7 @@ APPROVALS: Mapping[str, tuple[str, Route]] = {
 _ACCOUNT_ON_MACHINE = ("account_on_machine", ("GET", "/v1/people"), ("GET", "/v1/journal"))
 ALARMS: Mapping[str, tuple[str, *tuple[Route, ...]]] = {
     record.DRIFT_MEASURED: ("drift", ("GET", "/v1/drift")),
+    record.KNOWN_LAWFUL_SUSPENDED: ("known_lawful_suspended", _LAWFUL),
     record.PROFILE_FAILED: ("profile_failed", _PROFILE),
     record.USER_CREATED: _ACCOUNT_ON_MACHINE,
     record.USER_LEFT: _ACCOUNT_ON_MACHINE,
@@ -60,6 +62,7 @@ ROUTES_OF: Mapping[EventType, Sequence[Route]] = {
     "decision.changed": (_DECISION,),
     "decision.overridden": (_DECISION,),
     "watchlist.hit": (_ENTRY,),
+    "known_lawful.suspended": (_LAWFUL,),
     "approval.waiting": tuple(route for _, route in APPROVALS.values()),
     "alarm.raised": tuple(route for _, *routes in ALARMS.values() for route in routes),
     "case.changed": (_CASE,),
@@ -228,6 +231,7 @@ _BUILDERS: Mapping[str, Callable[[EventBodies, StoredRecord], Body | None]] = {
     "decision.changed": EventBodies._show_change,
     "decision.overridden": EventBodies._show_override,
     "watchlist.hit": EventBodies._show_hit,
+    "known_lawful.suspended": EventBodies._show_alarm,
     "approval.waiting": EventBodies._show_approval,
     "alarm.raised": EventBodies._show_alarm,
 }

@@ -30,7 +30,8 @@ class ProposalRequest(Record):
     """A proposal: something new with its content, or that something leaves."""
 
     matter: Identifier
-    """``profile``, ``watchlist`` or ``account``; others are proposed by ``darvoza propose``."""
+    """``profile``, ``watchlist``, ``known_lawful`` or ``account``; others are proposed by
+    ``darvoza propose``."""
     content: dict[str, Any] | None = None
     """As the matter has it: a profile, an entry of the watch list, a grant."""
     leaves: Identifier | None = None

@@ -25,6 +25,7 @@ from api.service.settings import Settings
 from api.service.sign_in import open_sign_in
 from engine.audit.decision_replay import DecisionReplay
 from engine.audit.file_anchors import adopt_network, open_network
+from engine.criteria.known_lawful import LawfulMatcher
 from engine.criteria.policy import (
     SILENCE,
     PolicyHistory,
@@ -51,6 +52,7 @@ from engine.journal.receipts import open_signer
 from engine.ports import Contribution, Scorer, open_authority
 from engine.queue.corrections import project_corrections
 from engine.queue.identifier_index import project_identifiers
+from engine.queue.lawful_trade import LawfulWatch
 from engine.queue.match_outcomes import project_outcomes
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.queue.queue import QueueExpiry, project_queue
@@ -198,7 +200,7 @@ def _put_together(
         workload=workload,
         features=features,
         network=network,
-        matchers=(profiles, WatchMatcher()),
+        matchers=(profiles, WatchMatcher(), LawfulMatcher()),
         tolerances=profiles.tolerances,
         posts=posts,
     )
@@ -225,7 +227,11 @@ def _put_together(
     expiry = QueueExpiry(
         store,
         journal,
-        also=[late_records.judge, partial(spread.make_early, store, journal)],
+        also=[
+            late_records.judge,
+            LawfulWatch(store, journal).suspend,
+            partial(spread.make_early, store, journal),
+        ],
     )
     if is_serving:
         watch.start()

@@ -44,6 +44,7 @@ Stream = Literal[
     "watchlist",
     "counterpart",
     "random",
+    "lawful_check",
     "random_papers",
     "override",
     "officer",

@@ -23,6 +23,7 @@ _CORE = (
     MenuEntry("/network", "Network", 80),
     MenuEntry("/declarations", "Expected arrivals", 172),
     MenuEntry("/watchlist", "Watch list", 110),
+    MenuEntry("/known-lawful", "Known lawful trade", 115),
     MenuEntry("/profiles", "Profiles", 120),
     MenuEntry("/register", "Register of rules", 125),
     MenuEntry("/models", "Models", 130),

@@ -18,13 +18,13 @@ from engine.errors import ConflictError, NotFoundError, SecondPersonError
 from engine.journal.areas import kinds_of, list_steps
 from engine.journal.entries import Draft
 from engine.journal.kinds import COPIED, ApprovalBody
-from engine.journal.power_records import PowerRecord, read_records
+from engine.journal.power_records import PowerRecord, RecordTail, read_records
 
 RuleOf = TypeVar("RuleOf")
 StateOf = TypeVar("StateOf")
 Matter = str
 """A matter that two people decide, as :mod:`engine.journal.areas` has them by kind of record."""
-Step = Literal["proposed", "noticed", "backtested", "approved", "leaving", "left"]
+Step = Literal["proposed", "noticed", "backtested", "approved", "leaving", "left", "suspended"]
 Move = Step | Literal["shadowed", "withdrawn"]
 """A step, where an approval as a shadow and the withdrawal of a notice are steps of their own."""
 State = Literal["proposed", "shadow", "in_force", "retired"]
@@ -86,6 +86,8 @@ class ApprovalState:
     approvals: tuple[str, ...] = ()
     """The persons who approved, in order; never the author."""
     leaving: PendingRetirement | None = None
+    is_suspended: bool = False
+    """Retired by a rule, for what was found."""
     there: int = 0
     """Number of ``sequence`` in the journal that it was copied from, 0 for a record of this one."""
 
@@ -120,6 +122,8 @@ Rule = Callable[[ApprovalState, ApprovalEvent], Refusal | None]
 
 
 APPROVED_ALREADY = Refusal("the same person approved it already", needs_other_person=True)
+RULE = ""
+"""Author of a record that a rule makes; no person has this name."""
 NOTHING_PENDING = Refusal("no change is awaiting approval")
 OWN_WORK = Refusal("the author cannot approve it, nor its retirement", needs_other_person=True)
 OWN_REQUEST = Refusal(
@@ -197,6 +201,7 @@ TRANSITIONS: dict[tuple[State, Move], Transition[Rule, State]] = {
     ("in_force", "leaving"): Transition(_check_retirement_request, "in_force"),
     ("in_force", "left"): Transition(_check_retirement, "retired"),
     ("in_force", "withdrawn"): Transition(_check_withdrawal, "retired"),
+    ("in_force", "suspended"): Transition(_accept, "retired"),
     ("retired", "backtested"): Transition(_accept, "retired"),
 }
 """Every step that can count after the first; in any other state a step counts for nothing. An
@@ -277,11 +282,16 @@ def _retire(now: ApprovalState, event: ApprovalEvent) -> ApprovalState:
     return replace(now, sequence=event.seq, since=event.known_at, leaving=None, there=event.there)
 
 
+def _suspend(now: ApprovalState, event: ApprovalEvent) -> ApprovalState:
+    return replace(_retire(now, event), is_suspended=True)
+
+
 _EFFECTS: Mapping[Step, Callable[[ApprovalState, ApprovalEvent], ApprovalState]] = {
     "backtested": _attach_evidence,
     "approved": _add_approval,
     "leaving": _request_retirement,
     "left": _retire,
+    "suspended": _suspend,
 }
 """What a step that counts changes besides the state."""
 
@@ -369,6 +379,15 @@ def draft_backtest(
     return _draft(matter, "backtested", subject, body)
 
 
+def draft_suspension(matter: Matter, now: ApprovalState, figures: Mapping[str, Any]) -> Draft:
+    """Return the record by which a rule, and no person, ends what is in force.
+
+    It gives nobody a power: two people may put the same into force again.
+    """
+    body: ApprovalBody = {"by": RULE, "figures": dict(figures), "state": "retired"}
+    return _check_draft(matter, now, _draft(matter, "suspended", now.subject, body))
+
+
 def _draft(
     matter: Matter, step: Step, subject: str, body: ApprovalBody, *, post: str = ""
 ) -> Draft[ApprovalBody]:
@@ -417,3 +436,32 @@ def read_approval_state(connection: Connection, matter: Matter, subject: str) ->
     if subject not in found:
         raise NotFoundError(matter, subject)
     return found[subject]
+
+
+class ApprovalTail:
+    """States of one matter as the journal grows: of each subject, after the records read so far."""
+
+    def __init__(self, matter: Matter) -> None:
+        self._tail = RecordTail(kinds_of(matter))
+        self._needs_evidence = matter == "profile"
+        self._states: dict[str, ApprovalState] = {}
+        self._unproven: set[str] = set()
+
+    def read_changed(self, connection: Connection) -> dict[str, ApprovalState | None]:
+        """Return the states of the subjects with new records; None for one that proves nothing.
+
+        No subject with an unproven record is ever in force.
+        """
+        changed: dict[str, ApprovalState | None] = {}
+        for record in self._tail.read_new(connection):
+            subject = record.subject
+            if record.body is None:
+                self._unproven.add(subject)
+            if subject not in self._unproven:
+                before = self._states.get(subject)
+                now = apply_event(before, to_event(record), needs_evidence=self._needs_evidence)
+                if now is not None:
+                    self._states[subject] = now
+            is_proven = subject not in self._unproven
+            changed[subject] = self._states.get(subject) if is_proven else None
+        return changed

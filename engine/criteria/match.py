@@ -14,16 +14,18 @@ from engine.domain.records import Arrival
 from engine.explanation.messages import Message, Parameters
 from engine.explanation.reasons import Reason, make_whole_reason
 from engine.ports import FeatureRows
-from engine.selection import COUNTERPART, Chance, Channel
+from engine.selection import COUNTERPART, LAWFUL_CHECK, Chance, Channel
 
 WATCHLIST = "watchlist"
 """Purpose of the watch list's draw: a listed vehicle is always selected, whatever the number."""
+KNOWN_LAWFUL = "known_lawful"
+"""Source of the matches that lower what the score alone may do."""
 HARD_FACT = "hard_fact"
 """Code of the reason that a hard fact gives."""
 HardFact = Literal["load", "mass", "seals", "trailer", "two_places", "too_soon", "papers", "body"]
 FACTS: tuple[HardFact, ...] = get_args(HardFact)
 """What profiles may state as impossible, in the order in which it is said."""
-Source = Literal["profile", "watchlist"]
+Source = Literal["profile", "watchlist", "known_lawful"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Match:
     """Where it sends what it selects."""
     share: float
     """Probability with which it selects what fits it, in [0, 1]; 0 for a partner's request that
-    asks for no search."""
+    asks for no search, and for known lawful trade, whose searches the policy draws."""
     title: str = ""
     """The profile's title."""
     words: str = ""
@@ -54,6 +56,8 @@ class Match:
     @property
     def purpose(self) -> str:
         """What it draws its number for."""
+        if self.source == KNOWN_LAWFUL:
+            return LAWFUL_CHECK
         if self.source == "watchlist":
             return COUNTERPART if self.is_of_counterpart else WATCHLIST
         return f"profile:{self.code}"

@@ -16,7 +16,7 @@ node refuses proposals while it has a centre. Settings of one installation do no
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, cast
@@ -123,6 +123,19 @@ class Silence(Record):
         return SilenceLimits(round(self.stale_hours * HOUR), round(self.random_hours * HOUR))
 
 
+class LawfulTrade(Record):
+    """What an entry of known lawful trade does, and when it is suspended."""
+
+    factor: Annotated[float, Field(ge=0.1, le=1, allow_inf_nan=False)] = 0.25
+    """What the score's probabilities are multiplied by."""
+    floor: Annotated[float, Field(ge=0.005, le=0.05, allow_inf_nan=False)] = 0.01
+    """Share that is drawn for a search, besides the random checks."""
+    bound: Annotated[float, Field(ge=0.001, le=0.05, allow_inf_nan=False)] = 0.005
+    """Share of an entry's vehicles that may carry a load; with more it is suspended."""
+
+    EXAMPLE: ClassVar = {"factor": 0.5, "floor": 0.02}
+
+
 class NetworkText(Record):
     """The network file: posts, pairs, clocks, rosters' defaults, equipment, weights of finds."""
 
@@ -178,8 +191,12 @@ NETWORK: Final = PolicySetting(
 GOODS_CLASSES: Final = PolicySetting(
     name="goods_classes", value=GoodsClasses, first=shipped_goods_classes, takes_effect="now"
 )
+LAWFUL_TRADE: Final = PolicySetting(
+    name="known_lawful", value=LawfulTrade, first=LawfulTrade, is_by_post=True
+)
 SETTINGS: Final[Mapping[str, PolicySetting]] = {
-    one.name: one for one in (SHARES, SHIFT_TIMES, SILENCE, NETWORK, GOODS_CLASSES)
+    one.name: one
+    for one in (SHARES, SHIFT_TIMES, SILENCE, NETWORK, GOODS_CLASSES, LAWFUL_TRADE)
 }
 """Every setting that steers selection; what is not here steers nothing."""
 
@@ -294,7 +311,13 @@ class PolicyHistory:
 
     def find_shares(self, post: str, *, opens_at: int) -> Policy:
         """Return the shares of a post in the shift that opens at an instant."""
-        return cast("Shares", self.read(SHARES, post, at=opens_at)).as_policy()
+        shares = cast("Shares", self.read(SHARES, post, at=opens_at)).as_policy()
+        lawful = cast("LawfulTrade", self.read(LAWFUL_TRADE, post, at=opens_at))
+        return replace(shares, lawful_factor=lawful.factor, lawful_floor=lawful.floor)
+
+    def find_lawful_bound(self, post: str | None) -> float:
+        """Return the share of an entry's vehicles that may carry a load, now."""
+        return cast("LawfulTrade", self.read(LAWFUL_TRADE, post)).bound
 
     def list_hours(self, post: str) -> list[tuple[int, ShiftHours]]:
         """Return the hours of a post's shifts, each since when it is approved, oldest first."""

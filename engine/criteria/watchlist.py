@@ -25,12 +25,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
-from engine.criteria.dual_control import (
-    ApprovalState,
-    apply_event,
-    read_approval_states,
-    to_event,
-)
+from engine.criteria.dual_control import ApprovalState, ApprovalTail, read_approval_states
 from engine.criteria.match import Match
 from engine.domain.identifiers import fold, skeleton
 from engine.domain.records import (
@@ -47,8 +42,6 @@ from engine.domain.records import (
 )
 from engine.domain.time_units import DAY, micros, moment, rfc3339
 from engine.errors import RecordError
-from engine.journal.areas import kinds_of
-from engine.journal.power_records import PowerRecord, RecordTail
 from engine.ports import FeatureRows
 
 LONGEST_DAYS, LONGEST_NOTICE_DAYS = 366, 30
@@ -234,7 +227,8 @@ def entry_content(entry: EntryTerms, *, now: int) -> dict[str, Any]:
     return entry.model_dump(mode="json", exclude_none=True) | {"expiry": rfc3339(expires)}
 
 
-def _key(kind: str, value: str) -> int:
+def make_key(kind: str, value: str) -> int:
+    """Return the lookup key of a value of one kind, 63 bits."""
     digest = hashlib.blake2b(f"{kind}\x1f{value}".encode("utf-8", "surrogatepass"), digest_size=8)
     return int.from_bytes(digest.digest(), "big") >> 1
 
@@ -243,24 +237,24 @@ def list_entry_keys(content: Mapping[str, Any]) -> Iterator[int]:
     """Yield the lookup keys of an entry or a row; what folds to an empty text has none."""
     for kind, value in list_identifiers(content).items():
         if kind not in (*CONVEYANCE, *REQUESTED):
-            yield _key(kind, value)
+            yield make_key(kind, value)
         elif folded := fold(value):
             is_shape = content.get("look_alikes", False)
-            yield _key(kind + "~", skeleton(folded)) if is_shape else _key(kind, folded)
+            yield make_key(kind + "~", skeleton(folded)) if is_shape else make_key(kind, folded)
 
 
-def _arrival_keys(arrival: Arrival) -> Iterator[int]:
+def list_arrival_keys(arrival: Arrival) -> Iterator[int]:
     """Yield the lookup keys of an arrival."""
     crossing = arrival.crossing
     for kind, value in _conveyance(crossing):
         if folded := fold(value):
-            yield _key(kind, folded)
-            yield _key(kind + "~", skeleton(folded))
+            yield make_key(kind, folded)
+            yield make_key(kind + "~", skeleton(folded))
     for kind, party in _parties(crossing, arrival.declaration):
         if party is not None:
-            yield _key(kind, party)
+            yield make_key(kind, party)
             if kind in PARTIES:
-                yield _key("party", party)
+                yield make_key("party", party)
 
 
 def _conveyance(crossing: Crossing) -> Iterator[tuple[str, str]]:
@@ -285,9 +279,7 @@ class WatchMatcher:
     """Finds the entries that name an arrival; implements ``engine.criteria.match.Matcher``."""
 
     def __init__(self) -> None:
-        self._tail = RecordTail(kinds_of("watchlist"))
-        self._standings: dict[str, ApprovalState] = {}
-        self._unproven: set[str] = set()
+        self._tail = ApprovalTail("watchlist")
         self._renewed: set[str] = set()
         self._keys: dict[str, tuple[int, ...]] = {}
         """Lookup keys of each entry in force."""
@@ -305,33 +297,25 @@ class WatchMatcher:
         as_of: int,
     ) -> Sequence[Sequence[Match]]:
         """Return, for each arrival, the entries in force that name it."""
-        for record in self._tail.read_new(snapshot):
-            self._move(record)
+        for entry_id, now in self._tail.read_changed(snapshot).items():
+            self._move(entry_id, now)
         if not self._keys:
             return [()] * len(arrivals)
         return [self._of(arrival, as_of) for arrival in arrivals]
 
     def _of(self, arrival: Arrival, as_of: int) -> tuple[Match, ...]:
         found: dict[Match, None] = {}
-        for key in _arrival_keys(arrival):
+        for key in list_arrival_keys(arrival):
             known = self._entries.get(key, {}).values()
             due = (to_match(entry, row) for entry, row, expires in known if expires > as_of)
             found |= dict.fromkeys(sorted(due, key=lambda match: match.sequence))
         return tuple(found)
 
-    def _move(self, record: PowerRecord) -> None:
-        """Apply one record; an entry with an unproven record never matches."""
-        entry_id = record.subject
+    def _move(self, entry_id: str, now: ApprovalState | None) -> None:
+        """Let an entry match as it stands now."""
         self._drop(entry_id)
-        if record.body is None:
-            self._unproven.add(entry_id)
-        if entry_id in self._unproven:
-            return
-        before = self._standings.get(entry_id)
-        now = apply_event(before, to_event(record), needs_evidence=False)
         if now is None:
             return
-        self._standings[entry_id] = now
         if renewed := find_renewed(now):
             self._renewed.add(renewed)
             self._drop(renewed)

@@ -20,7 +20,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engine.criteria.indicator_rules import RULES_VERSION, estimate_rule_risk, rule_chances
-from engine.criteria.match import HARD_FACT, Match, explain_matches, match_chances
+from engine.criteria.match import (
+    HARD_FACT,
+    KNOWN_LAWFUL,
+    Match,
+    explain_matches,
+    match_chances,
+)
 from engine.decision.inspection_minutes import FORWARD, Minutes, place_of
 from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.records import Arrival
@@ -33,6 +39,7 @@ from engine.search_orders.rates import SearchCounts
 from engine.search_orders.signs import Precaution, precautions
 from engine.selection import (
     INSPECTED,
+    LAWFUL_CHECK,
     PAPERS,
     PLACE,
     PLACE_AMENDED,
@@ -51,6 +58,8 @@ from engine.selection import (
     apply_trial,
     assign_team,
     level_among_picks,
+    lower_chances,
+    lower_factor,
     picked_levels,
     random_chances,
     risk_at,
@@ -278,14 +287,24 @@ def choose_channel(inputs: Inputs, seen: ScoredArrival) -> ChannelChoice:
     """Return where an arrival goes; peers and searches of ``inputs`` are not needed yet."""
     chances = seen.chances
     levels = None if chances is None else inputs.tables.place(chances.seizure, chances.discrepancy)
-    picked, trial = _score_chances(inputs.policy, levels, seen), None
+    is_lawful = any(one.source == KNOWN_LAWFUL for one in inputs.matches)
+    factor = lower_factor(inputs.policy) if is_lawful and levels is not None else 1.0
+    picked = lower_chances(_score_chances(inputs.policy, levels, seen), factor)
+    trial = None
     if inputs.trial is not None and seen.other is not None:
         trial, picked = apply_trial(
-            inputs.trial, seen.other[:2], picked, policy=inputs.policy, draws=inputs.draws
+            inputs.trial,
+            seen.other[:2],
+            picked,
+            policy=inputs.policy,
+            draws=inputs.draws,
+            factor=factor,
         )
+    checked = Chance(LAWFUL_CHECK, Channel.RED, inputs.policy.lawful_floor)
     changed = (Chance(AMENDED, Channel.YELLOW, AMENDED_SHARE),) if inputs.amendment else ()
     matched = match_chances(inputs.matches)
-    selection = select((*picked, *matched, *changed, *random_chances(inputs.policy)), inputs.draws)
+    drawn = (*random_chances(inputs.policy), *((checked,) if is_lawful else ()))
+    selection = select((*picked, *matched, *changed, *drawn), inputs.draws)
     level = None if levels is None else levels.seizure
     return ChannelChoice(
         selection=selection,
@@ -347,17 +366,17 @@ def attach_reasons(
 ) -> Decision:
     """Return the decision with its reasons.
 
-    Hard facts are said first. A member of the random stream says next that it is one, whatever else
-    picked it. Profiles and entries of the watch list that selected it follow. Where nothing speaks
-    against a vehicle that its score alone picked, the first sentence says that it fills a free
-    place.
+    Hard facts are said first. A member of the random stream, or of the searches drawn among known
+    lawful trade, says next that it is a random check, whatever else picked it. Profiles and entries
+    of the watch list that selected it follow. Where nothing speaks against a vehicle that its score
+    alone picked, the first sentence says that it fills a free place.
     """
     if {SCORE, PAPERS}.issuperset(decision.selection.fired):
         reasons = [_name_free_place(one) for one in reasons]
     matched = explain_matches(matches, decision.selection.fired)
     facts = [one for one in matched if one.code == HARD_FACT]
     drawn = []
-    if decision.selection.is_random:
+    if decision.selection.basis in (RANDOM, LAWFUL_CHECK):
         drawn = [_random_check(decision.selection)]
     elif decision.selection.basis == RANDOM_PAPERS:
         drawn = [make_whole_reason(Message("random_papers_check"))]
@@ -377,7 +396,7 @@ def _name_free_place(reason: Reason) -> Reason:
 
 def _random_check(selection: Selection) -> Reason:
     share = selection.propensities[Channel.RED]
-    is_alone = selection.fired == (RANDOM,)
+    is_alone = {RANDOM, LAWFUL_CHECK}.issuperset(selection.fired)
     return Reason(
         code="random_check",
         text="Random check: selected at random, not because of its risk."

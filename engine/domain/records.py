@@ -319,7 +319,14 @@ BodyType = Literal[
 ]  # fmt: skip
 """What a conveyance carries its load in; of a road train that of its trailer."""
 Basis = Literal[
-    "random", "random_papers", "score", "profile", "watchlist", "officer", "counterpart"
+    "random",
+    "lawful_check",
+    "random_papers",
+    "score",
+    "profile",
+    "watchlist",
+    "officer",
+    "counterpart",
 ]
 _PAPERS = frozenset({"documents", "weighing"})
 Method = Literal["documents", "weighing", "xray", "canine", "physical"]

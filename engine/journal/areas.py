@@ -36,15 +36,21 @@ EventType = Literal[
     "decision.changed",
     "decision.overridden",
     "watchlist.hit",
+    "known_lawful.suspended",
     "approval.waiting",
     "alarm.raised",
     "case.changed",
 ]
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
-UNCOUNTED: tuple[EventType, ...] = ("watchlist.hit", "approval.waiting", "case.changed")
+UNCOUNTED: tuple[EventType, ...] = (
+    "watchlist.hit",
+    "known_lawful.suspended",
+    "approval.waiting",
+    "case.changed",
+)
 """Left out of public figures: one more between two vehicles would tell a checkpoint that the list
-names the one before it, that an override of it waits for a second person, or that another agency
-works on a case."""
+names the one before it, that the one with a find was known lawful trade, that an override of it
+waits for a second person, or that another agency works on a case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +68,8 @@ class Event:
 
 
 Sort = Literal[
-    "case", "crossing", "decision", "inspection", "message", "model", "policy", "post", "profile",
-    "request", "seizure", "shift", "watchlist",
+    "case", "crossing", "decision", "inspection", "known_lawful", "message", "model", "policy",
+    "post", "profile", "request", "seizure", "shift", "watchlist",
 ]  # fmt: skip
 """What a record may name."""
 

@@ -686,6 +686,21 @@ WATCHLIST_LEAVING: Final = Kind[ApprovalBody](
 )
 WATCHLIST_LEFT: Final = Kind[ApprovalBody]("watchlist_left", "watch list entry retired")
 
+KNOWN_LAWFUL_PROPOSED: Final = Kind[ApprovalBody](
+    "known_lawful_proposed", "known lawful trade proposed"
+)
+KNOWN_LAWFUL_APPROVED: Final = Kind[ApprovalBody](
+    "known_lawful_approved", "known lawful trade approved"
+)
+KNOWN_LAWFUL_LEAVING: Final = Kind[ApprovalBody](
+    "known_lawful_leaving", "known lawful trade's leaving proposed"
+)
+KNOWN_LAWFUL_LEFT: Final = Kind[ApprovalBody]("known_lawful_left", "known lawful trade retired")
+KNOWN_LAWFUL_SUSPENDED: Final = Kind[ApprovalBody](
+    "known_lawful_suspended", "known lawful trade suspended"
+)
+"""A rule ends an entry for the loads that were found; ``figures`` are what it counted."""
+
 MODEL_REGISTERED: Final = Kind[ModelBody]("model_registered", "model registered")
 MODEL_SHADOWED: Final = Kind[ModelBody]("model_shadowed", "model in shadow")
 MODEL_APPROVED: Final = Kind[ModelBody]("model_approved", "model approved")

@@ -39,6 +39,8 @@ from sqlalchemy import (
     update,
 )
 
+from engine.criteria.known_lawful import is_drawn
+from engine.criteria.match import KNOWN_LAWFUL
 from engine.criteria.policy import read_goods_classes
 from engine.domain.network import Network, weigh_find
 from engine.domain.records import Inspection
@@ -103,7 +105,7 @@ class Outcome:
 
     matches: int = 0
     selected: int = 0
-    """Sent where it sends them, by its own draw."""
+    """Sent where it sends them, by its own draw; of known lawful trade, drawn at all."""
     inspected: int = 0
     """Of the matches, whatever selected them, by an act that could have found something."""
     hits: int = 0
@@ -157,11 +159,15 @@ def project_outcomes(connection: Connection, entries: Sequence[tuple[Entry, Draf
 
 
 def _matches_of(body: DecisionBody) -> dict[str, bool]:
-    """Return what matched a decision, and whether it selected the vehicle by its own draw."""
+    """Return what matched a decision, and whether it selected the vehicle by its own draw.
+
+    Of known lawful trade: whether the vehicle was drawn, whatever its score.
+    """
     selected = body["decision"]["profiles"]
     return {
         match["code"]: match["code"] in selected
         or (match["source"] == "watchlist" and match["share"] > 0)
+        or (match["source"] == KNOWN_LAWFUL and is_drawn(body["decision"]["basis"]))
         for match in body["inputs"]["matches"]
     }
 

@@ -516,10 +516,10 @@ class DecisionContextBuilder:
     ) -> Inputs:
         scorer, standing, limits = led.scorer, led.standing, self._posts.limits
         minutes = running.expect_minutes(arrival.crossing.vehicle_class)
-        fixed = BY_RULES if scorer is None else BY_MODEL
+        always = BY_RULES if scorer is None else BY_MODEL
         team = (TEAM,) if running.teams else ()
         tried = () if led.trial is None else (TRIAL,)
-        purposes = (*fixed, AMENDED, *team, *tried, *(match.purpose for match in matches))
+        purposes = (*always, AMENDED, *team, *tried, *(match.purpose for match in matches))
         return Inputs(
             decision_id=f"dec-{secrets.token_hex(12)}",
             as_of=as_of,

@@ -28,7 +28,7 @@ from engine.selection import COUNTERPART, INSPECTED, Channel
 from models.array_types import Floats, Labels, Mask
 from models.data.dataset import Dataset, Target
 
-ENGINE_DRAWN = ("random", "random_papers", "score", "profile", "watchlist")
+ENGINE_DRAWN = ("random", "lawful_check", "random_papers", "score", "profile", "watchlist")
 """Bases whose propensity is the engine's own; an officer's choice has none."""
 
 MOST_MISSING = 0.10

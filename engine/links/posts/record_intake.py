@@ -64,6 +64,7 @@ NAMED = frozenset(kind for kind, rule in list_rules().items() if rule.names)
 _ONCE = frozenset({"case", "decision"})
 """What one record alone makes; a second one would be another row of the same key."""
 _KINDS_OF: Mapping[Sort, Sequence[str]] = {
+    "known_lawful": kinds_of("known_lawful"),
     "model": OF_MODELS,
     "policy": (*kinds_of("policy"), POLICY_DECLARED),
     "profile": kinds_of("profile"),

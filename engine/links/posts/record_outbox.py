@@ -156,6 +156,7 @@ LONGEST_BATCH, MOST_SEALED = 1024 * 1024, 250
 GOVERNING = (
     *kinds_of("profile"),
     *kinds_of("watchlist"),
+    *kinds_of("known_lawful"),
     *kinds_of("policy"),
     POLICY_DECLARED,
 )
