@@ -22,7 +22,7 @@ from api import (
     watch_lists,
     watchlist,
 )
-from api.acts import confirmations, corrections, release_audits
+from api.acts import confirmations, corrections, documents_asked, release_audits
 from api.acts import routes as acts
 from api.areas import list_doors
 from api.audit import routes as audit
@@ -67,6 +67,7 @@ ROUTERS = (
     quality.router,
     confirmations.router,
     release_audits.router,
+    documents_asked.router,
     health.router,
     register.router,
     watch_lists.router,
@@ -101,6 +102,7 @@ PAGES = (
     policy.page_router,
     confirmations.page_router,
     release_audits.page_router,
+    documents_asked.page_router,
     models_page.router,
     drift.page_router,
     quality.page_router,

@@ -296,6 +296,18 @@ AREA: Final = Area(
         ),
         record.VEHICLE_TAKEN: _rule_movement(Matter.DECISIONS, is_frequent=True, **_WAITS),
         record.VEHICLE_GIVEN_BACK: _rule_movement(Matter.DECISIONS, **_WAITS),
+        record.DOCUMENTS_ASKED: _rule_movement(
+            Matter.ACTS,
+            owners=_own_act,
+            claimed=(),
+            names=(
+                NamedField("inspection", _SUBJECT, is_made=True),
+                NamedField("inspection", "inspection.inspection_id", is_made=True),
+                NamedField("crossing", "inspection.crossing_id"),
+                *_VEHICLE,
+            ),
+        ),
+        record.DOCUMENTS_CAME: _rule_movement(Matter.ACTS, **_WAITS),
         record.AUDIT_CLOSED: _rule_movement(Matter.DECISIONS, claimed=(), **_DECIDED),
         record.REVIEW: _rule_movement(
             Matter.REVIEWS, owners=_own_review, events=_list_review_events, **_DECIDED
@@ -436,6 +448,7 @@ AREA: Final = Area(
         "corrections": _BY_RECORD,
         "takings": _BY_RECORD,
         "pending_finds": _BY_RECORD,
+        "documents_asked": _BY_RECORD,
         "profile_matches": _BY_RECORD,
         "mirror_alerts": _BY_RECORD_OR_DECISION,
         "mirror_keys": TableRule(

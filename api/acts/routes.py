@@ -14,13 +14,20 @@ from api.http.answers import (
     acknowledge_act,
 )
 from api.http.dependencies import IdempotencyKey, Team, TheCaller, TheService
-from api.http.request_bodies import ReportedAct, body_of, find_formats, reported_arrival
+from api.http.request_bodies import (
+    ReportedAct,
+    body_of,
+    find_formats,
+    reported_act,
+    reported_arrival,
+)
 from api.http.responses import answer, creates, json_router
 from engine.domain.records import Arrival, Identifier, ReportedSeizure
 from engine.errors import RecordError
 from engine.journal.idempotency import claim, crossing_name, inspection_name, seizure_name
 from engine.journal.kinds import CROSSING, INSPECTION, RELEASE, SEIZURE
 from engine.queue.corrections import ActCorrection, SeizureCorrection
+from engine.queue.documents_asked import DocumentsAsked
 from engine.queue.takings import TakingRequest
 from engine.selection import Handling
 from engine.targeting.report_writer import ReleaseReason
@@ -29,17 +36,27 @@ FORMATS = find_formats()
 router = json_router("/v1", "acts", 404, 409, 413)
 
 
-@router.post("/inspections", **creates(AcknowledgedTakenAct | AcknowledgedAct, body=ReportedAct))
+@router.post(
+    "/inspections",
+    **creates(AcknowledgedTakenAct | AcknowledgedAct, body=ReportedAct, other=DocumentsAsked),
+)
 def inspect(
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
-    act: Annotated[ReportedAct, Depends(body_of(ReportedAct))],
+    act: Annotated[ReportedAct | DocumentsAsked, Depends(reported_act)],
     team: Team = None,
 ) -> Response:
-    """File an inspection act; why it took place is the engine's to say where it referred."""
+    """File an inspection act; why it took place is the engine's to say where it referred.
+
+    With the outcome ``documents_asked`` it is no act: the next act on the vehicle answers it.
+    """
     post = post_of(service.recording, caller, act.crossing_id)
     asked = claim(INSPECTION, act, post=post, name=inspection_name(act.inspection_id), key=key)
+    if isinstance(act, DocumentsAsked):
+        act = fill_agency(caller, act)
+        done = service.recording.ask_for_documents(act, asked, person=caller.person)
+        return answer(acknowledge_act(service, done), 201)
     act, by = fill_agency(caller, act), Handling(caller.person, team, caller.agency)
     found = service.recording.inspection(act, asked, said=act.basis, by=by)
     return answer(acknowledge_act(service, found), 201)

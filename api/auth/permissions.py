@@ -87,7 +87,11 @@ _RULES: Rules = {
     (Matter.DECISIONS, Right.ACT, BOUND): """
         POST /v1/crossings
         """,
+    (Matter.ACTS, Right.SEE, _READERS | _CHECKPOINT): """
+        GET /v1/documents-asked
+        """,
     (Matter.ACTS, Right.ACT, _POST): """
+        POST /v1/documents-asked/{sequence}/answers
         POST /v1/inspections
         POST /v1/inspections/{inspection_id}/corrections
         """,

@@ -25,6 +25,7 @@ from engine.domain.rights import Matter, Right
 from engine.domain.validation import check_plausible
 from engine.errors import NotFoundError, RecordError, UnknownPostError
 from engine.journal.areas import Body, RecordRule, list_rules, read_owners
+from engine.queue.documents_asked import DocumentsAsked
 from engine.targeting.report_writer import ReportWriter
 
 OF_POSTS = frozenset({Matter.DECISIONS, Matter.PROFILES, Matter.REPORTS})
@@ -156,7 +157,14 @@ ReachedPost = Annotated[str, Depends(reached_post)]
 
 
 Reported = TypeVar(
-    "Reported", InspectionAct, ReportedAct, ReportedSeizure, Seizure, KnownLawful, EntryTerms
+    "Reported",
+    InspectionAct,
+    ReportedAct,
+    ReportedSeizure,
+    Seizure,
+    DocumentsAsked,
+    KnownLawful,
+    EntryTerms,
 )
 
 

@@ -25,6 +25,7 @@ from engine.domain.advance_declarations import AdvanceDeclaration
 from engine.domain.records import Arrival, Crossing, Declaration, InspectionAct, Record
 from engine.domain.validation import RULES, list_faults
 from engine.errors import BodyTooLargeError, MalformedBodyError, UnsupportedMessageError
+from engine.queue.documents_asked import DocumentsAsked
 
 DEEPEST = 32
 """Levels of nesting; no record has more than four."""
@@ -63,6 +64,16 @@ class ReportedAct(InspectionAct):
         "places_searched": ["chassis.frame", "trailer.floor"],
         "outcome": "seizure",
     }
+
+
+async def reported_act(request: Request) -> ReportedAct | DocumentsAsked:
+    """Read an inspection act, or that documents were asked for in place of one."""
+    raw = await read_bounded(request)
+    check(raw)
+    found = json.loads(raw)
+    if isinstance(found, dict) and found.get("outcome") == "documents_asked":
+        return parse_body(raw, DocumentsAsked)
+    return parse_body(raw, ReportedAct)
 
 
 async def reported_arrival(request: Request) -> Arrival:

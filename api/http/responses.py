@@ -78,10 +78,14 @@ def creates(
     kind: object,
     *problems: int,
     body: type[Record] | None = None,
+    other: type[Record] | None = None,
     is_owed: bool = True,
 ) -> dict[str, Any]:
-    """Return the options of a route that records something: status 201, answer, body, problems."""
-    documented = takes(body, is_owed=is_owed) if body is not None else None
+    """Return the options of a route that records something: status 201, answer, body, problems.
+
+    ``other`` is what the body may be instead.
+    """
+    documented = takes(body, other, is_owed=is_owed) if body is not None else None
     return {
         "status_code": 201,
         "response_model": kind,
@@ -98,10 +102,17 @@ def takes_many(model: type[Record], *, most: int) -> dict[str, Any]:
     return _body(schema, [model.EXAMPLE])
 
 
-def takes(model: type[Record], *, is_owed: bool = True) -> dict[str, Any]:
-    """Return what the OpenAPI document says of a body that the route reads itself."""
-    BODY_MODELS.add(model)
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+def takes(
+    model: type[Record], other: type[Record] | None = None, *, is_owed: bool = True
+) -> dict[str, Any]:
+    """Return what the OpenAPI document says of a body that the route reads itself.
+
+    ``other`` is what the body may be instead.
+    """
+    models = [model] if other is None else [model, other]
+    BODY_MODELS.update(models)
+    schemas = [{"$ref": f"#/components/schemas/{one.__name__}"} for one in models]
+    schema: Mapping[str, Any] = schemas[0] if other is None else {"anyOf": schemas}
     return _body(schema, model.EXAMPLE, is_owed=is_owed)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, select
 
 from api.acts.confirmations import waiting_finds
+from api.acts.documents_asked import open_questions
 from api.areas import list_parts
 from api.auth.callers import Caller
 from api.http.answers import Answer, Time
@@ -37,7 +38,12 @@ from engine.shifts.handovers import list_open_handovers
 from engine.storage.database import split_in_slices
 
 NotificationKind = Literal[
-    "watchlist_hit", "riskier_arrival", "approval_waiting", "review_due", "alarm"
+    "watchlist_hit",
+    "riskier_arrival",
+    "approval_waiting",
+    "documents_overdue",
+    "review_due",
+    "alarm",
 ]
 
 
@@ -74,6 +80,7 @@ _QUEUE = ("GET", "/v1/posts/{post}/queue")
 _REVIEW = ("POST", "/v1/decisions/{decision_id}/reviews")
 _FIND = ("POST", "/v1/finds/{sequence}/confirmations")
 _HANDOVER = ("POST", "/v1/posts/{post}/handovers/{sequence}/signatures")
+_QUESTIONS = ("GET", "/v1/documents-asked")
 _RULE_REVIEW = ("POST", "/v1/register/reviews")
 _ALARMS = tuple(kind for kind in ALARMS if kind not in FREQUENT)
 """Those that an index finds: a day of a national journal is not walked for the others."""
@@ -93,6 +100,7 @@ def list_notifications(service: Runtime, caller: Caller) -> list[NotificationVie
             *_list_alarms(connection, bodies, since=now - DAY),
         ]
     found += _list_finds(service, caller)
+    found += _list_overdue(service, caller)
     for list_more in list_parts("notifications"):
         found += list_more(service, caller)
     return sorted(found, key=lambda one: one.at, reverse=True)
@@ -260,6 +268,20 @@ def _list_finds(service: Runtime, caller: Caller) -> Iterator[NotificationView]:
                     post=one.post,
                     at=one.recorded_at,
                 )
+
+
+def _list_overdue(service: Runtime, caller: Caller) -> Iterator[NotificationView]:
+    """Yield the documents that did not come in time."""
+    if caller.may(*_QUESTIONS):
+        entered = caller.enter(*_QUESTIONS)
+        for one in open_questions(service, entered, None, is_overdue=True):
+            yield NotificationView(
+                kind="documents_overdue",
+                about="documents_asked",
+                id=one.crossing_id,
+                post=one.post,
+                at=one.due_at,
+            )
 
 
 def _list_alarms(

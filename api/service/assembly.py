@@ -51,6 +51,7 @@ from engine.journal.journal import Journal
 from engine.journal.receipts import open_signer
 from engine.ports import Contribution, Scorer, open_authority
 from engine.queue.corrections import project_corrections
+from engine.queue.documents_asked import project_questions
 from engine.queue.identifier_index import project_identifiers
 from engine.queue.lawful_trade import LawfulWatch
 from engine.queue.match_outcomes import project_outcomes
@@ -114,6 +115,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         project_finds,
         project_accounts,
         project_outcomes,
+        project_questions,
         project_anchors,
         *list_projections(),
         CounterProjection(plan),

@@ -31,6 +31,7 @@ _CORE = (
     MenuEntry("/finds", "Finds to confirm", 177),
     MenuEntry("/drift", "Drift", 135),
     MenuEntry("/policy", "Policy", 145),
+    MenuEntry("/documents-asked", "Documents asked for", 178),
     MenuEntry("/quality", "Data quality", 180),
     MenuEntry("/people", "People and keys", 190),
     MenuEntry("/proposals", "Proposals", 140),

@@ -22,6 +22,7 @@ from engine.errors import MalformedBodyError, NotAllowedError
 OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("GET", "/posts/{post}/queue/events"): ("GET", "/v1/posts/{post}/queue"),
     ("POST", "/decisions/{decision_id}/acts"): ("POST", "/v1/inspections"),
+    ("POST", "/decisions/{decision_id}/documents"): ("POST", "/v1/inspections"),
     ("GET", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
     ("POST", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
     ("POST", "/decisions/{decision_id}/takings"): ("POST", "/v1/crossings/{crossing_id}/takings"),

@@ -277,6 +277,24 @@ class AuditClosedBody(ReportBody):
     reason: str
 
 
+class DocumentsAskedBody(ReportBody):
+    """Documents that were asked for; ``due_at`` in UTC microseconds."""
+
+    crossing_id: str
+    due_at: int
+    inspection: Json
+    """As it was reported, with the outcome ``documents_asked``."""
+
+
+class DocumentsCameBody(ReportBody):
+    """What came; ``of`` is the number of the record that asked for it."""
+
+    of: int
+    crossing_id: str
+    documents: list[str]
+    note: NotRequired[str]
+
+
 class ExpiryBody(TypedDict):
     """A vehicle whose day in the queue has passed; ``decision`` is its record's number."""
 
@@ -641,6 +659,10 @@ VEHICLE_GIVEN_BACK: Final = Kind[VehicleGivenBackBody]("vehicle_given_back", "ve
 """The officer who took it gives it back."""
 AUDIT_CLOSED: Final = Kind[AuditClosedBody]("audit_closed", "audit after release closed")
 """An audit after release will not be made; the subject is the decision."""
+DOCUMENTS_ASKED: Final = Kind[DocumentsAskedBody]("documents_asked", "documents asked for")
+"""Documents are asked for, in place of an act; the subject is what the act would be called."""
+DOCUMENTS_CAME: Final = Kind[DocumentsCameBody]("documents_came", "documents came")
+"""What came of what was asked for; the subject is the crossing."""
 QUEUE_EXPIRED: Final = Kind[ExpiryBody]("queue_expired", "left the queue after a day")
 """A vehicle left the queue after a day."""
 REVIEW: Final = Kind[ReviewBody]("review", "verdict of a supervisor")

@@ -79,6 +79,7 @@ from engine.journal.kinds import (
 from engine.journal.power_records import read_proven, read_record
 from engine.ports import Features, LocalPosts, PostAuthority
 from engine.queue.corrections import Corrections
+from engine.queue.documents_asked import DocumentsAsked, draft_question
 from engine.queue.queue import (
     QueuedDecision,
     last_of_crossing,
@@ -330,6 +331,18 @@ class ReportWriter:
                 body["taken_by"] = holder.name
             event = self._features.act(full)
             return INSPECTION.draft(act.inspection_id, body, post=claim.post, extra=event)
+
+        return self.once(claim, draft)
+
+    def ask_for_documents(
+        self, asked: DocumentsAsked, claim: IdempotencyClaim, *, person: str
+    ) -> StoredRecord:
+        """Record that documents were asked for; the vehicle stays where it is."""
+
+        def draft(connection: Connection) -> Draft:
+            self._refuse_loaded(connection, claim)
+            self._check_node(connection, claim)
+            return draft_question(asked, claim, by=person, now=self._journal.now(connection))
 
         return self.once(claim, draft)
 

@@ -200,6 +200,16 @@ sa.Table(
     *_columns(INT64, "confirmed_seq", null=True),
 )
 sa.Table(
+    "documents_asked",
+    TABLES,
+    *_columns(INT64, "seq", key=True),
+    *_columns(TEXT, "crossing_id", "post"),
+    *_columns(INT64, "due_at"),
+    *_columns(INT64, "came_seq", "act_seq", null=True),
+    _index("documents_asked_crossing_ix", "crossing_id"),
+    _index("documents_asked_open_ix", "due_at", where="act_seq IS NULL"),
+)
+sa.Table(
     "mirror_alerts",
     TABLES,
     *_columns(INT64, "seq", key=True),

@@ -1,0 +1,224 @@
+"""Documents asked for in place of an act: what is open and overdue, and what came."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi.responses import RedirectResponse
+
+from api.auth.callers import Caller
+from api.http.access import check_path, fill_agency
+from api.http.answers import Acknowledged, Answer, Time, acknowledge
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.http.request_bodies import body_of
+from api.http.responses import answer, creates, json_router
+from api.service.runtime import Runtime
+from api.web.forms import TheReader
+from api.web.page_route import PageRoute, TheVisit
+from engine.domain.records import Identifier, PostCode
+from engine.domain.rights import Matter
+from engine.domain.time_units import rfc3339
+from engine.errors import NotFoundError
+from engine.journal.idempotency import claim, inspection_name
+from engine.journal.journal import JournalReader
+from engine.journal.kinds import DOCUMENTS_CAME, INSPECTION
+from engine.queue.documents_asked import (
+    DocumentsAsked,
+    DocumentsCame,
+    OpenQuestion,
+    draft_answer,
+    list_questions,
+    read_question,
+)
+from engine.queue.queue import last_of_crossing, read_decision
+
+MOST = 500
+"""Questions in one answer, those due first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenQuestionView(Answer):
+    """Documents that were asked for, and that no act has answered yet."""
+
+    sequence: int
+    """The record of the question, by which it is answered."""
+    inspection_id: str
+    crossing_id: str
+    decision_id: str | None
+    """The last decision on the vehicle."""
+    post: str
+    asked_by: str
+    agency: str | None
+    reason: str | None
+    documents: list[str]
+    """What for."""
+    due_at: Time
+    is_overdue: bool
+    """Its time has passed and nothing came."""
+    came: list[str] | None
+    """What came; None while nothing did."""
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestions(Answer):
+    """Questions without an act, those due first first."""
+
+    tables = ("questions",)
+    questions: list[OpenQuestionView]
+
+
+def open_questions(
+    service: Runtime, caller: Caller, post: str | None, *, is_overdue: bool = False
+) -> list[OpenQuestionView]:
+    """Return the questions at a post, or at all that the caller reaches; the overdue ones alone."""
+    if post is not None:
+        check_path(service.network, caller, post)
+    with service.store.read() as snapshot:
+        now, asked = service.journal.now(snapshot), post or caller.post
+        found = list_questions(
+            snapshot,
+            asked,
+            hidden=caller.hidden_posts,
+            due_before=now if is_overdue else None,
+            most=MOST,
+        )
+        records = [seq for one in found for seq in (one.seq, one.came_seq) if seq is not None]
+        bodies = JournalReader(snapshot).bodies(records)
+        views = [
+            _describe(one, bodies, _find_decision(snapshot, one.crossing_id), now=now)
+            for one in found
+            if one.seq in bodies
+        ]
+    seen = [one for one in views if caller.sees(Matter.ACTS, one.agency)]
+    return [one for one in seen if one.is_overdue] if is_overdue else seen
+
+
+def _find_decision(snapshot: Any, crossing_id: str) -> str | None:
+    known = last_of_crossing(snapshot, crossing_id)
+    return None if known is None else known.decision_id
+
+
+def _describe(
+    one: OpenQuestion, bodies: Any, decision_id: str | None, *, now: int
+) -> OpenQuestionView:
+    asked = bodies[one.seq]["inspection"]
+    came = None if one.came_seq is None else bodies.get(one.came_seq)
+    return OpenQuestionView(
+        sequence=one.seq,
+        inspection_id=asked["inspection_id"],
+        crossing_id=one.crossing_id,
+        decision_id=decision_id,
+        post=one.post,
+        asked_by=bodies[one.seq]["by"],
+        agency=asked.get("agency"),
+        reason=asked.get("reason"),
+        documents=asked["documents"],
+        due_at=rfc3339(one.due_at),
+        is_overdue=one.due_at <= now and came is None,
+        came=None if came is None else came["documents"],
+        note=None if came is None else came.get("note"),
+    )
+
+
+def record_what_came(
+    service: Runtime, caller: Caller, sequence: int, came: DocumentsCame, key: str | None = None
+) -> Acknowledged:
+    """Record what came of a question; raises ``NotFoundError`` and ``ConflictError``."""
+    with service.store.read() as snapshot:
+        question = read_question(snapshot, sequence)
+        agency = JournalReader(snapshot).body(sequence)["inspection"].get("agency")
+    if not (caller.reaches(question.post) and caller.sees_post(question.post)):
+        raise NotFoundError("documents_asked", str(sequence))
+    if not caller.sees(Matter.ACTS, agency):
+        raise NotFoundError("documents_asked", str(sequence))
+    name = f"{DOCUMENTS_CAME}:{sequence}"
+    asked = claim(DOCUMENTS_CAME, came, post=question.post, name=name, key=key, about=name)
+    done = service.recording.once_here(
+        asked,
+        lambda snapshot: draft_answer(snapshot, sequence, came, asked, by=caller.person),
+    )
+    return acknowledge(service, done, question.crossing_id)
+
+
+router = json_router("/v1/documents-asked", "acts", 404, 409, 413)
+Sequence = Annotated[int, Path(ge=1)]
+PostQuery = Annotated[PostCode | None, Query()]
+OverdueQuery = Annotated[bool, Query(description="Leave out what is not due yet, or came.")]
+
+
+@router.get("", response_model=OpenQuestions)
+def questions(
+    caller: TheCaller, service: TheService, post: PostQuery = None, *, overdue: OverdueQuery = False
+) -> Response:
+    """List the documents asked for, those due first first, 500 at most; an act ends one."""
+    return answer(OpenQuestions(open_questions(service, caller, post, is_overdue=overdue)))
+
+
+@router.post("/{sequence}/answers", **creates(Acknowledged, body=DocumentsCame))
+def receive(
+    caller: TheCaller,
+    service: TheService,
+    key: IdempotencyKey,
+    sequence: Sequence,
+    came: Annotated[DocumentsCame, Depends(body_of(DocumentsCame))],
+) -> Response:
+    """Record what came; the act on the vehicle says what follows from it."""
+    return answer(record_what_came(service, caller, sequence, came, key), 201)
+
+
+page_router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+@page_router.get("/documents-asked")
+def show(visit: TheVisit, service: TheService, post: PostQuery = None) -> Response:
+    """Show the documents asked for, those due first first."""
+    address = "/v1/documents-asked" if post is None else f"/v1/documents-asked?post={post}"
+    found = open_questions(service, visit.caller, post)
+    return visit.page("documents_asked.html", json_address=address, questions=found)
+
+
+@page_router.post("/documents-asked/{sequence}/answers")
+def send_answer(
+    visit: TheVisit, service: TheService, reader: TheReader, sequence: Sequence
+) -> Response:
+    """Record what came."""
+    fields = {"documents": _split(reader.text("documents"))} | reader.texts("note")
+    came = reader.finish(reader.record(DocumentsCame, fields))
+    record_what_came(service, visit.caller, sequence, came)
+    return RedirectResponse("/documents-asked?done=came", 303)
+
+
+@page_router.post("/decisions/{decision_id}/documents")
+def send_question(
+    visit: TheVisit,
+    service: TheService,
+    reader: TheReader,
+    decision_id: Annotated[Identifier, Path()],
+) -> Response:
+    """Ask for documents on a vehicle, until the end of a day."""
+    with service.store.read() as snapshot:
+        known = read_decision(snapshot, decision_id)
+    caller = visit.caller
+    if not (caller.reaches(known.post) and caller.sees_post(known.post)):
+        raise NotFoundError("decision", decision_id)
+    fields: dict[str, Any] = reader.texts("reason")
+    fields |= {
+        "inspection_id": f"ask-{secrets.token_hex(8)}",
+        "crossing_id": known.crossing_id,
+        "outcome": "documents_asked",
+        "documents": _split(reader.text("documents")),
+        "due_at": reader.day("due_at", is_last=True),
+    }
+    asked = reader.finish(reader.record(DocumentsAsked, fields))
+    asked = fill_agency(caller, asked)
+    name = inspection_name(asked.inspection_id)
+    own = claim(INSPECTION, asked, post=known.post, name=name, key=caller.own(reader.once()))
+    service.recording.ask_for_documents(asked, own, person=caller.person)
+    return RedirectResponse("/documents-asked?done=asked", 303)
+
+
+def _split(text: str) -> list[str]:
+    """Return what a person wrote with commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]

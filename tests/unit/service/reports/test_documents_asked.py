@@ -1,0 +1,143 @@
+"""Documents asked for: a doubt with a clock that is no act, no label and no search."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from api.acts.documents_asked import OpenQuestions
+from engine.domain.rights import Role
+from engine.queue.match_outcomes import ACTS
+from tests.support.clocks import travel
+from tests.support.people import at_desk
+from tests.support.running_service import POST, World
+from tests.unit.service.reports.test_acts import act, find
+
+START = 71_000
+PATH = "/v1/documents-asked"
+
+
+def until(days: float) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).isoformat()
+
+
+def question(number: int, crossing_id: str, **more: Any) -> dict[str, Any]:
+    known = {
+        "inspection_id": f"ask-{number}",
+        "crossing_id": crossing_id,
+        "outcome": "documents_asked",
+        "documents": ["N851", "certificate of origin"],
+        "due_at": until(3),
+        "reason": "no origin for item 2",
+    }
+    return known | more
+
+
+def ask(world: World, number: int, **more: Any) -> tuple[str, Any]:
+    red = find(world, "red", START + 600 * number)
+    return red["crossing_id"], world.post(
+        "/v1/inspections", question(number, red["crossing_id"], **more)
+    )
+
+
+def list_open(world: World, *, overdue: bool = False) -> list[dict[str, Any]]:
+    answer = world.get(f"{PATH}?overdue=true" if overdue else PATH, Role.CHECKPOINT)
+    assert answer.status_code == 200, answer.text
+    TypeAdapter(OpenQuestions).validate_python(answer.json())
+    found: list[dict[str, Any]] = answer.json()["questions"]
+    return found
+
+
+def count_acts(world: World, crossing_id: str) -> int:
+    with world.runtime.store.read() as connection:
+        rows = connection.execute(ACTS.select().where(ACTS.c.crossing_id == crossing_id))
+        return len(rows.all())
+
+
+def test_a_question_is_open_until_an_act_and_no_act_itself(world: World) -> None:
+    crossing, asked = ask(world, 1)
+    assert asked.status_code == 201, asked.text
+    again = world.post("/v1/inspections", question(1, crossing, due_at=until(3)))
+    assert again.status_code in (201, 409)
+    (one,) = (one for one in list_open(world) if one["crossing_id"] == crossing)
+    assert one["documents"] == ["N851", "certificate of origin"] and one["came"] is None
+    assert not one["is_overdue"] and one["decision_id"] and one["asked_by"]
+    assert count_acts(world, crossing) == 0, "no label, no rate, no minutes"
+    waiting = world.get(f"/v1/posts/{POST}/queue").json()["vehicles"]
+    assert crossing in {each["crossing"]["crossing_id"] for each in waiting}
+    came = world.post(f"{PATH}/{one['sequence']}/answers", {"documents": ["N851"]})
+    assert came.status_code == 201, came.text
+    twice = world.post(f"{PATH}/{one['sequence']}/answers", {"documents": []})
+    assert twice.status_code == 409
+    (one,) = (one for one in list_open(world) if one["crossing_id"] == crossing)
+    assert one["came"] == ["N851"], "what came is said; the act says what follows"
+    filed = world.post("/v1/inspections", act(71_001, crossing, methods=["documents"]))
+    assert filed.status_code == 201
+    assert crossing not in {each["crossing_id"] for each in list_open(world)}
+    assert count_acts(world, crossing) == 1
+    late = world.post(f"{PATH}/{one['sequence']}/answers", {"documents": ["N851"]})
+    assert late.status_code == 409
+
+
+def test_a_released_vehicle_stays_asked_and_becomes_overdue(world: World) -> None:
+    crossing, asked = ask(world, 2, due_at=until(1))
+    assert asked.status_code == 201
+    assert world.post(f"/v1/crossings/{crossing}/release", {}).status_code == 201
+    assert crossing not in {each["crossing_id"] for each in list_open(world, overdue=True)}
+    with travel(days=2):
+        overdue = {each["crossing_id"]: each for each in list_open(world, overdue=True)}
+        assert overdue[crossing]["is_overdue"]
+        told = world.get("/v1/notifications").json()["notifications"]
+        assert crossing in {one["id"] for one in told if one["kind"] == "documents_overdue"}
+        done = world.post(f"{PATH}/{overdue[crossing]['sequence']}/answers", {"documents": []})
+        assert done.status_code == 201, "nothing came, and nothing will"
+        assert crossing not in {each["crossing_id"] for each in list_open(world, overdue=True)}
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"documents": []}, "documents"),
+        ({"documents": None}, "documents"),
+        ({"due_at": until(-3000)}, "due_at"),
+        ({"due_at": until(4000)}, "due_at"),
+        ({"due_at": None}, "due_at"),
+        ({"minutes": 3}, "minutes"),
+        ({"documents": ["x" * 65]}, "documents"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_by_field(
+    world: World, more: dict[str, Any], field: str
+) -> None:
+    crossing = find(world, "red", START + 5000)["crossing_id"]
+    answer = world.post("/v1/inspections", question(9, crossing, **more))
+    assert answer.status_code == 422 and field in answer.text
+
+
+def test_other_posts_and_roles_do_not_reach_a_question(world: World) -> None:
+    crossing, asked = ask(world, 3)
+    assert asked.status_code == 201
+    (one,) = (one for one in list_open(world) if one["crossing_id"] == crossing)
+    assert world.get(PATH, Role.COUNTERPART).status_code == 403
+    assert world.post(f"{PATH}/{one['sequence']}/answers", {}, Role.ANALYST).status_code == 403
+    assert world.post(f"{PATH}/999999/answers", {}).status_code == 404
+    same = act(3, crossing, inspection_id="ask-3")
+    assert world.post("/v1/inspections", same).status_code == 409, "the name is the question's"
+
+
+def test_the_pages_ask_list_and_answer(world: World) -> None:
+    red = find(world, "red", START + 7000)
+    desk = at_desk(world, "feruza")
+    page = f"/decisions/{red['decision_id']}"
+    day = (datetime.now(UTC) + timedelta(days=4)).date().isoformat()
+    fields = {"once": "1" * 24, "documents": "invoice, N851", "due_at": day, "reason": "value"}
+    sent = desk.send(page, f"{page}/documents", fields)
+    assert sent.status_code == 303, sent.text
+    (one,) = (o for o in list_open(world) if o["crossing_id"] == red["crossing_id"])
+    assert one["documents"] == ["invoice", "N851"]
+    assert "invoice" in desk.get("/documents-asked").text
+    done = desk.send(
+        "/documents-asked", f"/documents-asked/{one['sequence']}/answers", {"documents": "invoice"}
+    )
+    assert done.status_code == 303
