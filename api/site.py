@@ -13,7 +13,6 @@ from api import (
     declarations,
     drift,
     integrity,
-    known_lawful,
     policy,
     quality,
     queue,
@@ -35,6 +34,7 @@ from api.network import page as network
 from api.notifications import routes as notifications
 from api.people import page as people_page
 from api.people import routes as people
+from api.profiles import known_lawful
 from api.profiles import page as profiles_page
 from api.profiles import routes as profiles
 from api.proposals import routes as proposals

@@ -29,6 +29,7 @@ from api.http.access import visible_reasons
 from api.http.answers import Answer, Time
 from api.http.dependencies import TheCaller, TheService
 from api.service.runtime import Runtime
+from engine.criteria.match import KNOWN_LAWFUL
 from engine.decision.decision import Mode, Rank, Risk
 from engine.declarations.lodgings import alerts_of as declaration_alerts
 from engine.domain.advance_declarations import MatchKind
@@ -45,7 +46,7 @@ from engine.errors import (
 from engine.explanation.facts import Fact
 from engine.explanation.reasons import CODE, Reason
 from engine.journal.batch_worker import read_stored
-from engine.journal.kinds import DECISION, INSPECTION
+from engine.journal.kinds import DECISION, INSPECTION, DecisionBody
 from engine.journal.power_records import read_proven
 from engine.journal.receipts import Receipt
 from engine.queue.expected_duty import ExpectedDuty, UsualDuties, read_usual_duties
@@ -257,6 +258,8 @@ class SupervisorView(CheckpointView):
     """What a trial of two models made of it, where one ran."""
     reviews: list[ReviewSaid] | None = None
     """What supervisors said about it, where one decision is asked for."""
+    known_lawful: list[str] | None = None
+    """Entries of known lawful trade that fitted, where one decision is asked for."""
     partner_manifest: PartnerManifest | None = None
     """Where one had arrived before, and one decision is asked for."""
     withdrawn: list[LateWithdrawal] | None = None
@@ -372,6 +375,7 @@ class DecisionReader:
             seen = self._view(connection, known, is_blind=False)
             seen |= {"reviews": self._reviews(connection, known)} | taken
             body = self._service.journal.body(connection, known.seq, of=DECISION)
+            seen |= {"known_lawful": self._list_lawful(body)}
             for read_notes in list_parts("decision_notes"):
                 network, known_at = self._service.network, known.known_at
                 seen = seen | read_notes(connection, network, body, known_at=known_at)
@@ -471,6 +475,15 @@ class DecisionReader:
             | ({NEEDS_SECOND: True} if one.body.get(NEEDS_SECOND) else {})
             for one in read_reviews(connection, known)
             if self._caller.sees(Matter.REVIEWS, one.body.get("agency"))
+        ]
+
+    def _list_lawful(self, body: DecisionBody) -> list[str]:
+        """Return the entries of known lawful trade that fitted and that the caller may see."""
+        return [
+            match["code"]
+            for match in body["inputs"]["matches"]
+            if match["source"] == KNOWN_LAWFUL
+            and self._caller.sees(Matter.WATCHLIST, match["parameters"].get("agency"))
         ]
 
     def _views(

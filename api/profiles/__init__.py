@@ -1,1 +1,1 @@
-"""Risk profiles over HTTP and as pages."""
+"""Risk profiles and known lawful trade over HTTP and as pages."""

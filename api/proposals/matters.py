@@ -160,7 +160,7 @@ MATTERS: Final = (
     "api.policy:POLICY",
     "api.profiles.steps:PROFILE",
     "api.watchlist:WATCH_LIST",
-    "api.known_lawful:KNOWN_LAWFUL_TRADE",
+    "api.profiles.known_lawful:KNOWN_LAWFUL_TRADE",
     "api.models.steps:MODEL",
     "api.people.steps:ACCOUNT",
     "api.people.steps:AGENCIES",

@@ -561,6 +561,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "policy_setting": {
         "shares": N_("Shares of channels"),
+        "known_lawful": N_("Known lawful trade"),
         "shift_times": N_("Hours of shifts"),
         "silence": N_("Silence of the centre"),
         "network": N_("Network file"),
@@ -581,6 +582,9 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "random_hours": N_("Hours of silence after which random checks rise"),
         "file": N_("Network file"),
         "classes": N_("Classes of goods"),
+        "factor": N_("The score counts, times"),
+        "floor": N_("Drawn for a search"),
+        "bound": N_("Suspended above this share with smuggled goods"),
     },
     "policy_effect": {
         "shift": N_("with the next shift"),

@@ -94,7 +94,15 @@ class DrawVerifier:
                 yield from _check_draws(connection, seq, body, known)
 
 
-_FIXED = ("random_share", "random_yellow_share", "random_blue_share", "blue_share", "blur")
+_FIXED = (
+    "random_share",
+    "random_yellow_share",
+    "random_blue_share",
+    "blue_share",
+    "blur",
+    "lawful_factor",
+    "lawful_floor",
+)
 """Shares that no roster changes."""
 
 

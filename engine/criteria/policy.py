@@ -195,8 +195,7 @@ LAWFUL_TRADE: Final = PolicySetting(
     name="known_lawful", value=LawfulTrade, first=LawfulTrade, is_by_post=True
 )
 SETTINGS: Final[Mapping[str, PolicySetting]] = {
-    one.name: one
-    for one in (SHARES, SHIFT_TIMES, SILENCE, NETWORK, GOODS_CLASSES, LAWFUL_TRADE)
+    one.name: one for one in (SHARES, SHIFT_TIMES, SILENCE, NETWORK, GOODS_CLASSES, LAWFUL_TRADE)
 }
 """Every setting that steers selection; what is not here steers nothing."""
 

@@ -3,7 +3,8 @@
 The share of an entry's vehicles that carry a load is known from the searches that were drawn among
 them: random checks and the searches of :data:`engine.selection.LAWFUL_CHECK`, which every vehicle
 has the same chance of. A load is what an act states as a seizure, or a seizure reported on the
-vehicle's crossing. A vehicle counts once, however often its declaration was changed.
+vehicle's crossing, unless all that was seized is of classes that teach no load. A vehicle counts
+once, however often its declaration was changed.
 
 An entry is beyond its bound when that share of its last 90 days is higher for certain or nearly so:
 when the loads found, by whatever search, are more than the bound allows of all its vehicles; or
@@ -15,7 +16,6 @@ firm that was honest for a year may have been sold since. The rule ends the entr
 own within a minute, whoever filed the act. Two people may propose it again.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Integer, cast, func, select
 
 from engine.criteria.dual_control import ApprovalState, draft_suspension, read_approval_states
 from engine.criteria.match import KNOWN_LAWFUL
-from engine.criteria.policy import read_policy
+from engine.criteria.policy import read_goods_classes, read_policy
 from engine.domain.time_units import DAY
 from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL, Journal, JournalReader
@@ -62,10 +62,10 @@ class LaneCounts:
         """Tell whether the share of vehicles with a load is beyond a bound."""
         if self.loads > bound * self.vehicles:
             return True
-        below = sum(
-            math.comb(self.drawn, k) * bound**k * (1.0 - bound) ** (self.drawn - k)
-            for k in range(self.drawn_loads)
-        )
+        below, term = 0.0, (1.0 - bound) ** self.drawn
+        for k in range(self.drawn_loads):  # binomial terms, each from the one before
+            below += term
+            term *= (self.drawn - k) / (k + 1) * bound / (1.0 - bound)
         return 1.0 - below < TAIL
 
 
@@ -119,10 +119,14 @@ def _list_loaded(
     the keys.
     """
     later = [_J.known_at >= since]
-    seized = {
-        record.body["linked_crossing_id"]
-        for record in read_stated(connection, SEIZURE, FIND_CONFIRMED, where=later)
-    } - {None}
+    classes = read_goods_classes(connection)
+    seized: set[str] = set()
+    others: set[str] = set()
+    for record in read_stated(connection, SEIZURE, FIND_CONFIRMED, where=later):
+        crossing = record.body["linked_crossing_id"]
+        if crossing is not None:
+            is_load = classes.teaches_load(record.body["seizure"].get("goods_class"))
+            (seized if is_load else others).add(crossing)
     hits = {
         crossing
         for some in split_in_slices(list(names), 500)
@@ -130,7 +134,7 @@ def _list_loaded(
             select(_M.crossing_id).where(_M.code.in_(some), _M.hit).distinct()
         )
     }
-    loaded = sorted(seized | _list_by_act(connection, hits))
+    loaded = sorted(seized | (_list_by_act(connection, hits) - others))
     found: dict[str, dict[str, bool]] = {}
     query = (
         select(_M.code, _M.crossing_id, _M.selected & _M.inspected)

@@ -9,15 +9,17 @@ is asked. Without a model the rules pick nothing here, so only random checks tel
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from sqlalchemy import ColumnElement, Connection, false
 
 from engine.criteria.policy import (
+    LAWFUL_TRADE,
     SHARES,
     SHIFT_TIMES,
     SILENCE,
+    LawfulTrade,
     PolicyHistory,
     PolicySetting,
     Shares,
@@ -125,10 +127,11 @@ def _change(
     had = filing.inputs.policy
     if setting is SHARES:
         new = cast("Shares", value).as_policy()
-        names = [one.name for one in fields(Policy)]
-        return replace(
-            had, **{n: getattr(new, n) for n in names if getattr(had, n) == getattr(fixed, n)}
-        )
+        names = [n for n in Shares.model_fields if getattr(had, n) == getattr(fixed, n)]
+        return replace(had, **{n: getattr(new, n) for n in names})
+    if setting is LAWFUL_TRADE:
+        lawful = cast("LawfulTrade", value)
+        return replace(had, lawful_factor=lawful.factor, lawful_floor=lawful.floor)
     if setting is SILENCE:
         limits = cast("Silence", value).as_limits()
         is_silent = filing.inputs.silence_seconds * SECOND > limits.random

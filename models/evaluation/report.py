@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY, WEEK, rfc3339
 from engine.ports import Scores
-from engine.selection import COUNTERPART
+from engine.selection import COUNTERPART, LAWFUL_CHECK
 from features.catalogue.catalogue import CATALOGUE
 from models.array_types import Floats, Labels, Mask
 from models.config import TrainConfig
@@ -109,7 +109,8 @@ def run_alarms(test: Dataset, chance: Floats) -> dict[str, Any]:
         whether an alarm went off.
     """
     random_rows = test.evidence("discrepancy") & (test.basis == "random")
-    picked = test.evidence("discrepancy") & ~np.isin(test.basis, ("random", COUNTERPART))
+    unpicked = ("random", LAWFUL_CHECK, COUNTERPART)
+    picked = test.evidence("discrepancy") & ~np.isin(test.basis, unpicked)
     weeks = test.arrived_at // WEEK
     watches = {
         "picked": (sequential_test.EDetector(), picked),

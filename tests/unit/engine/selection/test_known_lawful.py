@@ -25,6 +25,7 @@ from engine.selection import (
     ramp,
     random_chances,
 )
+from models.statistics.intervals import clopper_pearson
 from tests.unit.engine.decision.test_decision import (
     NEVER,
     WITHOUT,
@@ -95,7 +96,7 @@ def test_a_higher_chance_never_gets_a_milder_channel_in_the_lane(
     assert made(drawn, ENTRY, p=low).channel <= made(drawn, ENTRY, p=high).channel
 
 
-@given(draws, chance)
+@given(draws, st.floats(0, 0.9))
 def test_an_entry_alone_never_makes_a_drawn_or_listed_vehicle_milder(
     drawn: dict[str, float], p: float
 ) -> None:
@@ -170,6 +171,15 @@ def test_an_entry_is_beyond_its_bound_for_certain_or_nearly_so(
     counts: LaneCounts, *, is_beyond: bool
 ) -> None:
     assert counts.is_beyond(0.005) is is_beyond
+
+
+@given(st.integers(1, 2000), st.integers(0, 30), st.sampled_from((0.001, 0.005, 0.02, 0.05)))
+def test_beyond_by_drawn_searches_is_an_interval_above_the_bound(
+    drawn: int, loads: int, bound: float
+) -> None:
+    found = min(loads, drawn)
+    counts = LaneCounts(vehicles=10**9, drawn=drawn, drawn_loads=found)
+    assert counts.is_beyond(bound) is (clopper_pearson(found, drawn)[0] > bound)
 
 
 def test_shares_out_of_bounds_are_refused() -> None:

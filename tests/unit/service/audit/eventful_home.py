@@ -19,7 +19,7 @@ from api.auth.credentials import open_pepper
 from api.links.exchanges import list_handlers
 from api.service.settings import Settings
 from api.webhooks.steps import WebhookRequest
-from engine.criteria.dual_control import draft_backtest
+from engine.criteria.dual_control import draft_backtest, draft_suspension, read_approval_state
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock
 from engine.events.webhooks import project_events
@@ -63,12 +63,14 @@ def live(world: World) -> None:
     webhook = world.post("/v1/webhooks", WebhookRequest.EXAMPLE, Role.ADMINISTRATOR)
     assert webhook.status_code == 201, webhook.text
     _two_people_approve(world)
+    _trade_is_known(world)
     decided = [
         world.decide(arrival(number, trailer_plate=f"T{number}")).json()
         for number in range(1, ENTRIES + 1)
     ]
     world.runtime.profiles.flush(SystemClock().now())
     post_works(world, decided)
+    _documents_are_asked(world, decided)
     _other_side_reports(world, decided)
     _people_come_and_go(world)
     _models_are_registered(world)
@@ -131,6 +133,39 @@ def _two_people_approve(world: World) -> None:
     figures = draft_backtest("profile", "P-1", by="ann", state="proposed", figures=FIGURES)
     world.runtime.writer.submit(figures).result()
     assert send(world, "/v1/profiles/P-1/approvals", {}, bob).status_code == 201
+
+
+def _trade_is_known(world: World) -> None:
+    """Put two entries of known lawful trade into force, and suspend one of them."""
+    until = (datetime.now(UTC) + timedelta(days=30)).isoformat()
+    ann, bob = person(world, Role.ANALYST), person(world, Role.SUPERVISOR)
+    entry = ""
+    for plate in ("01A0092BC", "01A0099BC"):
+        body = {"plate": plate, "reason": "audited", "expiry": until}
+        made = send(world, "/v1/known-lawful", body, ann).json()
+        entry = made["id"]
+        path = f"/v1/proposals/{made['receipt']['sequence']}/approvals"
+        assert send(world, path, {}, bob).status_code == 201
+    with world.runtime.store.read() as connection:
+        state = read_approval_state(connection, "known_lawful", entry)
+    world.runtime.writer.submit(draft_suspension("known_lawful", state, {"loads": 1})).result()
+
+
+def _documents_are_asked(world: World, decided: list[Any]) -> None:
+    """Ask for documents on two vehicles; of one they come."""
+    until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    for number in (6, 7):
+        body = {
+            "inspection_id": f"ask-{number}",
+            "crossing_id": decided[number]["crossing_id"],
+            "outcome": "documents_asked",
+            "documents": ["N851"],
+            "due_at": until,
+        }
+        asked = world.post("/v1/inspections", body)
+        assert asked.status_code == 201, asked.text
+    path = f"/v1/documents-asked/{asked.json()['receipt']['sequence']}/answers"
+    assert world.post(path, {"documents": ["N851"]}).status_code == 201
 
 
 def post_works(world: World, decided: list[Any]) -> None:

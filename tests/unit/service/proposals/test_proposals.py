@@ -27,6 +27,11 @@ RIGHTS: dict[str, tuple[str, frozenset[Role], frozenset[Role]]] = {
         frozenset({Role.SUPERVISOR, Role.INTEGRITY}),
     ),
     "watchlist": ("/v1/watchlist", MAY["POST", "/v1/watchlist"], frozenset({Role.SUPERVISOR})),
+    "known_lawful": (
+        "/v1/known-lawful",
+        MAY["POST", "/v1/known-lawful"],
+        frozenset({Role.SUPERVISOR}),
+    ),
     "model": ("/v1/models", frozenset(), MAY["POST", "/v1/models/{version}/approvals"]),
     "account": ("/v1/people", MAY["GET", "/v1/people"], MAY["GET", "/v1/people"]),
 } | dict.fromkeys(

@@ -64,8 +64,8 @@ def test_a_question_is_open_until_an_act_and_no_act_itself(world: World) -> None
     assert one["documents"] == ["N851", "certificate of origin"] and one["came"] is None
     assert not one["is_overdue"] and one["decision_id"] and one["asked_by"]
     assert count_acts(world, crossing) == 0, "no label, no rate, no minutes"
-    waiting = world.get(f"/v1/posts/{POST}/queue").json()["vehicles"]
-    assert crossing in {each["crossing"]["crossing_id"] for each in waiting}
+    waiting = world.get(f"/v1/posts/{POST}/queue").json()["waiting"]
+    assert crossing in {each["crossing_id"] for each in waiting}
     came = world.post(f"{PATH}/{one['sequence']}/answers", {"documents": ["N851"]})
     assert came.status_code == 201, came.text
     twice = world.post(f"{PATH}/{one['sequence']}/answers", {"documents": []})
@@ -85,7 +85,7 @@ def test_a_released_vehicle_stays_asked_and_becomes_overdue(world: World) -> Non
     assert asked.status_code == 201
     assert world.post(f"/v1/crossings/{crossing}/release", {}).status_code == 201
     assert crossing not in {each["crossing_id"] for each in list_open(world, overdue=True)}
-    with travel(days=2):
+    with travel(datetime.now(UTC) + timedelta(days=2)):
         overdue = {each["crossing_id"]: each for each in list_open(world, overdue=True)}
         assert overdue[crossing]["is_overdue"]
         told = world.get("/v1/notifications").json()["notifications"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.known_lawful import LawfulEntryView, LawfulTrade
+from api.profiles.known_lawful import LawfulEntryView, LawfulTrade
 from engine.criteria.dual_control import read_approval_states
 from engine.domain.rights import Role
 from engine.queue.lawful_trade import LawfulWatch, count_lanes
@@ -83,6 +83,10 @@ def test_an_entry_counts_once_two_people_agreed_and_all_that_it_names_fits(
     assert (
         read_matches(world, arrival(60_004, carrier_id="carrier-77") | {"declaration": None}) == []
     )
+    decided = world.decide(lawful_arrival(60_007)).json()["decision_id"]
+    assert world.get(f"/v1/decisions/{decided}").json()["known_lawful"] == [entry_id]
+    assert "known_lawful" not in world.get(f"/v1/decisions/{decided}", Role.CHECKPOINT).json()
+    assert entry_id in at_desk(world, "sardor").get(f"/decisions/{decided}").text
     seen = world.client.get(f"{PATH}/{entry_id}", headers=people["ivy"])
     TypeAdapter(LawfulEntryView).validate_python(seen.json())
     listed = world.client.get(PATH, headers=people["ann"]).json()
