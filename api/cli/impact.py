@@ -111,8 +111,9 @@ def write_statement(facts: Mapping[str, Any]) -> str:
         f"In force: {model}; {', '.join(counted)}. The score reads features of "
         f"{rules['family']} families. Of all these rules {facts['with_owner']} name the "
         f"office that answers for them, and {facts['overdue']} are past their date of review.",
-        "Profiles, lists and models come into force by the approval of two people. A part of "
-        "all vehicles is drawn by lot, whatever any rule says, so that errors become known.",
+        "Profiles, lists, models and the settings that steer selection come into force by the "
+        "approval of two people. A part of all vehicles is drawn by lot, whatever any rule says, "
+        "so that errors become known.",
         "## What it reads",
         f"{facts['features']} features of vehicles, papers, goods, routes and earlier inspections. "
         "No record holds a person's nationality, ethnicity, religion, sex, age or birthplace.",
