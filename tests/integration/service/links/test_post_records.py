@@ -26,7 +26,13 @@ from engine.criteria.dual_control import (
     read_approval_state,
     to_event,
 )
-from engine.criteria.watchlist import WatchEntry, entry_content
+from engine.criteria.watchlist import (
+    MOST_ROWS,
+    WatchBatch,
+    WatchEntry,
+    WatchRow,
+    entry_content,
+)
 from engine.domain.time_units import DAY, HOUR, moment
 from engine.errors import NoModelError
 from engine.journal.copies import COPIES
@@ -305,12 +311,13 @@ def test_the_overview_sees_a_node_that_is_cut_off(node: Installation, centre: In
         assert list_cut_off(side, later=HOUR) == {POST, OTHER}
 
 
-def list_entry(centre: Installation, entry_id: str, **names: str) -> None:
+def list_entry(centre: Installation, entry_id: str, **names: Any) -> None:
     """Let two people of the centre put an entry on the watch list, for days of its own clock."""
     journal = centre.exchange.journal
     with centre.store.read() as connection:
         expiry = moment(journal.now(connection) + 80 * DAY)
-    entry = WatchEntry.model_validate({"reason": "tip-off", "expiry": expiry} | names)
+    kind = WatchBatch if "rows" in names else WatchEntry
+    entry = kind.model_validate({"reason": "tip-off", "expiry": expiry} | names)
     journal.append_found(
         lambda _, now: [
             draft_proposal("watchlist", entry_id, by="carol", content=entry_content(entry, now=now))
@@ -392,6 +399,27 @@ def test_an_entry_of_the_centre_takes_effect_when_it_arrives(
         patched.setattr(dual_control, "to_event", to_event_of_its_origin)
         proposed_at = read_entry(node, entry_id).proposed_at
         assert not before < proposed_at <= head_of(node), "the seeded bug is found out"
+
+
+def test_the_longest_list_of_the_centre_and_its_renewal_take_effect_when_they_arrive(
+    world: World, node: Installation, centre: Installation, request: pytest.FixtureRequest
+) -> None:
+    sync(node, centre)
+    first = 700 if "sqlite" in request.node.name else 800
+    terms = {"list": "long", "owner": "office"}
+    plates = [f"{first} K {number}" for number in range(MOST_ROWS)]
+    rows = tuple(WatchRow(plate=plate, reason="r" * 100, note="n" * 100) for plate in plates)
+    list_entry(centre, f"long-{first}", rows=rows, **terms)
+    assert not is_listed(world, first, plates[-1])
+    sync(node, centre)
+    assert is_listed(world, first + 1, plates[-1])
+    list_entry(centre, f"later-{first}", rows=rows[:1], instead_of=f"long-{first}", **terms)
+    sync(node, centre)
+    assert not is_listed(world, first + 2, plates[-1])
+    assert is_listed(world, first + 3, plates[0])
+    for side in (centre, node):
+        verdict = side.verify()
+        assert verdict.ok, verdict.faults
 
 
 def head_of(side: Installation) -> int:
