@@ -53,7 +53,7 @@ def test_a_kill_in_the_middle_leaves_all_or_nothing(story: Story) -> None:
         assert derived_values(connection) == before
     done = erase(world, "bob", later)
     assert done.state == "erased"
-    assert (done.waiting > 0, done.in_force) == (True, len(WATCHED) + 2)  # and the list, the case
+    assert (done.waiting > 0, done.in_force) == (True, len(WATCHED) + 3)  # list, case, lawful trade
     assert [one.plate for one in list_decided(world)] == [""] * len(list_decided(world))
     assert all(one.plate for one in list_decided(world, waiting=True))
     assert check_home(world.home, world.runtime.store).faults == ()
