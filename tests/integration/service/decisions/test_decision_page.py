@@ -27,7 +27,7 @@ def send(desk: Desk, decision: Any, form: str, **fields: Any) -> Any:
 def test_a_checkpoint_reads_words_after_its_search_and_nothing_else(world: World) -> None:
     red = find(world, "red", START)
     officer = at_desk(world, "blind", Role.CHECKPOINT)
-    parts = ('class="chart"', 'id="verdict"', 'id="sides"', 'id="past"')
+    parts = ('class="chart"', 'id="verdict"', 'id="part-sides"', 'id="past"')
     hidden = ("matters.", "effect on the risk", *parts)
     before = officer.get(path(red)).text
     assert not any(one in before for one in (*hidden, 'id="about"'))

@@ -60,7 +60,6 @@ NEVER_ONE = {
     "Bars: crossings by week in the last %(n)s weeks, each line to its own scale.",
     "Missing values by post and field, last %(n)s weeks",
     # Of all that was counted, where it says something at a hundred and more.
-    "%(n)s decisions against %(m)s of the reference.",
     "From %(pair)s to here took %(seen)s minutes (median of %(of)s vehicles)",
     # A ratio, written with its decimals.
     "finds %(times)s times as many as picking at random",
