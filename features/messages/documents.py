@@ -279,11 +279,15 @@ class _TreeBuilder:
 MAX_JSON_BYTES = 4 << 20
 """Consignment notes in JSON are small, and take more memory a byte than XML."""
 MAX_VALUES = 100_000
-_ENVELOPES = ("eCMR", "ecmrConsignment")
+JSON = "json"
+"""Stands for the namespace of the roots of JSON documents."""
 
 
-def read_json(data: bytes) -> Document:
-    """Return the tree of a JSON document; raises ``DocumentRefusedError``."""
+def read_json(data: bytes, roots: Iterable[str]) -> Document:
+    """Return the tree of a JSON document; raises ``DocumentRefusedError``.
+
+    A document is an object with one of the roots as a key, which holds an object.
+    """
     if len(data) > MAX_JSON_BYTES:
         raise DocumentRefusedError("too_large")
     if data.count(b",") + data.count(b":") > MAX_VALUES:
@@ -294,9 +298,9 @@ def read_json(data: bytes) -> Document:
         raise DocumentRefusedError("not_well_formed", line=error.lineno) from None
     if not isinstance(found, dict):
         raise DocumentRefusedError("unsupported_message", detail="not a JSON object")
-    for name in _ENVELOPES:
+    for name in roots:
         if isinstance(found.get(name), dict):
-            return Document("json", name, {}, *_build(found[name]))
+            return Document(JSON, name, {}, *_build(found[name]))
     raise DocumentRefusedError("unsupported_message", detail="a JSON object without a known root")
 
 

@@ -29,7 +29,14 @@ from engine.domain.records import (
 from engine.errors import HomeError, InputError
 from engine.storage.home import Home
 from features.messages import asycuda, consignment_notes, eaeu, ncts, wco_declaration
-from features.messages.documents import Document, DocumentRefusedError, Node, read_json, read_xml
+from features.messages.documents import (
+    JSON,
+    Document,
+    DocumentRefusedError,
+    Node,
+    read_json,
+    read_xml,
+)
 from features.messages.path_tables import (
     Gap,
     MessageFormat,
@@ -219,7 +226,9 @@ def _pop(record: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
 
 
 def _read(data: bytes) -> Document:
-    return read_json(data) if data.lstrip()[:1] in _JSON_STARTS else read_xml(data)
+    if data.lstrip()[:1] not in _JSON_STARTS:
+        return read_xml(data)
+    return read_json(data, sorted(name for space, name in FORMATS if space == JSON))
 
 
 def _printable_name(document: Document) -> str:

@@ -87,6 +87,7 @@ def test_draws_come_from_the_committed_seed(two: Two) -> None:
     assert seed.hex() not in str(records(two[0], DECISION)) + str(opened), "kept secret"
     known = Arrival.model_validate(found.body["arrival"], strict=False)
     shift = ShiftPlan().shift("OYB", found.body["inputs"]["as_of"])
+    assert found.body["inputs"]["shift_id"] == opened["shift"] == shift.shift_id
     movement = movement_key(known.crossing, shift)
     assert found.body["inputs"]["draws"][RANDOM] == draw(seed, RANDOM, movement=movement)
 

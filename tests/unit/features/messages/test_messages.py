@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+import orjson
 import pytest
 from lxml import etree
 
@@ -436,6 +437,19 @@ def test_a_format_of_an_installed_package_is_read(
     assert found.declaration["items"] == [
         {"item_no": 1, "hs_code": "110100", "net_mass_kg": 20400.0}
     ]
+
+
+def test_an_installed_package_reads_json_too(
+    packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_example(packages, '("json", "Waybill")')
+    line = {"Code": "1101 00", "Mass": 20400}
+    waybill = {"Number": "W-1", "Vehicle": {"Plate": "417 KBA 02"}, "Regime": "IM4", "Line": [line]}
+    document = orjson.dumps({"Waybill": waybill})
+    assert translate_document(document, SETTINGS).rule == "unsupported_message"
+    monkeypatch.setattr(translation, "FORMATS", translation.list_formats())
+    found = translate_document(document, SETTINGS)
+    assert (found.format, found.crossing) == ("waybill", {"plate": "417 KBA 02"})
 
 
 def test_no_format_takes_a_root_of_another(packages: Path) -> None:
