@@ -10,6 +10,8 @@ from sqlalchemy import select
 from api.service.assembly import open_runtime
 from api.service.runtime import Runtime
 from api.service.settings import Settings
+from engine.criteria.policy import read_policy
+from engine.domain.network import Network
 from engine.domain.records import Arrival
 from engine.domain.time_units import HOUR, SystemClock, moment
 from engine.journal.batch_worker import StoredRecord
@@ -17,7 +19,7 @@ from engine.journal.idempotency import claim, crossing_name
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import DECISION, SHIFT_CLOSED, SHIFT_OPENED
 from engine.queue.queue import list_decisions
-from engine.selection import RANDOM, ShiftPlan, commitment, draw, movement_key
+from engine.selection import RANDOM, commitment, draw, movement_key
 from engine.shifts.shift_state import SHIFTS
 from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.support.clocks import travel
@@ -86,7 +88,9 @@ def test_draws_come_from_the_committed_seed(two: Two) -> None:
     assert opened["commitment"] == commitment(seed, head)
     assert seed.hex() not in str(records(two[0], DECISION)) + str(opened), "kept secret"
     known = Arrival.model_validate(found.body["arrival"], strict=False)
-    shift = ShiftPlan().shift("OYB", found.body["inputs"]["as_of"])
+    with two[0].store.read() as connection:
+        plan = read_policy(connection).plan_shifts(Network())
+    shift = plan.shift("OYB", found.body["inputs"]["as_of"])
     assert found.body["inputs"]["shift_id"] == opened["shift"] == shift.shift_id
     movement = movement_key(known.crossing, shift)
     assert found.body["inputs"]["draws"][RANDOM] == draw(seed, RANDOM, movement=movement)
