@@ -697,7 +697,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     # Where a post stands, on the overview of all posts.
     "post_state": {
         "open": N_("Open"),
-        "full": N_("No minutes left for red"),
+        "full": N_("All minutes for red are assigned"),
         "cut_off": N_("Cut off: its link is silent"),
         "no_data": N_("No decisions"),
     },
