@@ -56,6 +56,11 @@ def test_a_difference_is_shown_and_brings_the_vehicle_forward(world: World) -> N
     boss.get("/language/ru?back=/")
     page = boss.get(f"/decisions/{last['decision_id']}").text
     assert "другой водитель" in page and "20 т" in page, "in the reader's words"
+    boss.get("/language/en?back=/")
+    order = boss.get(f"/decisions/{first['decision_id']}/order")
+    assert order.status_code == 200, "printed where the other side's record is known, too"
+    told = order.text.partition("Differs from the other side")[2].partition("</dd>")[0]
+    assert "Weighbridge mass" in told and "Driver" in told
 
 
 def test_an_equal_record_raises_no_alert(world: World) -> None:
