@@ -1,9 +1,10 @@
 """What a proposed value of a setting would have done in the last 28 days, by recorded decisions.
 
-Each decision is chosen again with its own draws, chances and matches, once by the shares that its
-record holds and once by the proposed ones. Where a roster or a silent centre had set a share, it
-stays as it was: a proposal changes the fixed shares alone. Of two models on trial the one that led
-is asked. Without a model the rules pick nothing here, so only random checks tell the two apart.
+Each decision is chosen again with its own draws, chances and matches, once by the value in force
+now and once by the proposed one, so that a value in force has no effect. Where a roster or a silent
+centre had set a share, it stays as it was: a proposal changes the fixed shares alone. Of two models
+on trial the one that led is asked. Without a model the rules pick nothing here, so only random
+checks tell the two apart.
 """
 
 import math
@@ -43,7 +44,7 @@ EFFECT_DAYS = RECENT_WINDOW // DAY
 
 @dataclass(slots=True)
 class PolicyEffect:
-    """What would have been otherwise; pairs are as it was, and as it would have been."""
+    """What would have been otherwise; pairs are by the value in force, and by the proposed one."""
 
     decisions: int = 0
     """Decisions of the last 28 days that were chosen again, the newest first."""
@@ -87,16 +88,18 @@ def measure_effect(
             continue
         posts.add(at)
         fixed = history.find_shares(at, opens_at=read_opening(filing.inputs.shift_id))
-        other = _change(filing, fixed, setting, value)
-        sides = [_choose(reader, tables, filing, one) for one in (filing.inputs.policy, other)]
+        values = None if own is None else own.value, value
+        shares = [_change(filing, fixed, setting, one) for one in values]
+        sides = [_choose(reader, tables, filing, one) for one in shares]
         effect.decisions += 1
         effect.without_model += filing.inputs.model_version is None
         effect.stricter += sides[1].channel > sides[0].channel
         effect.milder += sides[1].channel < sides[0].channel
         for count, side in zip(channels, sides, strict=True):
             count[side.channel] += 1
-        was, would = (side.is_random for side in sides)
-        effect.random_checks = effect.random_checks[0] + was, effect.random_checks[1] + would
+        now_is, would_be = (side.is_random for side in sides)
+        randoms = effect.random_checks
+        effect.random_checks = randoms[0] + now_is, randoms[1] + would_be
         spent = [filing.inputs.minutes.of(side.channel) for side in sides]
         effect.minutes = effect.minutes[0] + spent[0], effect.minutes[1] + spent[1]
     effect.channels = {one.code: (channels[0][one], channels[1][one]) for one in Channel}
@@ -123,8 +126,10 @@ def _list_decisions(
 def _change(
     filing: StoredDecision, fixed: Policy, setting: PolicySetting, value: Record | None
 ) -> Policy:
-    """Return the shares of a decision with what a value changes."""
+    """Return the shares of a decision with what a value changes; None changes nothing."""
     had = filing.inputs.policy
+    if value is None:
+        return had
     if setting is SHARES:
         new = cast("Shares", value).as_policy()
         names = [n for n in Shares.model_fields if getattr(had, n) == getattr(fixed, n)]

@@ -257,6 +257,11 @@ def test_the_effect_is_that_of_the_recorded_draws(
     assert elsewhere["decisions"] == 0
     same = send(world, f"{PATH}/previews", {"setting": "shares", "value": {}}, people["ann"]).json()
     assert (same["stricter"], same["milder"]) == (0, 0)
+    # Decisions of before a change are compared by the value in force now, not by the one they had.
+    put_into_force(world, people, setting="shares", value=body["value"])
+    kept = send(world, f"{PATH}/previews", body, people["ann"]).json()
+    assert (kept["stricter"], kept["milder"]) == (0, 0)
+    assert kept["random_checks"]["was"] == kept["random_checks"]["would"] > was
     hours = {"setting": "shift_times", "value": {"hours": 6}}
     shifts = send(world, f"{PATH}/previews", hours, people["ann"]).json()["shifts"]
     assert shifts == {"was": 56, "would": 112}
