@@ -736,7 +736,7 @@ def _read_decisions(
     moved = set(snapshot.scalars(overridden))
     first = _first_channels(snapshot, [row.seq for row in rows if row.decision_id in moved])
     acts = _acts(snapshot, [row.act_seq for row in rows if row.act_seq is not None])
-    return [
+    decided = [
         ReportedDecision(
             channel=first.get(row.seq, Channel(row.channel)),
             stands=Channel(row.channel),
@@ -749,6 +749,11 @@ def _read_decisions(
         )
         for row in rows
     ]
+    vehicles: dict[str, ReportedDecision] = {}
+    for one in decided:  # a vehicle that is decided on again counts once, by what first sent it
+        if (before := vehicles.get(one.crossing_id)) is None or before.stream is None:
+            vehicles[one.crossing_id] = one
+    return list(vehicles.values())
 
 
 def _read_partner_acts(

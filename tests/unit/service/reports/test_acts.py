@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from tests.support.running_service import World, arrival, decide_until
+from tests.support.running_service import POST, World, arrival, decide_until
 
 START = 5000
 
@@ -172,3 +172,29 @@ def test_an_act_that_begins_after_the_services_time_states_its_own(world: World)
     (fault,) = world.post("/v1/inspections", body).json()["fields"]
     assert (fault["at"], fault["rule"]) == ("inspection.started_at", "in_the_future")
     assert world.post("/v1/inspections", body | {"recorded_at": later.isoformat()}).is_success
+
+
+def test_a_vehicle_that_is_decided_on_again_counts_once(world: World) -> None:
+    red = find(world, "red", START + 3_000)
+    number = int(red["crossing_id"].rpartition("-")[2])
+    before = count_streams(world)
+    changed = arrival(number, weighed_mass_kg=9_000.0)
+    changed["crossing"]["arrived_at"] = read_arrival(world, red)["arrived_at"]
+    again = world.post(f"/v1/decisions/{red['decision_id']}/amendments", changed)
+    assert again.status_code == 201, again.text
+    assert world.post("/v1/inspections", act(3_000, red["crossing_id"])).status_code == 201
+    sent, inspected = count_streams(world)
+    assert (sent, inspected) == (before[0], before[1] + 1)
+
+
+def read_arrival(world: World, decision: dict[str, Any]) -> dict[str, Any]:
+    with world.runtime.store.read() as connection:
+        body = world.runtime.journal.body(connection, decision["receipt"]["sequence"])
+    crossing: dict[str, Any] = body["arrival"]["crossing"]
+    return crossing
+
+
+def count_streams(world: World) -> tuple[int, int]:
+    """Return how many vehicles of the shift were sent to officers, and how many inspected."""
+    rows = world.get(f"/v1/posts/{POST}/shift").json()["this_shift"]["streams"]
+    return sum(row["sent"] for row in rows), sum(row["inspected"] for row in rows)
