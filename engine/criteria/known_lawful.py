@@ -12,23 +12,23 @@ Matching is by hash, in memory, from the journal's records, as that of the watch
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Connection
 
-from engine.criteria.dual_control import ApprovalState, ApprovalTail
+from engine.criteria.dual_control import ApprovalState
 from engine.criteria.match import KNOWN_LAWFUL, Match
 from engine.criteria.watchlist import (
-    LONGEST_DAYS,
+    EntryMatcher,
     Reason,
     list_arrival_keys,
     list_entry_keys,
     list_identifiers,
     make_key,
     read_expiry,
+    record_until,
     row_parameters,
 )
 from engine.domain.identifiers import fold
@@ -42,9 +42,7 @@ from engine.domain.records import (
     Text,
     Time,
 )
-from engine.domain.time_units import DAY, micros, rfc3339
-from engine.errors import RecordError
-from engine.ports import FeatureRows
+from engine.domain.time_units import micros
 from engine.selection import LAWFUL_CHECK, Channel
 
 PARTIES = ("carrier", "consignee", "consignor", "declarant")
@@ -117,12 +115,7 @@ class KnownLawful(Record):
 
 def lawful_content(entry: KnownLawful, *, now: int) -> dict[str, Any]:
     """Return an entry as it is recorded; raises ``RecordError`` for an expiry out of bounds."""
-    expires = micros(entry.expiry)
-    if expires <= now:
-        raise RecordError(KNOWN_LAWFUL, "expiry", "expiry", "must lie ahead")
-    if expires > now + LONGEST_DAYS * DAY:
-        raise RecordError(KNOWN_LAWFUL, "expiry", "expiry", f"at most {LONGEST_DAYS} days ahead")
-    return entry.model_dump(mode="json", exclude_none=True) | {"expiry": rfc3339(expires)}
+    return record_until(KNOWN_LAWFUL, entry, micros(entry.expiry), now=now)
 
 
 def list_names(content: Mapping[str, Any]) -> dict[str, str]:
@@ -153,32 +146,19 @@ def _list_keys(arrival: Arrival) -> Iterator[int]:
             yield make_key("certificate", fold(document.rpartition(":")[2]))
 
 
-class LawfulMatcher:
-    """Finds the entries that fit an arrival; implements ``engine.criteria.match.Matcher``."""
+class LawfulMatcher(EntryMatcher):
+    """Finds the entries that fit an arrival."""
 
     def __init__(self) -> None:
-        self._tail = ApprovalTail(KNOWN_LAWFUL)
+        super().__init__(KNOWN_LAWFUL)
         self._keys: dict[str, frozenset[int]] = {}
         """Of each entry in force, all its keys."""
         self._entries: defaultdict[int, dict[str, tuple[Match, int]]] = defaultdict(dict)
         """By the least key of an entry, then by entry: the match, and its expiry."""
 
-    def matches(
-        self,
-        snapshot: Connection,
-        arrivals: Sequence[Arrival],
-        _rows: FeatureRows,
-        *,
-        as_of: int,
-    ) -> Sequence[Sequence[Match]]:
-        """Return, for each arrival, the entries in force that fit it."""
-        for entry_id, now in self._tail.read_changed(snapshot).items():
-            self._move(entry_id, now)
+    def _match(self, arrival: Arrival, as_of: int) -> tuple[Match, ...]:
         if not self._keys:
-            return [()] * len(arrivals)
-        return [self._of(arrival, as_of) for arrival in arrivals]
-
-    def _of(self, arrival: Arrival, as_of: int) -> tuple[Match, ...]:
+            return ()
         keys = frozenset(_list_keys(arrival))
         found = [
             match
@@ -189,7 +169,6 @@ class LawfulMatcher:
         return tuple(sorted(found, key=lambda match: match.sequence))
 
     def _move(self, entry_id: str, now: ApprovalState | None) -> None:
-        """Let an entry fit as it stands now."""
         known = self._keys.pop(entry_id, None)
         if known is not None:
             key = min(known)

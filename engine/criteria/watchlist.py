@@ -15,6 +15,7 @@ identifiers, whatever the number of entries. Assumes at most tens of thousands o
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -216,14 +217,21 @@ def entry_content(entry: EntryTerms, *, now: int) -> dict[str, Any]:
 
     The expiry of a notice is cut to 30 days; ``RecordError`` refuses one of an entry too far ahead.
     """
-    expires, latest = micros(entry.expiry), now + LONGEST_DAYS * DAY
+    expires = micros(entry.expiry)
     if not isinstance(entry, WatchEntry | WatchBatch):
-        latest = now + LONGEST_NOTICE_DAYS * DAY
-        expires = min(expires, latest)
+        expires = min(expires, now + LONGEST_NOTICE_DAYS * DAY)
+    return record_until("watchlist", entry, expires, now=now)
+
+
+def record_until(matter: str, entry: Record, expires: int, *, now: int) -> dict[str, Any]:
+    """Return an entry of a matter with its expiry, UTC microseconds, as it is recorded.
+
+    Raises ``RecordError`` for an expiry that is past or more than ``LONGEST_DAYS`` ahead.
+    """
     if expires <= now:
-        raise RecordError("watchlist", "expiry", "expiry", "must lie ahead")
-    if expires > latest:
-        raise RecordError("watchlist", "expiry", "expiry", f"at most {LONGEST_DAYS} days ahead")
+        raise RecordError(matter, "expiry", "expiry", "must lie ahead")
+    if expires > now + LONGEST_DAYS * DAY:
+        raise RecordError(matter, "expiry", "expiry", f"at most {LONGEST_DAYS} days ahead")
     return entry.model_dump(mode="json", exclude_none=True) | {"expiry": rfc3339(expires)}
 
 
@@ -275,18 +283,11 @@ def _parties(
         yield kind, getattr(declaration, f"{kind}_id", None)
 
 
-class WatchMatcher:
-    """Finds the entries that name an arrival; implements ``engine.criteria.match.Matcher``."""
+class EntryMatcher(ABC):
+    """Finds entries of one matter; implements ``engine.criteria.match.Matcher``."""
 
-    def __init__(self) -> None:
-        self._tail = ApprovalTail("watchlist")
-        self._renewed: set[str] = set()
-        self._keys: dict[str, tuple[int, ...]] = {}
-        """Lookup keys of each entry in force."""
-        self._entries: defaultdict[int, dict[str, tuple[ApprovalState, Mapping[str, Any], int]]] = (
-            defaultdict(dict)
-        )
-        """By key, then by entry: the entry, its row, and its expiry."""
+    def __init__(self, matter: str) -> None:
+        self._tail = ApprovalTail(matter)
 
     def matches(
         self,
@@ -299,11 +300,33 @@ class WatchMatcher:
         """Return, for each arrival, the entries in force that name it."""
         for entry_id, now in self._tail.read_changed(snapshot).items():
             self._move(entry_id, now)
-        if not self._keys:
-            return [()] * len(arrivals)
-        return [self._of(arrival, as_of) for arrival in arrivals]
+        return [self._match(arrival, as_of) for arrival in arrivals]
 
-    def _of(self, arrival: Arrival, as_of: int) -> tuple[Match, ...]:
+    @abstractmethod
+    def _move(self, entry_id: str, now: ApprovalState | None) -> None:
+        """Let an entry match as it stands now."""
+
+    @abstractmethod
+    def _match(self, arrival: Arrival, as_of: int) -> tuple[Match, ...]:
+        """Return the entries in force that name an arrival."""
+
+
+class WatchMatcher(EntryMatcher):
+    """Finds the entries of the watch list that name an arrival."""
+
+    def __init__(self) -> None:
+        super().__init__("watchlist")
+        self._renewed: set[str] = set()
+        self._keys: dict[str, tuple[int, ...]] = {}
+        """Lookup keys of each entry in force."""
+        self._entries: defaultdict[int, dict[str, tuple[ApprovalState, Mapping[str, Any], int]]] = (
+            defaultdict(dict)
+        )
+        """By key, then by entry: the entry, its row, and its expiry."""
+
+    def _match(self, arrival: Arrival, as_of: int) -> tuple[Match, ...]:
+        if not self._keys:
+            return ()
         found: dict[Match, None] = {}
         for key in list_arrival_keys(arrival):
             known = self._entries.get(key, {}).values()
@@ -312,7 +335,6 @@ class WatchMatcher:
         return tuple(found)
 
     def _move(self, entry_id: str, now: ApprovalState | None) -> None:
-        """Let an entry match as it stands now."""
         self._drop(entry_id)
         if now is None:
             return
