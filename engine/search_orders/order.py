@@ -366,7 +366,7 @@ def _goods_steps(arrival: Arrival) -> list[SearchStep]:
 
 
 def _figures(place: str, expected: float, rate: RatedPlace, searches: SearchCounts) -> StepFigures:
-    searched, found = searches.of(CLASS).get(place, NO_COUNT)
+    searched, found = searches.find_counts(CLASS).get(place, NO_COUNT)
     finds = round(PER_MINUTES * expected, 3)
     return StepFigures(
         place,

@@ -191,7 +191,7 @@ class SearchCounts:
     """How many of each work at the post, by code; what is not named is not known."""
     signs: tuple[Sign, ...] = ()
 
-    def of(self, scope: str) -> Counts:
+    def find_counts(self, scope: str) -> Counts:
         """Return the counts of one scope, none where nothing was ever searched."""
         return self.counts.get(scope, {})
 
@@ -261,9 +261,13 @@ def rate_places(arrival: Arrival, searches: SearchCounts) -> Mapping[str, RatedP
     for place in sorted(candidates(arrival, searches)):
         usual = _usual(crossing.vehicle_class, place, searches)
         raised: dict[Why, float] = {
-            "body": _factor(searches.of(BODY).get(place, NO_COUNT), usual, of_body.get(place, 1.0)),
-            "goods": _factor(searches.of(GOODS).get(place, NO_COUNT), usual, fits.get(place, 1.0)),
-            "corridor": _factor(searches.of(CORRIDOR).get(place, NO_COUNT), usual, 1.0),
+            "body": _factor(
+                searches.find_counts(BODY).get(place, NO_COUNT), usual, of_body.get(place, 1.0)
+            ),
+            "goods": _factor(
+                searches.find_counts(GOODS).get(place, NO_COUNT), usual, fits.get(place, 1.0)
+            ),
+            "corridor": _factor(searches.find_counts(CORRIDOR).get(place, NO_COUNT), usual, 1.0),
         }
         if is_precursor and place == "cargo.disguised":
             raised["precursor"] = PRECURSOR
@@ -291,10 +295,10 @@ def candidates(arrival: Arrival, searches: SearchCounts) -> set[str]:
     likely = set(PRIOR[crossing.vehicle_class])
     if crossing.is_empty:
         likely = {place for place in likely if group(place) != "cargo"}
-    likely |= _found_places(searches.of(LOAD if crossing.is_empty else CLASS))
+    likely |= _found_places(searches.find_counts(LOAD if crossing.is_empty else CLASS))
     if crossing.body_type is None:
         return likely
-    lacked, held = LACKED_BY_BODY[crossing.body_type], _found_places(searches.of(BODY))
+    lacked, held = LACKED_BY_BODY[crossing.body_type], _found_places(searches.find_counts(BODY))
     return {place for place in likely if place in held or not place.startswith(lacked)}
 
 
@@ -304,13 +308,13 @@ def _found_places(counts: Counts) -> set[str]:
 
 def _usual(vehicle_class: VehicleClass, place: str, searches: SearchCounts) -> float:
     """Return the odds of a find in such a vehicle: the prior, corrected from broad to narrow."""
-    whole, counts = any_of(place), searches.of(ALL)
+    whole, counts = any_of(place), searches.find_counts(ALL)
     prior = PRIOR[vehicle_class].get(place, _least(vehicle_class))
     factor = _factor(counts.get(whole, NO_COUNT), _usually(whole), 1.0)
     factor = _factor(counts.get(place, NO_COUNT), _usually(place), factor)
     odds = prior * factor
     for scope in (CLASS, LOAD):
-        odds *= _factor(searches.of(scope).get(place, NO_COUNT), odds, 1.0)
+        odds *= _factor(searches.find_counts(scope).get(place, NO_COUNT), odds, 1.0)
     return odds
 
 

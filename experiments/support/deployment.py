@@ -166,18 +166,18 @@ def _bodies(
         declaration = None
         found, goods = heads.get(row["declaration_id"]), items.get(row["declaration_id"])
         if found and goods:
-            listed = [_known(item, "declaration_id") for item in goods]
-            declaration = _known(found[-1]) | {"items": listed}
+            listed = [_read_filled(item, "declaration_id") for item in goods]
+            declaration = _read_filled(found[-1]) | {"items": listed}
         try:
             arrival = Arrival.model_validate(
-                {"crossing": _known(row), "declaration": declaration}, strict=False
+                {"crossing": _read_filled(row), "declaration": declaration}, strict=False
             )
         except ValidationError:
             continue
         yield arrival.model_dump(mode="json", exclude_none=True)
 
 
-def _known(row: CsvRow, *without: str) -> dict[str, Any]:
+def _read_filled(row: CsvRow, *without: str) -> dict[str, Any]:
     """Return a row's cells that are not empty; lists are split."""
     return {
         name: cell.split(";") if name in _LISTS else cell

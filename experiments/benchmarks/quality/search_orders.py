@@ -119,7 +119,7 @@ def compare(what: str, loads: Sequence[Load]) -> list[Row]:
 def narrow(load: Load) -> Load:
     """Return a load of which class and load alone are known."""
     seen = load.arrival.crossing.model_copy(update={"body_type": None})
-    counts = {scope: load.searches.of(scope) for scope in BROAD}
+    counts = {scope: load.searches.find_counts(scope) for scope in BROAD}
     known = replace(load.searches, counts=counts)
     return replace(load, arrival=Arrival(crossing=seen), searches=known)
 

@@ -85,7 +85,7 @@ def whole(counts: Mapping[str, Mapping[str, tuple[int, int]]], **more: Any) -> S
 
 def after(before: SearchCounts, place: str, *, found: int) -> SearchCounts:
     """Return what is known after one more search of a vehicle that has all in common."""
-    counts = {scope: dict(before.of(scope)) for scope in SCOPES}
+    counts = {scope: dict(before.find_counts(scope)) for scope in SCOPES}
     for each in counts.values():
         for code in count_places([place]):
             searched, hits = each.get(code, (0, 0))

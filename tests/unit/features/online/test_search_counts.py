@@ -119,7 +119,7 @@ def test_counts_are_those_of_the_records(store: Store, scope: str) -> None:
     with store.read() as connection:
         for _, crossing, declaration in found.crossings:
             event = replay.features.record(crossing, declaration)
-            known = replay.features.searches(connection, event).of(scope)
+            known = replay.features.searches(connection, event).find_counts(scope)
             assert known == expected.get(common_of(crossing, declaration, scope), {})
             assert all(hits <= times for times, hits in known.values())
 
