@@ -8,23 +8,12 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Scope
 
-from api import (
-    account,
-    declarations,
-    drift,
-    integrity,
-    policy,
-    quality,
-    queue,
-    register,
-    search,
-    watch_lists,
-    watchlist,
-)
+from api import account, declarations, drift, integrity, quality, queue, search
 from api.acts import confirmations, corrections, documents_asked, release_audits
 from api.acts import routes as acts
 from api.areas import list_doors
 from api.audit import routes as audit
+from api.criteria import known_lawful, named_lists, policy, register, watchlist
 from api.decisions import page as decisions_page
 from api.decisions import routes as decisions
 from api.http import health
@@ -34,7 +23,6 @@ from api.network import page as network
 from api.notifications import routes as notifications
 from api.people import page as people_page
 from api.people import routes as people
-from api.profiles import known_lawful
 from api.profiles import page as profiles_page
 from api.profiles import routes as profiles
 from api.proposals import routes as proposals
@@ -70,7 +58,7 @@ ROUTERS = (
     documents_asked.router,
     health.router,
     register.router,
-    watch_lists.router,
+    named_lists.router,
     watchlist.router,
     known_lawful.router,
     policy.router,
@@ -96,7 +84,7 @@ PAGES = (
     profiles_page.router,
     proposals.page_router,
     register.page_router,
-    watch_lists.page_router,
+    named_lists.page_router,
     watchlist.page_router,
     known_lawful.page_router,
     policy.page_router,

@@ -16,10 +16,10 @@ from api.acts.confirmations import waiting_finds
 from api.acts.documents_asked import open_questions
 from api.areas import list_parts
 from api.auth.callers import Caller
+from api.criteria.register import FAMILIES, sees_rule
 from api.http.answers import Answer, Time
 from api.notifications.event_bodies import ALARMS, EventBodies
 from api.proposals.desk import ProposalDesk
-from api.register import FAMILIES, sees_rule
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import read_approval_states
 from engine.criteria.policy import read_policy

@@ -157,10 +157,10 @@ def load_late(name: str) -> Callable[..., Any]:
 
 
 MATTERS: Final = (
-    "api.policy:POLICY",
+    "api.criteria.policy:POLICY",
     "api.profiles.steps:PROFILE",
-    "api.watchlist:WATCH_LIST",
-    "api.profiles.known_lawful:KNOWN_LAWFUL_TRADE",
+    "api.criteria.watchlist:WATCH_LIST",
+    "api.criteria.known_lawful:KNOWN_LAWFUL_TRADE",
     "api.models.steps:MODEL",
     "api.people.steps:ACCOUNT",
     "api.people.steps:AGENCIES",

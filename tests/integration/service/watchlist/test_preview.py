@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from api import watchlist as entry_preview
+from api.criteria import watchlist as entry_preview
+from api.criteria.watchlist import WatchPreview
 from api.http.answers import reader
-from api.watchlist import WatchPreview
 from engine.criteria.profiles.checker import program
 from engine.criteria.watchlist import NAMED
 from engine.domain.rights import Role

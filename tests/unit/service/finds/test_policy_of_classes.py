@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.policy import POLICY
+from api.criteria.policy import POLICY
 from engine.criteria.policy import PolicyProposal, read_goods_classes, read_policy
 from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
 from engine.domain.rights import Role

@@ -14,18 +14,19 @@ from typer.testing import CliRunner
 from api.auth.accounts import Accounts
 from api.auth.agencies import AgencyTable
 from api.cli.main import app
+from api.criteria.watchlist import WATCH_LIST
 from api.http.answers import reader
 from api.notifications import answers
 from api.notifications.answers import Notifications
 from api.notifications.event_bodies import EventBodies
 from api.people.steps import AGENCIES
 from api.proposals import desk
-from api.watchlist import WATCH_LIST
 from engine.decision.inspection_minutes import CHANNEL_STEP
 from engine.domain.rights import Right, Role
+from engine.domain.shift_plan import ShiftPeriod
 from engine.journal.kinds import ERASURE_PROPOSED
 from engine.queue.queue import DECISIONS
-from engine.selection import Channel, ShiftPeriod
+from engine.selection import Channel
 from engine.shifts.handovers import Handover, read_handover
 from tests.support.people import at_desk, person, propose, put_into_force, send
 from tests.support.running_service import POST, World, arrival, serving

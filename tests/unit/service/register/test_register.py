@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.register import FAMILIES, AcknowledgedReview, Register
+from api.criteria.register import FAMILIES, AcknowledgedReview, Register
 from engine.criteria.dual_control import draft_backtest
 from engine.domain.rights import Role
 from engine.queue import rule_figures

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from api.profiles.known_lawful import LawfulEntryView, LawfulTrade
+from api.criteria.known_lawful import LawfulEntryView, LawfulTrade
 from engine.criteria.dual_control import read_approval_states
 from engine.domain.rights import Role
 from engine.queue.lawful_trade import LawfulWatch, count_lanes

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from api.audit.erasure import export_subject
 from api.auth.accounts import Accounts
-from api.watch_lists import ListCheck, NamedLists, WatchRows
+from api.criteria.named_lists import ListCheck, NamedLists, WatchRows
 from engine.domain.rights import Role
 from tests.support.people import at_desk, desk_of, person, send
 from tests.support.running_service import CHEAP, World, arrival

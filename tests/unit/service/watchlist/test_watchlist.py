@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from api.criteria.watchlist import AcknowledgedNotice, WatchEntryView, WatchList
 from api.http.answers import AcknowledgedStep
-from api.watchlist import AcknowledgedNotice, WatchEntryView, WatchList
 from engine.criteria.watchlist import WatchEntry
 from engine.domain.rights import Role
 from tests.support.clocks import travel

@@ -15,6 +15,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import Field
 
 from api.auth.callers import Caller
+from api.criteria.watchlist import WATCH_BATCH, EntryId, WatchEntryView, find_entry, list_entries
 from api.http.answers import AcknowledgedStep, Answer, Time
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import FAULTS_SAID, body_of
@@ -23,7 +24,6 @@ from api.profiles.answers import OutcomeFigures, filter_of
 from api.proposals.desk import ProposalDesk
 from api.proposals.routes import TheDesk
 from api.service.runtime import Runtime
-from api.watchlist import WATCH_BATCH, EntryId, WatchEntryView, find_entry, list_entries
 from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm, read_field
