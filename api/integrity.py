@@ -29,12 +29,13 @@ from api.service.runtime import Runtime
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
 from engine.domain.records import Code, Inspection
 from engine.domain.rights import Matter
+from engine.domain.shift_plan import ShiftPlan
 from engine.domain.time_units import DAY, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import RELEASE, ReleaseBody
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
-from engine.selection import INSPECTED, Channel, ShiftPlan
+from engine.selection import INSPECTED, Channel
 
 if TYPE_CHECKING:
     from models.monitoring.officer_integrity import HandledVehicle, OfficerExcess

@@ -27,6 +27,7 @@ from api.service.runtime import Runtime
 from engine.audit.verification import RevealedShift, redraw_numbers
 from engine.domain.records import Record
 from engine.domain.rights import Matter
+from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.areas import list_rules
@@ -42,7 +43,7 @@ from engine.journal.kinds import (
     VerifiedBody,
 )
 from engine.journal.receipts import Receipt
-from engine.selection import ShiftPeriod, commitment
+from engine.selection import commitment
 from engine.shifts.shift_state import SHIFTS
 
 

@@ -21,6 +21,7 @@ from engine.criteria.policy import read_policy
 from engine.criteria.profiles.profile import ProfileMatcher
 from engine.decision.role_views import view
 from engine.domain.network import Network
+from engine.domain.shift_plan import ShiftPlan
 from engine.domain.time_units import rfc3339
 from engine.domain.validation import MonotonicClock
 from engine.errors import StoreUnavailableError
@@ -29,7 +30,6 @@ from engine.journal.journal import Journal
 from engine.journal.receipts import Signer
 from engine.ports import PostAuthority
 from engine.queue.queue import QueueExpiry
-from engine.selection import ShiftPlan
 from engine.shifts.workload import Workload
 from engine.storage.database import Store
 from engine.storage.home import Home

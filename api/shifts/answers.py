@@ -25,6 +25,7 @@ from engine.criteria.policy import read_policy
 from engine.domain.goods_classes import class_of
 from engine.domain.records import MASSES, DiscrepancyKind, Inspection, Outcome, SubstanceClass
 from engine.domain.rights import Matter
+from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import INSPECTION, ShiftBalance
@@ -32,7 +33,7 @@ from engine.queue.corrections import read_stated
 from engine.queue.match_outcomes import FindGravity
 from engine.queue.queue import DECISIONS, WaitingCount, count_waiting, read_plates
 from engine.queue.reviews import REVIEWS
-from engine.selection import COUNTERPART, INSPECTED, Channel, ChannelCode, ShiftPeriod
+from engine.selection import COUNTERPART, INSPECTED, Channel, ChannelCode
 from engine.shifts.handovers import FiledAct, Handover, list_filed_acts, read_handover
 from engine.storage.database import split_in_slices
 from models.monitoring.drift_monitor import measure_parties

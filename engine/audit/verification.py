@@ -28,6 +28,7 @@ from sqlalchemy import Connection, Row, column, select, table
 from engine.audit.erasures import find_erasure_fault, find_mismatches, read_erasure
 from engine.criteria.policy import PolicyHistory, read_policy
 from engine.domain.records import Crossing
+from engine.domain.shift_plan import ShiftPeriod, read_opening
 from engine.domain.time_units import HOUR, micros
 from engine.journal.entries import JournalFault
 from engine.journal.hash_chain import GENESIS, SALT_BYTES, ChainedFields, chain_of, leaf_of
@@ -47,13 +48,11 @@ from engine.selection import (
     RANDOM_SHARE,
     TEAM,
     TRIAL,
-    ShiftPeriod,
     assign_team,
     commitment,
     draw,
     draw_leader,
     movement_key,
-    read_opening,
 )
 from engine.shifts.shift_state import is_of_chain
 from engine.storage.database import Store

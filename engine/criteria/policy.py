@@ -29,6 +29,7 @@ from engine.criteria.dual_control import replay_records
 from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
 from engine.domain.network import Network, read_network
 from engine.domain.records import Identifier, PostCode, Record, Text
+from engine.domain.shift_plan import ShiftHours, ShiftPlan
 from engine.domain.time_units import HOUR, MINUTE
 from engine.domain.validation import list_faults
 from engine.errors import InputError, RecordError
@@ -36,7 +37,7 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import COPIED, POLICY_APPROVED, POLICY_DECLARED, POLICY_PROPOSED
 from engine.journal.power_records import PowerRecord, has_new_records, read_records
 from engine.ports import SilenceLimits
-from engine.selection import Policy, ShiftHours, ShiftPlan
+from engine.selection import Policy
 from engine.storage.database import Store, is_snapshot, memory_of
 
 MATTER: Final = "policy"

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection, exists, select
 
 from engine.domain.records import Inspection, Record, Text, Time
+from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import DAY
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.entries import Draft
@@ -28,7 +29,7 @@ from engine.journal.power_records import read_records
 from engine.queue.corrections import read_stated
 from engine.queue.queue import DECISIONS, list_waiting
 from engine.queue.reviews import REVIEWS
-from engine.selection import INSPECTED, Channel, ShiftPeriod
+from engine.selection import INSPECTED, Channel
 from engine.storage.database import split_in_slices
 
 MOST_NAMED = 500

@@ -55,6 +55,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.criteria.policy import PolicyHistory, read_policy
 from engine.domain.network import Network
+from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import HOUR, RECENT_WINDOW, micros, rfc3339
 from engine.errors import StoreUnavailableError
 from engine.journal.areas import list_rules
@@ -74,7 +75,7 @@ from engine.journal.kinds import (
 from engine.journal.power_records import PowerRecord, find_last_sequence, read_record, read_records
 from engine.ports import Scorer
 from engine.queue.queue import recent_chances
-from engine.selection import SEED_BYTES, RiskTables, ShiftPeriod, commitment
+from engine.selection import SEED_BYTES, RiskTables, commitment
 from engine.storage.database import METADATA, Int64, Store, declare_columns, record_table
 
 MARKS_FOLDER = "seeds"

@@ -43,13 +43,14 @@ from engine.decision.inspection_minutes import (
 )
 from engine.domain.network import Count, Network
 from engine.domain.records import Code, Identifier, Method, Record, VehicleClass
+from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import DAY, RECENT_WINDOW
 from engine.errors import RecordError
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import DECISION, QUEUE_EXPIRED, ROSTER, TICK
 from engine.ports import Features
 from engine.search_orders.order import NEEDED, is_working, join_equipment
-from engine.selection import INSPECTED, RANDOM, RANDOM_PAPERS, Channel, Policy, ShiftPeriod
+from engine.selection import INSPECTED, RANDOM, RANDOM_PAPERS, Channel, Policy
 from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows, insert_rows
 
 MOST_MINUTES = 100_000.0

@@ -30,12 +30,13 @@ from engine.criteria.policy import (
 from engine.decision.decision import ScoredArrival, choose_channel
 from engine.decision.record_codec import StoredDecision, decode_decision
 from engine.domain.records import Record
+from engine.domain.shift_plan import read_opening
 from engine.domain.time_units import DAY, HOUR, RECENT_WINDOW, SECOND
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import DECISION
 from engine.journal.power_records import find_first_sequence
 from engine.ports import Chances
-from engine.selection import RANDOM_SHARE, Channel, ChannelCode, Policy, RiskTables, read_opening
+from engine.selection import RANDOM_SHARE, Channel, ChannelCode, Policy, RiskTables
 
 MOST = 2_000
 """The newest decisions that are chosen again."""

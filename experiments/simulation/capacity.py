@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.decision.inspection_minutes import LearnedMinutes
+from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import DAY
-from engine.selection import Channel, ShiftPeriod
+from engine.selection import Channel
 from engine.shifts.workload import HourlyBaseline, OpenShiftLoad
 from experiments.simulation.world_records import Candidates, encode_candidates
 from experiments.synthetic import inspections

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.domain.shift_plan import ShiftHours
 from engine.domain.time_units import DAY, HOUR, MINUTE
-from engine.selection import ShiftHours
 from models.array_types import Floats, Labels, Mask
 from models.data.dataset import Dataset, Target
 from models.data.propensity_log import PropensityLog, missing_reasons

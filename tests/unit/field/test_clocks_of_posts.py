@@ -7,8 +7,8 @@ import pytest
 from api.web.i18n import ReaderLocale
 from engine.domain.network import BorderPost, Network, local_time
 from engine.domain.records import Crossing
+from engine.domain.shift_plan import ShiftHours, ShiftPlan
 from engine.domain.time_units import HOUR, micros, rfc3339
-from engine.selection import ShiftHours, ShiftPlan
 from features.catalogue.encoder import encode
 
 NETWORK = Network(

@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
+from engine.domain.shift_plan import ShiftHours, ShiftPlan
 from engine.domain.time_units import DAY, HOUR
 from engine.ports import Scores
-from engine.selection import ShiftHours, ShiftPlan
 from models.array_types import Floats
 from models.config import TrainConfig
 from models.data.dataset import TARGETS, Dataset, Target

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from engine.domain.network import BorderPost, Network
 from engine.domain.records import Crossing
+from engine.domain.shift_plan import ShiftHours, ShiftPeriod, ShiftPlan
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros, moment, rfc3339
 from engine.selection import (
     LISTED,
@@ -28,9 +29,6 @@ from engine.selection import (
     Channel,
     Levels,
     Policy,
-    ShiftHours,
-    ShiftPeriod,
-    ShiftPlan,
     commitment,
     draw,
     movement_key,

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from engine.decision.inspection_minutes import PRIOR, LearnedMinutes, Minutes
 from engine.domain.records import VehicleClass
+from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import HOUR
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE, REVIEW, TICK
 from engine.queue.queue import project_queue
 from engine.queue.reviews import project_reviews
-from engine.selection import Channel, Policy, ShiftPeriod, ramp
+from engine.selection import Channel, Policy, ramp
 from engine.shifts.workload import (
     MOST_TOGETHER,
     ChannelCapacity,
