@@ -24,7 +24,7 @@ from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
 from engine.journal.idempotency import claim
 from engine.journal.kinds import FIND_CONFIRMED
-from engine.targeting.report_writer import Confirmation, pending_find, pending_finds
+from engine.queue.pending_finds import Confirmation, pending_find, pending_finds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

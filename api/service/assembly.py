@@ -56,6 +56,7 @@ from engine.queue.identifier_index import project_identifiers
 from engine.queue.lawful_trade import LawfulWatch
 from engine.queue.match_outcomes import project_outcomes
 from engine.queue.mirror_alerts import MirrorProjection
+from engine.queue.pending_finds import project_finds
 from engine.queue.queue import QueueExpiry, project_queue
 from engine.queue.reviews import project_reviews
 from engine.queue.takings import project_takings
@@ -66,7 +67,7 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 from engine.targeting.context import DecisionContextBuilder
 from engine.targeting.forecast import Forecasts
-from engine.targeting.report_writer import ReportWriter, project_finds
+from engine.targeting.report_writer import ReportWriter
 from engine.targeting.targeting import LateRecords, Targeting
 from features.catalogue.plan import Plan, current_plan
 from features.online.online_features import OnlineFeatures

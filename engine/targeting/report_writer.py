@@ -10,15 +10,15 @@ a supervisor or an integrity officer who reaches that post confirms it, in a rec
 the find becomes known with that record. A find that is never confirmed is no label and no feature.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Column, Connection, String, bindparam, select, update
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from engine.criteria.policy import read_goods_classes
@@ -41,7 +41,7 @@ from engine.domain.time_units import moment
 from engine.errors import ConflictError, NotFoundError, RecordError
 from engine.journal.batch_worker import StoredRecord, read_stored
 from engine.journal.copies import find_local_number, find_origin
-from engine.journal.entries import Draft, Entry, list_bodies
+from engine.journal.entries import Draft, Entry
 from engine.journal.idempotency import (
     ClaimHolder,
     IdempotencyClaim,
@@ -65,8 +65,6 @@ from engine.journal.kinds import (
     SEIZURE,
     VEHICLE_GIVEN_BACK,
     VEHICLE_TAKEN,
-    ClaimBody,
-    ConfirmationBody,
     CrossingBody,
     DecisionBody,
     InspectionBody,
@@ -76,10 +74,11 @@ from engine.journal.kinds import (
     SeizureBody,
     dump_arrival,
 )
-from engine.journal.power_records import read_proven, read_record
+from engine.journal.power_records import read_proven
 from engine.ports import Features, LocalPosts, PostAuthority
 from engine.queue.corrections import Corrections
 from engine.queue.documents_asked import DocumentsAsked, draft_question
+from engine.queue.pending_finds import PendingFind, confirmation_body
 from engine.queue.queue import (
     QueuedDecision,
     last_of_crossing,
@@ -100,116 +99,8 @@ from engine.search_orders.signs import find_signs
 from engine.selection import COUNTERPART, INSPECTED, Channel, Handling, RiskTables
 from engine.shifts.workload import Roster, read_roster, require_known_equipment
 from engine.storage.database import (
-    Int64,
     Store,
-    declare_columns,
-    execute_rows,
-    insert_rows,
-    record_table,
 )
-
-PENDING_FINDS = record_table(
-    "pending_finds",
-    *declare_columns(String, "post", "crossing_id"),
-    *declare_columns(Int64, "known_at"),
-    Column("confirmed_seq", Int64),
-)
-_P = PENDING_FINDS.c
-
-
-class Confirmation(Record):
-    """That a find belongs to the crossing it waits for; it says no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class PendingFind:
-    """A find that waits for its confirmation, as the seizure's record states it."""
-
-    seq: int
-    """The seizure's record."""
-    post: str
-    """Where the vehicle entered."""
-    crossing_id: str
-    known_at: int
-    body: Mapping[str, Any]
-    """The seizure's record, as the journal commits to it."""
-
-    @property
-    def agency(self) -> str | None:
-        """The agency that took the goods; None where the record names none."""
-        code: str | None = self.body["seizure"].get("agency")
-        return code
-
-
-def project_finds(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
-    """Keep which finds wait, and which were confirmed."""
-    waiting = [
-        (entry.seq, body["pending_post"], body["pending_crossing_id"], entry.known_at, None)
-        for entry, body in list_bodies(entries, SEIZURE)
-        if "pending_crossing_id" in body
-    ]
-    insert_rows(connection, PENDING_FINDS, waiting)
-    confirmed = [
-        {
-            "which": find_local_number(connection, draft, draft.body["of"]),
-            "at_post": entry.post,
-            "by": entry.seq,
-        }
-        for entry, draft in entries
-        if entry.kind == FIND_CONFIRMED
-    ]
-    execute_rows(connection, _CONFIRMED, confirmed)
-
-
-_CONFIRMED = (
-    update(PENDING_FINDS)
-    .where(_P.seq == bindparam("which"), _P.post == bindparam("at_post"))
-    .values(confirmed_seq=bindparam("by"))
-)
-
-
-def pending_finds(
-    connection: Connection, post: str | None, *, hidden: Collection[str] = (), most: int
-) -> list[PendingFind]:
-    """Return the finds that wait, the oldest first; ``post`` None means all but ``hidden`` ones."""
-    query = select(_P.seq).where(_P.confirmed_seq.is_(None)).order_by(_P.seq).limit(most)
-    if post is not None:
-        query = query.where(_P.post == post)
-    if hidden:
-        query = query.where(_P.post.not_in(hidden))
-    found = [_recorded(connection, seq) for seq in connection.scalars(query).all()]
-    return [one for one in found if one and post in (None, one.post) and one.post not in hidden]
-
-
-def pending_find(connection: Connection, seq: int, reaches: Callable[[str], bool]) -> PendingFind:
-    """Return one find; raises ``NotFoundError``, also where its post is out of reach."""
-    find = _recorded(connection, seq)
-    if find is None or not reaches(find.post):
-        raise NotFoundError("find", str(seq))
-    return find
-
-
-def _recorded(connection: Connection, seq: int) -> PendingFind | None:
-    """Return what a record says of a find that waits: the table grants nothing."""
-    record = read_record(connection, seq)
-    if record is None or record.kind != SEIZURE or record.body is None:
-        return None
-    if not {"pending_post", "pending_crossing_id"} <= record.body.keys():
-        return None
-    post, crossing_id = record.body["pending_post"], record.body["pending_crossing_id"]
-    return PendingFind(seq, post, crossing_id, record.known_at, record.body)
-
-
-def confirmation_body(find: PendingFind, claim: ClaimBody, *, person: str) -> ConfirmationBody:
-    """Return what the record of a confirmation says."""
-    return {
-        "claim": claim,
-        "of": find.seq,
-        "person": person,
-        "seizure": find.body["seizure"],
-        "linked_crossing_id": find.crossing_id,
-    }
-
 
 SaidBasis = Literal["officer", "counterpart"]
 
