@@ -24,7 +24,8 @@ from sqlalchemy import ColumnElement, Connection, distinct, func, literal_column
 from api.auth.callers import Caller
 from api.http.answers import Answer, Date, Time
 from api.service.runtime import Runtime
-from api.shifts.answers import Median, median
+from api.shifts.answers import Median
+from api.shifts.readers import median
 from engine.criteria.policy import read_policy
 from engine.domain.network import Network, open_time_zone
 from engine.domain.records import is_papers_only

@@ -16,7 +16,7 @@ from fastapi.responses import RedirectResponse
 from api.http.dependencies import TheService
 from api.queue import read_queue
 from api.service.runtime import Runtime
-from api.shifts.answers import read_now, read_shift_report, view_balance, view_handover
+from api.shifts.readers import read_now, read_shift_report, view_balance, view_handover
 from api.shifts.steps import has_lapsed, leave_shift, put_roster, take_shift
 from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections, write_number
 from api.web.i18n import N_

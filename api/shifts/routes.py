@@ -14,14 +14,8 @@ from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
 from api.service.runtime import Runtime
 from api.shifts import steps
-from api.shifts.answers import (
-    ShiftReport,
-    ShiftRoster,
-    SignedHandover,
-    read_now,
-    read_shift_report,
-    read_shift_roster,
-)
+from api.shifts.answers import ShiftReport, ShiftRoster, SignedHandover
+from api.shifts.readers import read_now, read_shift_report, read_shift_roster
 from api.shifts.steps import leave_shift, take_shift
 from engine.domain.records import Time
 from engine.domain.rights import Role

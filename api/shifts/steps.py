@@ -5,7 +5,7 @@ import secrets
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.service.runtime import Runtime
-from api.shifts.answers import read_now
+from api.shifts.readers import read_now
 from engine.domain.rights import Matter
 from engine.domain.time_units import DAY, micros
 from engine.errors import RecordError

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.shifts.answers import ReportedDecision, count_hours, median
+from api.shifts.readers import ReportedDecision, count_hours, median
 from engine.domain.records import Inspection
 from engine.domain.rights import Role
 from engine.journal.journal import JournalReader

@@ -25,7 +25,7 @@ from api.network.page import (
     draw_map,
     rank_posts,
 )
-from api.shifts.answers import median
+from api.shifts.readers import median
 from engine.domain.network import BorderPost, Network
 from engine.domain.time_units import DAY, MINUTE, micros
 from engine.journal.entries import Draft

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.shifts.answers import count_hours
+from api.shifts.readers import count_hours
 from engine.decision.role_views import BLIND
 from engine.domain.rights import Role
 from engine.queue.mirror_alerts import MirrorProjection

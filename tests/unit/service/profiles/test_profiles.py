@@ -14,7 +14,7 @@ from api.http.answers import AcknowledgedStep
 from api.profiles.answers import AcknowledgedProfile, Profiles, ProfileView
 from api.proposals import desk
 from api.service.executors import Backtests
-from api.shifts.answers import read_now
+from api.shifts.readers import read_now
 from engine.criteria import dual_control
 from engine.criteria.profiles.checker import Reader, context, program
 from engine.criteria.profiles.profile import BacktestSubject, Profile, read_profiles
