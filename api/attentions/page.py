@@ -1,6 +1,5 @@
 """The page of the requests between partners: what was asked, forms to ask and to answer."""
 
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +19,7 @@ from api.cases.answers import CaseFilter, CaseSummary, describe_cases
 from api.cases.steps import list_passable
 from api.http.dependencies import TheService
 from api.service.runtime import Runtime
-from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, list_mistakes
 from api.web.labels import TABLES
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
@@ -54,7 +53,7 @@ def ask(visit: TheVisit, service: TheService, form: TheForm, reader: TheReader) 
         writer = RequestWriter(service, visit.caller, reader.once())
         writer.ask(reader.finish(reader.record(AttentionRequest, fields)))
     except (FormError, RecordError) as error:
-        return _page(visit, service, kept=form, wrong=_list_mistakes(error))
+        return _page(visit, service, kept=form, wrong=list_mistakes(error))
     return RedirectResponse("/attentions?done=asked", 303)
 
 
@@ -68,7 +67,7 @@ def offer(visit: TheVisit, service: TheService, form: TheForm, reader: TheReader
         writer = RequestWriter(service, visit.caller, reader.once())
         writer.offer(reader.finish(reader.record(CaseRequest, fields)))
     except (FormError, RecordError) as error:
-        return _page(visit, service, kept=form, wrong=_list_mistakes(error))
+        return _page(visit, service, kept=form, wrong=list_mistakes(error))
     return RedirectResponse("/attentions?done=offered", 303)
 
 
@@ -113,12 +112,6 @@ def _read_opening(reader: FormReader) -> datetime | None:
         return None
 
 
-def _list_mistakes(error: FormError | RecordError) -> Sequence[FieldMistake]:
-    if isinstance(error, FormError):
-        return error.mistakes
-    return (FieldMistake(error.field, error.rule),)
-
-
 def _page(
     visit: Visit, service: Runtime, *, kept: Form, wrong: Sequence[FieldMistake] = ()
 ) -> Response:
@@ -126,9 +119,8 @@ def _page(
     cases: Sequence[CaseSummary] = ()
     if visit.visitor.may("GET", "/v1/cases"):
         cases = describe_cases(service, visit.caller, CaseFilter(state="open")).cases
-    return visit.page(
+    return visit.form_page(
         "attentions.html",
-        status=422 if wrong else 200,
         json_address="/v1/attentions",
         found=found,
         counts=count_requests(found),
@@ -136,8 +128,7 @@ def _page(
         cases=cases,
         hours=HOURS,
         codes={name: list(TABLES[table]) for name, table in _CODES.items()},
-        kept=dict(kept),
-        wrong=corrections(wrong, visit.speech),
-        once=secrets.token_hex(12),
+        kept=kept,
+        wrong=wrong,
         opened_at=int(datetime.now(UTC).timestamp()),
     )

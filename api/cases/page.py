@@ -457,18 +457,17 @@ def _opening_page(
     kept: Form | None = None,
     wrong: Sequence[FieldMistake] = (),
 ) -> Response:
-    return visit.page(
+    return visit.form_page(
         "case_new.html",
-        status=422 if wrong else 200,
         post=visit.caller.post,
         asked=OPENING_FIELDS,
         posts=list_posts(service, visit.caller),
         agencies=list_agencies(service),
         handlings=HANDLINGS,
         handling_at=HANDLING,
-        once=secrets.token_hex(12),
-        kept={name: list(values) for name, values in (kept or {}).items()},
-        wrong=corrections(wrong, visit.speech, names=LABELS),
+        kept=kept or {},
+        wrong=wrong,
+        field_names=LABELS,
     )
 
 

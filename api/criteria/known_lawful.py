@@ -1,6 +1,5 @@
 """Known lawful trade: entries under two people, what searches find in them, as JSON and a page."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -19,7 +18,7 @@ from api.proposals.desk import ProposalDesk
 from api.proposals.matters import ProposalMatter, Step, name_at_random
 from api.proposals.routes import TheDesk
 from api.service.runtime import Runtime
-from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, list_mistakes
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
 from engine.criteria.dual_control import ApprovalState, read_approval_states
@@ -139,16 +138,15 @@ def _sees_figures(caller: Caller, entry: ApprovalState) -> bool:
 
 
 def _describe(entry: ApprovalState, counts: LaneCounts | None, *, now: int) -> LawfulEntryView:
-    content, expires = entry.content, read_expiry(entry)
-    is_over = entry.state != "retired" and now >= expires
+    content = entry.content
     return LawfulEntryView(
         **describe_standing(entry),
-        state="expired" if is_over else entry.state,
+        state=entry.state_at(now, expires=read_expiry(entry)),
         names=list_names(content),
         agency=content.get("agency"),
         reason=content["reason"],
         note=content.get("note"),
-        expiry=rfc3339(expires),
+        expiry=rfc3339(read_expiry(entry)),
         is_suspended=entry.is_suspended,
         figures=None if counts is None else _describe_figures(counts),
     )
@@ -211,10 +209,8 @@ def send_proposal(
     """Propose an entry."""
     try:
         _propose_entry(visit, service, reader)
-    except RecordError as error:
-        return _page(visit, service, kept=form, wrong=(FieldMistake(error.field, error.rule),))
-    except FormError as error:
-        return _page(visit, service, kept=form, wrong=error.mistakes)
+    except (FormError, RecordError) as error:
+        return _page(visit, service, kept=form, wrong=list_mistakes(error))
     return RedirectResponse("/known-lawful?done=proposed", 303)
 
 
@@ -241,15 +237,13 @@ def _page(
     visit: Visit, service: Runtime, *, kept: Form, wrong: Sequence[FieldMistake] = ()
 ) -> Response:
     found = read_lawful_trade(service, visit.caller)
-    return visit.page(
+    return visit.form_page(
         "known_lawful.html",
-        status=422 if wrong else 200,
         json_address="/v1/known-lawful",
         trade=found,
         by_state={state: [one for one in found.entries if one.state == state] for state in STATES},
         kinds=NAMED,
         approves=visit.caller.permits(KNOWN_LAWFUL_TRADE.rule(Right.APPROVE)),
-        kept=dict(kept),
-        wrong=corrections(wrong, visit.speech),
-        once=secrets.token_hex(12),
+        kept=kept,
+        wrong=wrong,
     )

@@ -4,7 +4,6 @@ A file is checked row by row, and nothing is recorded by the check. A file with 
 proposed only by a person who says that these rows are left out.
 """
 
-import secrets
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from api.profiles.answers import OutcomeFigures, filter_of
 from api.proposals.desk import ProposalDesk
 from api.proposals.routes import TheDesk
 from api.service.runtime import Runtime
-from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, list_mistakes
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm, read_field
 from engine.criteria.list_files import ListFile, read_list_file
@@ -277,11 +276,8 @@ def show_check(visit: TheVisit, service: TheService, form: TheForm, reader: TheR
     """Show the form with the faults of its rows; nothing is recorded."""
     try:
         found = check_file(visit.caller, _read_form(reader, form, ListText))
-    except RecordError as error:
-        wrong = (FieldMistake(error.field, error.rule),)
-        return _show_page(visit, service, kept=form, wrong=wrong)
-    except FormError as error:
-        return _show_page(visit, service, kept=form, wrong=error.mistakes)
+    except (FormError, RecordError) as error:
+        return _show_page(visit, service, kept=form, wrong=list_mistakes(error))
     return _show_page(visit, service, kept=form, found=found)
 
 
@@ -295,11 +291,8 @@ def send_list(visit: TheVisit, service: TheService, form: TheForm, reader: TheRe
             wrong = (FieldMistake("faulty_rows", "faulty_rows"),)
             return _show_page(visit, service, kept=form, wrong=wrong, found=found)
         propose_list(ProposalDesk(service, visit.caller, reader.once()), asked)
-    except RecordError as error:
-        wrong = (FieldMistake(error.field, error.rule),)
-        return _show_page(visit, service, kept=form, wrong=wrong)
-    except FormError as error:
-        return _show_page(visit, service, kept=form, wrong=error.mistakes)
+    except (FormError, RecordError) as error:
+        return _show_page(visit, service, kept=form, wrong=list_mistakes(error))
     return RedirectResponse("/watchlist?done=proposed", 303)
 
 
@@ -348,14 +341,12 @@ def _show_page(
     wrong: Sequence[FieldMistake] = (),
     found: ListCheck | None = None,
 ) -> Response:
-    return visit.page(
+    return visit.form_page(
         "watch_lists.html",
-        status=422 if wrong else 200,
         json_address="/v1/watchlist/lists",
         found=describe_lists(service, visit.caller).lists,
         check=found,
         kinds=NAMED,
-        kept=dict(kept or {}),
-        wrong=corrections(wrong, visit.speech),
-        once=secrets.token_hex(12),
+        kept=kept or {},
+        wrong=wrong,
     )

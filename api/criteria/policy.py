@@ -5,9 +5,8 @@ Over HTTP and as a page. A value is proposed and approved as every matter of two
 """
 
 import json
-import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -23,7 +22,7 @@ from api.http.responses import answer, json_router, takes
 from api.proposals.desk import ProposalDesk
 from api.proposals.matters import ProposalMatter, Step, name_at_random
 from api.service.runtime import Runtime
-from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, list_mistakes
 from api.web.labels import TABLES
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm, read_field
@@ -353,7 +352,7 @@ Chosen = Annotated[str, Query(max_length=64)]
 @page_router.get("")
 def show(visit: TheVisit, service: TheService, setting: Chosen = "", post: Chosen = "") -> Response:
     """Show what is in force and what waits; the form is that of the setting a link names."""
-    return _page(visit, service, setting=setting, post=post)
+    return _page(visit, service, kept={"setting": [setting], "post": [post]})
 
 
 @page_router.post("/previews")
@@ -366,8 +365,8 @@ def show_preview(
         asked = PolicyPreview(setting=proposed.setting, post=proposed.post, value=proposed.value)
         effect = preview_effect(service, visit.caller, asked)
     except (FormError, RecordError) as error:
-        return _page_again(visit, service, form, error)
-    return _page_again(visit, service, form, None, effect=effect)
+        return _page(visit, service, kept=form, wrong=list_mistakes(error))
+    return _page(visit, service, kept=form, effect=effect)
 
 
 @page_router.post("")
@@ -380,7 +379,7 @@ def send_proposal(
         proposed = _read_proposal(reader, form, needs_reason=True)
         ProposalDesk(service, visit.caller, once).propose(POLICY, proposed)
     except (FormError, RecordError) as error:
-        return _page_again(visit, service, form, error)
+        return _page(visit, service, kept=form, wrong=list_mistakes(error))
     return RedirectResponse("/policy?done=proposed", 303)
 
 
@@ -431,56 +430,28 @@ def _read_value(reader: FormReader, form: Form, setting: PolicySetting, name: st
         return None
 
 
-def _page_again(
-    visit: Visit,
-    service: Runtime,
-    form: Form,
-    error: FormError | RecordError | None,
-    *,
-    effect: PolicyEffectView | None = None,
-) -> Response:
-    """Show the form again, with what is wrong or with the effect of its value."""
-    wrong: Sequence[FieldMistake] = ()
-    if isinstance(error, FormError):
-        wrong = error.mistakes
-    elif error is not None:
-        wrong = (FieldMistake(error.field.removeprefix("value."), error.rule),)
-    return _page(
-        visit,
-        service,
-        setting=read_field(form, "setting"),
-        post=read_field(form, "post"),
-        kept=form,
-        wrong=wrong,
-        effect=effect,
-    )
-
-
 def _page(
     visit: Visit,
     service: Runtime,
     *,
-    setting: str,
-    post: str,
-    kept: Form | None = None,
+    kept: Form,
     wrong: Sequence[FieldMistake] = (),
     effect: PolicyEffectView | None = None,
 ) -> Response:
-    chosen = SETTINGS.get(setting)
+    chosen, post = SETTINGS.get(read_field(kept, "setting")), read_field(kept, "post")
     found = read_policy_view(service, visit.caller)
     named = {**TABLES["policy_field"], "reason": TABLES["field"]["reason"]}
-    return visit.page(
+    return visit.form_page(
         "policy.html",
-        status=422 if wrong else 200,
         json_address="/v1/policy",
         found=found,
         chosen=chosen,
         fields={} if chosen is None else _fields(chosen),
         posts=[*service.network.posts],
         at=post if post in service.network.posts else "",
-        kept=dict(kept) if kept else _begin_form(found, chosen, post),
-        wrong=corrections(wrong, visit.speech, names=named),
-        once=secrets.token_hex(12),
+        kept={**_begin_form(found, chosen, post), **kept},
+        wrong=[replace(one, at=one.at.removeprefix("value.")) for one in wrong],
+        field_names=named,
         effect=effect,
         approves=visit.caller.permits(POLICY.rule(Right.APPROVE)),
         proposes=visit.caller.permits(POLICY.rule(Right.ACT)),

@@ -4,7 +4,6 @@ Numbers are of vehicles that the caller sees. A family of features selects nothi
 has an owner and a date, and no figures.
 """
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -19,7 +18,7 @@ from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
 from api.profiles.answers import filter_of, find_gravity
 from api.service.runtime import Runtime
-from api.web.forms import FieldMistake, FormError, TheReader, corrections
+from api.web.forms import FieldMistake, FormError, TheReader, list_mistakes
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
 from engine.criteria.register import (
@@ -228,11 +227,8 @@ def send_review(visit: TheVisit, service: TheService, form: TheForm, reader: The
     try:
         stated = reader.finish(reader.record(RuleReview, fields))
         review_rule(service, visit.caller, stated, once)
-    except RecordError as error:
-        wrong = (FieldMistake(error.field, error.rule),)
-        return _show_page(visit, service, kept=form, wrong=wrong)
-    except FormError as error:
-        return _show_page(visit, service, kept=form, wrong=error.mistakes)
+    except (FormError, RecordError) as error:
+        return _show_page(visit, service, kept=form, wrong=list_mistakes(error))
     return RedirectResponse("/register?done=reviewed", 303)
 
 
@@ -244,12 +240,10 @@ def _show_page(
     kept: Form | None = None,
     wrong: Sequence[FieldMistake] = (),
 ) -> Response:
-    return visit.page(
+    return visit.form_page(
         "register.html",
-        status=422 if wrong else 200,
         json_address=f"/v1/register?days={days}",
         found=describe_register(service, visit.caller, days=days),
-        kept=dict(kept or {}),
-        wrong=corrections(wrong, visit.speech),
-        once=secrets.token_hex(12),
+        kept=kept or {},
+        wrong=wrong,
     )

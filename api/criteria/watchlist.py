@@ -8,7 +8,6 @@ for the preview. Look-alikes are written out as spellings; if an identifier has 
 """
 
 import json
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
@@ -43,7 +42,7 @@ from api.proposals.desk import ProposalDesk, Retirement
 from api.proposals.matters import Approval, ProposalMatter, Step, name_at_random
 from api.proposals.routes import TheApproval, TheDesk, TheRetirement
 from api.service.runtime import Runtime
-from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, list_mistakes
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
 from engine.criteria.dual_control import ApprovalState
@@ -259,12 +258,11 @@ def find_entry(connection: Connection, caller: Caller, entry_id: str) -> Approva
 def _describe(
     entry: ApprovalState, as_of: int, months: Mapping[str, Months], gravity: float
 ) -> WatchEntryView:
-    content, expires = entry.content, read_expiry(entry)
+    content = entry.content
     terms: dict[str, Any] = {name: content.get(name) for name in _TERMS}
-    is_over = entry.state != "retired" and as_of >= expires
     return WatchEntryView(
         **describe_standing(entry),
-        state="expired" if is_over else entry.state,
+        state=entry.state_at(as_of, expires=read_expiry(entry)),
         names=list_identifiers(content),
         look_alikes=content.get("look_alikes", False),
         is_shareable=content.get("is_shareable", False),
@@ -272,7 +270,7 @@ def _describe(
         agency=content.get("agency"),
         reason=content["reason"],
         note=content.get("note"),
-        expiry=rfc3339(expires),
+        expiry=rfc3339(read_expiry(entry)),
         is_notice=entry.is_notice,
         is_of_counterpart=entry.is_of_counterpart,
         channel=NOTICE_CHANNEL if entry.is_notice else CHANNEL,
@@ -482,11 +480,8 @@ def send_proposal(
     """Propose an entry."""
     try:
         _propose_entry(visit, service, reader)
-    except RecordError as error:
-        wrong = (FieldMistake(error.field, error.rule),)
-        return _page(visit, service, kept=form, wrong=wrong)
-    except FormError as error:
-        return _page(visit, service, kept=form, wrong=error.mistakes)
+    except (FormError, RecordError) as error:
+        return _page(visit, service, kept=form, wrong=list_mistakes(error))
     return RedirectResponse("/watchlist?done=proposed", 303)
 
 
@@ -500,15 +495,13 @@ def _page(
     is_busy: bool = False,
 ) -> Response:
     found = list_entries(service, visit.caller)
-    return visit.page(
+    return visit.form_page(
         "watchlist.html",
-        status=422 if wrong else 200,
         json_address="/v1/watchlist",
         by_state={state: [one for one in found if one.state == state] for state in STATES},
         kinds=NAMED,
-        kept=dict(kept),
-        wrong=corrections(wrong, visit.speech),
-        once=secrets.token_hex(12),
+        kept=kept,
+        wrong=wrong,
         preview=preview,
         is_busy=is_busy,
     )

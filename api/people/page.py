@@ -4,7 +4,6 @@ The second asks for two codes and shows the secret once. It is open to all, as t
 because an invited person has no account yet. Wrong codes are slowed as wrong passwords are.
 """
 
-import secrets
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
@@ -22,7 +21,7 @@ from api.people.routes import ProposalId
 from api.people.steps import ACCOUNT, CONTENT, AccountEnds, AccountRemoval, redeem
 from api.proposals.desk import ProposalDesk
 from api.service.runtime import Runtime
-from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader
 from api.web.i18n import N_
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.sign_in_page import keep_cookie
@@ -118,9 +117,8 @@ def _page(
     shown: AcknowledgedStep | None = None,
 ) -> Response:
     found = list_people(service, visit.caller)
-    return visit.page(
+    return visit.form_page(
         "people.html",
-        status=422 if wrong else 200,
         json_address="/v1/people",
         people=found.people,
         keys=found.keys,
@@ -133,9 +131,9 @@ def _page(
         agencies=list_agencies(service.network),
         proposes=visit.caller.permits(ACCOUNT.rule(Right.ACT)),
         approves=visit.caller.permits(ACCOUNT.rule(Right.APPROVE)),
-        kept=dict(kept),
-        wrong=corrections(wrong, visit.speech, names=NAMES),
-        once=secrets.token_hex(12),
+        kept=kept,
+        wrong=wrong,
+        field_names=NAMES,
         shown=shown,
     )
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from api.auth.callers import Caller
 from api.http.answers import AcknowledgedStep, Answer, Time, reader
 from api.service.runtime import Runtime
-from engine.criteria.dual_control import ApprovalState, read_approval_state
+from engine.criteria.dual_control import ApprovalState, TimedState, read_approval_state
 from engine.criteria.match import HardFact
 from engine.criteria.profiles import profile as profiles_profile
 from engine.criteria.profiles.checker import (
@@ -27,7 +27,7 @@ from engine.criteria.profiles.checker import (
     list_derived,
     program,
 )
-from engine.criteria.profiles.profile import Profile, ProfileChannel, ProfileState
+from engine.criteria.profiles.profile import Profile, ProfileChannel
 from engine.domain.rights import Matter, Right
 from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError, ProfileRefusedError
@@ -284,7 +284,7 @@ class TwoKeysView(Answer):
     """What stands with the agreement of two people."""
 
     id: str
-    state: ProfileState
+    state: TimedState
     author: str
     approvals: list[str]
     proposed_at: Time

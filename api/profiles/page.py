@@ -41,7 +41,6 @@ from api.web.forms import (
     FormReader,
     NumeralError,
     TheReader,
-    corrections,
     join_lines,
     read_number,
     write_number,
@@ -472,9 +471,8 @@ def _editor(
     values: dict[str, Any] = {"tried": None, "is_busy": False} | more
     named = FormReader(form, visit.speech).list_named(_AT_POST)
     tolerated = sorted({*service.network.posts, *named})
-    return visit.page(
+    return visit.form_page(
         "profile_new.html",
-        status=422 if wrong else 200,
         retell=MessageReader(visit.speech),
         offered=offered,
         rows=read_rows(form),
@@ -482,8 +480,9 @@ def _editor(
         joins=JOINS,
         comparisons=COMPARISONS,
         json_address="/v1/profiles/fields",
-        kept={name: list(values) for name, values in form.items()},
-        wrong=corrections(wrong, visit.speech, names=_name_rows(tolerated)),
+        kept=form,
+        wrong=wrong,
+        field_names=_name_rows(tolerated),
         families=_families(offered),
         posts=sorted(service.network.posts),
         tolerated=tolerated,

@@ -5,7 +5,6 @@ lists what is open, and takes a note and two signatures. The roster has the minu
 teams, and the equipment that works.
 """
 
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, get_args
@@ -18,7 +17,7 @@ from api.queue import read_queue
 from api.service.runtime import Runtime
 from api.shifts.readers import read_now, read_shift_report, view_balance, view_handover
 from api.shifts.steps import has_lapsed, leave_shift, put_roster, take_shift
-from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections, write_number
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, write_number
 from api.web.i18n import N_
 from api.web.labels import TABLES
 from api.web.page_route import PageRoute, TheVisit, Visit, VisitedPost
@@ -156,9 +155,8 @@ def _handover_page(
         named = [one for name in LISTS if shown[name] for one in shown[name].decisions]
         plates = read_plates(snapshot, named)
     waiting = read_queue(service, post, visit.caller, is_blind=True)  # a page for any reader
-    return visit.page(
+    return visit.form_page(
         "handover.html",
-        status=422 if wrong else 200,
         post=post,
         name=service.network.posts[post].name if post in service.network.posts else "",
         json_address=f"/v1/posts/{post}/shift?at={rfc3339(asked)}",
@@ -172,8 +170,8 @@ def _handover_page(
         balance=shown,
         lists=LISTS,
         plates=plates,
-        kept=dict(kept or {}),
-        wrong=corrections(wrong, visit.speech),
+        kept=kept or {},
+        wrong=wrong,
     )
 
 
@@ -266,15 +264,14 @@ def _roster_page(
 ) -> Response:
     shift = service.shifts.shift(post, read_now(service))
     values: dict[str, Any] = {"methods": METHODS, "codes": _codes(service.network, post)}
-    return visit.page(
+    return visit.form_page(
         "roster.html",
-        status=422 if wrong else 200,
         post=post,
         name=service.network.posts[post].name if post in service.network.posts else "",
         json_address=f"/v1/posts/{post}/roster",
         closes_at=rfc3339(shift.closes_at),
-        kept=dict(kept),
-        wrong=corrections(wrong, visit.speech, names=NAMES),
-        once=secrets.token_hex(12),
+        kept=kept,
+        wrong=wrong,
+        field_names=NAMES,
         **values,
     )

@@ -29,6 +29,7 @@ from api.web.labels import TABLES
 from api.web.templates_env import speech_of
 from api.web.visitor import Form, TheForm, read_field
 from engine.domain.validation import rule_of
+from engine.errors import RecordError
 
 _SPACES = str.maketrans(dict.fromkeys("\u00a0\u2007\u2009\u202f", " "))
 """No-break, figure, thin and narrow no-break space."""
@@ -227,6 +228,13 @@ class FormReader:
         if self.mistakes or record is None:
             raise FormError(*self.mistakes)
         return record
+
+
+def list_mistakes(error: FormError | RecordError) -> Sequence[FieldMistake]:
+    """Return what is wrong with a form that was refused while it was read or recorded."""
+    if isinstance(error, FormError):
+        return error.mistakes
+    return (FieldMistake(error.field, error.rule),)
 
 
 async def reader_of(request: Request, form: TheForm) -> FormReader:

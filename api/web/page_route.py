@@ -4,7 +4,8 @@ No page runs a script or takes a style that is not a file of ours, loads anythin
 may be framed, or is kept by a cache.
 """
 
-from collections.abc import Callable, Coroutine
+import secrets
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, ClassVar
@@ -20,10 +21,10 @@ from api.auth.permissions import MACHINES, ROUTES
 from api.http.access import check_path
 from api.http.dependencies import CheckedRoute
 from api.http.problems import RETRY_SECONDS, STATUS, answer_http
-from api.web.forms import FormError, corrections
+from api.web.forms import FieldMistake, FormError, corrections
 from api.web.i18n import ReaderLocale
 from api.web.templates_env import page, speech_of
-from api.web.visitor import TheVisitor, Visitor, identify, json_route
+from api.web.visitor import Form, TheVisitor, Visitor, identify, json_route
 from engine.domain.records import PostCode
 from engine.domain.rights import Role
 from engine.errors import NotAuthenticatedError, NotFoundError, RiskError
@@ -63,6 +64,28 @@ class Visit:
     def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a page for this visitor."""
         return page(self.request, template, status=status, visitor=self.visitor, **values)
+
+    def form_page(
+        self,
+        template: str,
+        *,
+        kept: Form,
+        wrong: Sequence[FieldMistake],
+        field_names: Mapping[str, str] | None = None,
+        **values: Any,
+    ) -> HTMLResponse:
+        """Return a page with a form as it was filled in, and with what is wrong at its fields.
+
+        ``field_names`` are what this page calls fields that other pages call otherwise.
+        """
+        return self.page(
+            template,
+            status=422 if wrong else 200,
+            kept=dict(kept),
+            wrong=corrections(wrong, self.speech, names=field_names),
+            once=secrets.token_hex(12),
+            **values,
+        )
 
 
 async def visit_of(request: Request, visitor: TheVisitor) -> Visit:

@@ -11,7 +11,7 @@ from api.auth.agencies import list_agencies
 from api.http.dependencies import TheService
 from api.notifications.event_bodies import types_for
 from api.service.runtime import Runtime
-from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
 from api.webhooks.answers import list_webhooks, read_webhook
@@ -98,18 +98,16 @@ def _page(
     wrong: Sequence[FieldMistake] = (),
     shown: RegisteredWebhook | None = None,
 ) -> Response:
-    return visit.page(
+    return visit.form_page(
         "webhooks.html",
-        status=422 if wrong else 200,
         json_address="/v1/webhooks",
         webhooks=list_webhooks(service, visit.caller).webhooks,
         types=EVENT_TYPES,
         views=VIEWS,
         posts=[code for code in service.network.posts if visit.caller.reaches(code)],
         agencies=list_agencies(service.network),
-        kept=dict(kept),
-        wrong=corrections(wrong, visit.speech),
-        once=secrets.token_hex(12),
+        kept=kept,
+        wrong=wrong,
         shown=shown,
     )
 

@@ -28,6 +28,7 @@ Step = Literal["proposed", "noticed", "backtested", "approved", "leaving", "left
 Move = Step | Literal["shadowed", "withdrawn"]
 """A step, where an approval as a shadow and the withdrawal of a notice are steps of their own."""
 State = Literal["proposed", "shadow", "in_force", "retired"]
+TimedState = Literal[State, "expired"]
 
 
 def _step_of(kind: str) -> Step:
@@ -97,6 +98,10 @@ class ApprovalState:
             return False
         there = self.there if self.leaving is None else self.leaving.there
         return event.body.get(name) == (there if event.there else self.pending)
+
+    def state_at(self, as_of: int, *, expires: int) -> TimedState:
+        """Return where it stands at a time, which may be past its expiry: UTC microseconds."""
+        return "expired" if self.state != "retired" and as_of >= expires else self.state
 
     @property
     def pending(self) -> int | None:

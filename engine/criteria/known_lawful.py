@@ -23,13 +23,14 @@ from engine.criteria.match import KNOWN_LAWFUL, Match
 from engine.criteria.watchlist import (
     EntryMatcher,
     Reason,
+    describe_entry,
     list_arrival_keys,
     list_entry_keys,
     list_identifiers,
     make_key,
     read_expiry,
     record_until,
-    row_parameters,
+    state_row,
 )
 from engine.domain.identifiers import fold
 from engine.domain.records import (
@@ -181,17 +182,15 @@ class LawfulMatcher(EntryMatcher):
 
 
 def _match(entry: ApprovalState) -> Match:
-    names = list_names(entry.content)
-    known = row_parameters(entry, entry.content) | {"identifiers": names}
-    named = ", ".join(f"{kind.replace('_', ' ')} {one}" for kind, one in names.items())
+    stated = state_row(entry, entry.content) | {"identifiers": list_names(entry.content)}
     return Match(
         source="known_lawful",
         code=entry.subject,
         sequence=entry.sequence,
         channel=Channel.RED.code,
         share=0.0,
-        words=f"{named}; reason: {known['reason']}; by {known['author']}; until {known['until']}",
-        parameters=known,
+        words=describe_entry(entry, stated),
+        parameters=stated,
     )
 
 

@@ -359,14 +359,15 @@ class WatchMatcher(EntryMatcher):
 
 def to_match(entry: ApprovalState, row: Mapping[str, Any]) -> Match:
     """Return the match of a row of an entry in force, as a decision keeps it."""
+    stated = state_row(entry, row)
     return Match(
         source="watchlist",
         code=entry.subject,
         sequence=entry.sequence,
         channel=NOTICE_CHANNEL if entry.is_notice else CHANNEL,
         share=1.0 if is_selecting(entry.content) else 0.0,
-        words=describe_row(entry, row),
-        parameters=row_parameters(entry, row),
+        words=describe_entry(entry, stated),
+        parameters=stated,
         is_of_counterpart=entry.is_of_counterpart,
     )
 
@@ -381,17 +382,17 @@ def read_expiry(found: ApprovalState) -> int:
     return micros(datetime.fromisoformat(found.content["expiry"]))
 
 
-def describe_row(entry: ApprovalState, row: Mapping[str, Any]) -> str:
-    """Return identifiers, reason, author and expiry of a row in words, for permitted readers."""
+def describe_entry(entry: ApprovalState, stated: Mapping[str, Any]) -> str:
+    """Return the parameters of a match with an entry in words, for permitted readers."""
     names = ", ".join(
-        f"{kind.replace('_', ' ')} {value}" for kind, value in list_identifiers(row).items()
+        f"{kind.replace('_', ' ')} {value}" for kind, value in stated["identifiers"].items()
     )
     until = moment(read_expiry(entry)).strftime("%Y-%m-%d %H:%M UTC")
-    return f"{names}; reason: {_say_reason(entry, row)}; by {entry.author}; until {until}"
+    return f"{names}; reason: {stated['reason']}; by {entry.author}; until {until}"
 
 
-def row_parameters(entry: ApprovalState, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what :func:`describe_row` says as the parameters of a message."""
+def state_row(entry: ApprovalState, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return identifiers, reason, author and expiry of a row as the parameters of a message."""
     agency = entry.content.get("agency")
     return ({} if agency is None else {"agency": agency}) | {
         "identifiers": list_identifiers(row),

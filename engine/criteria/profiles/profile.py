@@ -23,7 +23,12 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
-from engine.criteria.dual_control import ApprovalState, read_approval_states, replay_records
+from engine.criteria.dual_control import (
+    ApprovalState,
+    TimedState,
+    read_approval_states,
+    replay_records,
+)
 from engine.criteria.match import HardFact, Match
 from engine.criteria.profiles.checker import ProfileFailed, Program, Reader, context, program
 from engine.criteria.profiles.hard_facts import say_fact
@@ -51,7 +56,6 @@ def _printable(value: str) -> str:
     return value
 
 
-ProfileState = Literal["proposed", "shadow", "in_force", "expired", "retired"]
 ProfileChannel = Literal["blue", "yellow", "red"]
 Tolerance = Annotated[float, Field(ge=0, le=1e8, allow_inf_nan=False)]
 Tolerances = Annotated[dict[PostCode, Tolerance], Field(max_length=1000)]
@@ -159,11 +163,9 @@ class Profile:
         """Its name."""
         return self.standing.subject
 
-    def state(self, as_of: int) -> ProfileState:
+    def state(self, as_of: int) -> TimedState:
         """Return where it stands."""
-        if self.standing.state != "retired" and as_of >= micros(self.proposed.valid_until):
-            return "expired"
-        return self.standing.state
+        return self.standing.state_at(as_of, expires=micros(self.proposed.valid_until))
 
     def is_valid(self, as_of: int) -> bool:
         """Tell whether ``as_of`` lies within its validity."""
