@@ -356,13 +356,13 @@ def check_expression(expression: str, names: Sequence[str]) -> ProfileCheck:
 
 def fields(names: Sequence[str]) -> list[ProfileField]:
     """Return all that an expression may ask for: records, goods, then features."""
-    records = [one for root, known in ROOTS.items() for one in _of(f"{root}.", known)]
+    records = [one for root, known in ROOTS.items() for one in _list_fields(f"{root}.", known)]
     known: dict[str, Derived | Feature] = {name: DERIVED[name] for name in list_derived(names)}
     known |= {name: CATALOGUE[name] for name in names}
-    return [*records, *_of("goods.", ITEM), *(_feature(*one) for one in known.items())]
+    return [*records, *_list_fields("goods.", ITEM), *(_feature(*one) for one in known.items())]
 
 
-def _of(prefix: str, known: Mapping[str, FieldType]) -> Iterator[ProfileField]:
+def _list_fields(prefix: str, known: Mapping[str, FieldType]) -> Iterator[ProfileField]:
     for name, found in known.items():
         full, choices = prefix + name, sorted(found.choices)
         kind: Any = found.kind  # records have the four kinds of a field alone

@@ -513,7 +513,7 @@ class _ReceiptVerifier:
             standing = self._standing([receipt.sequence for receipt in some])
             for receipt in some:
                 self.checked += 1
-                yield from self._of(receipt, standing)
+                yield from self._check(receipt, standing)
 
     def _standing(self, sequences: Sequence[int]) -> dict[int, tuple[Any, Any]]:
         possible = [number for number in sequences if 0 < number < 1 << 63]
@@ -521,7 +521,9 @@ class _ReceiptVerifier:
         query = select(columns.seq, columns.leaf, columns.chain).where(columns.seq.in_(possible))
         return {seq: (leaf, link) for seq, leaf, link in self.connection.execute(query)}
 
-    def _of(self, receipt: Receipt, standing: dict[int, tuple[Any, Any]]) -> Iterator[JournalFault]:
+    def _check(
+        self, receipt: Receipt, standing: dict[int, tuple[Any, Any]]
+    ) -> Iterator[JournalFault]:
         seq = receipt.sequence
         if self.key is None or receipt.key_id != self.key_id:
             yield JournalFault(seq, "receipt_key", "signed with a key that is not this journal's")

@@ -503,7 +503,7 @@ class Workload:
             max(days, 1.0),
             means={c: _mean(rows, c) for c in INSPECTED},
             mandated={
-                c: sum(row.minutes for row in _of(rows, c) if row.basis not in OURS)
+                c: sum(row.minutes for row in _keep_channel(rows, c) if row.basis not in OURS)
                 / max(decisions, 1)
                 for c in INSPECTED
             },
@@ -511,12 +511,12 @@ class Workload:
         )
 
 
-def _of(rows: Iterable[Picks], channel: Channel) -> list[Picks]:
+def _keep_channel(rows: Iterable[Picks], channel: Channel) -> list[Picks]:
     return [row for row in rows if row.channel == channel]
 
 
 def _mean(rows: Iterable[Picks], channel: Channel) -> float:
-    ours = [row for row in _of(rows, channel) if row.basis in OURS]
+    ours = [row for row in _keep_channel(rows, channel) if row.basis in OURS]
     picks, minutes = sum(row.decisions for row in ours), sum(row.minutes for row in ours)
     mean: float = (minutes + PRIOR_PICKS * PRIOR_MEAN[channel]) / (picks + PRIOR_PICKS)
     return mean

@@ -260,7 +260,7 @@ class CounterReader:
             for group, of, back in self._lookups
         ]
         self._columns = [(place, *column) for place, column in enumerate(columns)]
-        self._of, numbers, *_ = _columns(columns, 4)
+        self._keys_at, numbers, *_ = _columns(columns, 4)
         _, self._group = np.unique(numbers, return_inverse=True)
         of_each = [(number, -back, window) for _, number, back, window in columns]
         kinds = sorted(set(of_each))
@@ -344,12 +344,12 @@ class CounterReader:
 
     def _of_many(self, connection: Connection, keys: Ints, as_of: Sequence[int]) -> list[bytes]:
         """Return the same of some arrivals, one after another; ``keys``: shape (n, n_lookups)."""
-        known = keys.take(self._of, axis=1).ravel().nonzero()[0]
+        known = keys.take(self._keys_at, axis=1).ravel().nonzero()[0]
         asked, which = self._distinct(keys, np.array(as_of, np.int64), known)
         found = _latest(connection, asked.ravel().tolist())
         has_any = np.array([state is not None for state in found], np.bool_).take(which)
         states = np.tile(self._empty_states, len(keys))
-        places = (known + known // len(self._of))[has_any]
+        places = (known + known // len(self._keys_at))[has_any]
         states[places] = np.array(found, object).take(which[has_any])
         every: list[bytes] = states.tolist()
         return every
@@ -374,7 +374,7 @@ class CounterReader:
         number, less, window = self._kinds
         entities, who = np.unique(keys, return_inverse=True)
         cuts, when = np.unique(as_of, return_inverse=True)
-        counter = self._group * len(entities) + who.reshape(keys.shape).take(self._of, axis=1)
+        counter = self._group * len(entities) + who.reshape(keys.shape).take(self._keys_at, axis=1)
         # One number for each look-up: to sort by four columns takes twice as long.
         whole = (counter * len(cuts) + when[:, None]) * len(number) + self._kind
         asked, which = np.unique(whole.ravel().take(known), return_inverse=True)

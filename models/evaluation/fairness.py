@@ -79,7 +79,7 @@ def by_group(
     judged = _JudgedRows(chance, chosen, test.evidence(target), test.label(target), random_log)
     made: dict[str, Any] = {}
     for name in COLUMNS:
-        text = _of(test, name)
+        text = _group_rows(test, name)
         values, counts = np.unique(text, return_counts=True)
         largest = sorted(values[np.argsort(-counts, kind="stable")[:MOST_GROUPS]].tolist())
         groups = {value: judged.group(text == value) for value in largest}
@@ -91,7 +91,7 @@ def by_group(
     return made
 
 
-def _of(test: Dataset, name: str) -> NDArray[np.str_]:
+def _group_rows(test: Dataset, name: str) -> NDArray[np.str_]:
     """Return the group of each row as text."""
     if name == "shift":
         return _shifts(_local_hours(test))

@@ -455,7 +455,7 @@ def field_of(node: Field, scope: Scope) -> Typed:
             raise make_refusal(node.at, "element_without_fields")
         found = _find_field(node, "goods", ITEM)
         scope.needs.add(f"goods.{node.name}")
-        return _of(found, f"{written}.{node.name}")
+        return _type_field(found, f"{written}.{node.name}")
     if node.of == "features":
         if node.name not in scope.features:
             raise _unknown(node, "unknown_feature", scope.features)
@@ -466,7 +466,7 @@ def field_of(node: Field, scope: Scope) -> Typed:
         raise make_refusal(node.at, "unknown_name")
     full = f"{node.of}.{node.name}"
     scope.needs.add(full)
-    return _of(found, flat(full))
+    return _type_field(found, flat(full))
 
 
 def _find_field(node: Field, root: str, fields: dict[str, FieldType]) -> FieldType:
@@ -486,7 +486,7 @@ def _unknown(
     return make_refusal(node.at, f"{message}_near", names=close, **parameters)
 
 
-def _of(found: FieldType, written: str) -> Typed:
+def _type_field(found: FieldType, written: str) -> Typed:
     guards = () if found.kind == "texts" else (f"{written} != null",)
     return Typed(written, found.kind, 1, guards, found.spelt, found.choices)
 

@@ -339,7 +339,9 @@ class ProfileMatcher:
         due = [one for one in self._compiled if one.profile.is_valid(as_of)]
         if not due:
             return [()] * len(arrivals)
-        found = [self._of(arrival, rows, index, due=due) for index, arrival in enumerate(arrivals)]
+        found = [
+            self._match(arrival, rows, index, due=due) for index, arrival in enumerate(arrivals)
+        ]
         if self._seen and as_of - self._flushed > FLUSH_EVERY:
             self.flush(as_of)
         return found
@@ -378,7 +380,7 @@ class ProfileMatcher:
             self._tell(profile, type(error).__name__)
             return None
 
-    def _of(
+    def _match(
         self, arrival: Arrival, rows: FeatureRows, index: int, *, due: Sequence[_Compiled]
     ) -> tuple[Match, ...]:
         post, values = arrival.crossing.post, None

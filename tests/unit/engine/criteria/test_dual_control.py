@@ -314,7 +314,7 @@ def test_scales_have_the_tolerance_in_force_at_their_post(store: Store) -> None:
     )  # fmt: skip
     matcher = ProfileMatcher(lambda _: Future(), NAMES)
 
-    def known(post: str, *, as_of: int = at) -> ScaleTolerances:
+    def read_scales(post: str, *, as_of: int = at) -> ScaleTolerances:
         with store.read() as connection:
             matcher.matches(connection, [arrival()], rows(0.0), as_of=as_of)
             found = scale_tolerances(read_profiles(connection).values(), post, as_of=as_of)
@@ -323,12 +323,12 @@ def test_scales_have_the_tolerance_in_force_at_their_post(store: Store) -> None:
 
     content = profile_content(wanted, now=at)
     journal.append([draft_proposal("profile", "MASS", by="ann", content=content)])
-    assert known("P") == shipped, "a proposal changes nothing"
+    assert read_scales("P") == shipped, "a proposal changes nothing"
     journal.append([draft_backtest("profile", "MASS", by="ann", state="proposed", figures={})])
     approve(store, "profile", "MASS", "bob")
-    assert known("P") == replace(shipped, mass_kg=700.0)
-    assert known("Q") == replace(shipped, mass_kg=2000.0)
-    assert known("P", as_of=at + DAY) == shipped, "it has expired"
+    assert read_scales("P") == replace(shipped, mass_kg=700.0)
+    assert read_scales("Q") == replace(shipped, mass_kg=2000.0)
+    assert read_scales("P", as_of=at + DAY) == shipped, "it has expired"
 
 
 def decision(crossing_id: str, *fired: str) -> Draft:

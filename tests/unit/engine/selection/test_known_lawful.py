@@ -51,7 +51,7 @@ NOTICED = replace(LISTED, channel="yellow", is_of_counterpart=True)
 PROFILED = Match(source="profile", code="P", sequence=2, channel="red", share=0.8, words="x")
 
 
-def made(drawn: dict[str, float], *matches: Match, p: float = 0.5, **more: Any) -> Decision:
+def decide_lane(drawn: dict[str, float], *matches: Match, p: float = 0.5, **more: Any) -> Decision:
     return decide(inputs(NEVER_DRAWN | drawn, matches=matches, **more), make_scored_arrival(p, p))
 
 
@@ -75,7 +75,7 @@ def test_random_and_scored_picks_of_the_lane_stay_mixed(policy: Policy) -> None:
 
 def test_the_score_counts_less_and_never_nothing() -> None:
     for p in (0.955, 0.96, 0.97, 1.0):
-        plain, lane = made({}, p=p), made({}, ENTRY, p=p)
+        plain, lane = decide_lane({}, p=p), decide_lane({}, ENTRY, p=p)
         policy = Policy()
         scored = ramp(p, policy.red_share, blur=policy.blur)
         drawn = propensity(random_chances(policy), Channel.RED)
@@ -93,7 +93,7 @@ def test_a_higher_chance_never_gets_a_milder_channel_in_the_lane(
     drawn: dict[str, float], one: float, other: float
 ) -> None:
     low, high = sorted((one, other))
-    assert made(drawn, ENTRY, p=low).channel <= made(drawn, ENTRY, p=high).channel
+    assert decide_lane(drawn, ENTRY, p=low).channel <= decide_lane(drawn, ENTRY, p=high).channel
 
 
 @given(draws, st.floats(0, 0.9))
@@ -104,15 +104,15 @@ def test_an_entry_alone_never_makes_a_drawn_or_listed_vehicle_milder(
     score = {SCORE: 0.999999, PAPERS: 0.999999}
     for matches in ((), (LISTED,), (NOTICED,), (PROFILED,)):
         for amendment in (0, 1):
-            plain = made(drawn | score, *matches, p=p, amendment=amendment)
-            lane = made(drawn | score, *matches, ENTRY, p=p, amendment=amendment)
+            plain = decide_lane(drawn | score, *matches, p=p, amendment=amendment)
+            lane = decide_lane(drawn | score, *matches, ENTRY, p=p, amendment=amendment)
             assert lane.channel >= plain.channel
             assert set(plain.selection.fired) <= {*lane.selection.fired, SCORE, PAPERS}
 
 
 def test_propensities_without_the_score_are_those_of_any_vehicle_and_the_floor() -> None:
     """A profile's and a list's part of the propensity is the same in the lane."""
-    plain, lane = made({}, PROFILED, p=0.5), made({}, PROFILED, ENTRY, p=0.5)
+    plain, lane = decide_lane({}, PROFILED, p=0.5), decide_lane({}, PROFILED, ENTRY, p=0.5)
     missed = [1 - one.selection.propensities[Channel.RED] for one in (plain, lane)]
     assert missed[1] == pytest.approx(missed[0] * (1 - Policy().lawful_floor))
 
@@ -126,11 +126,13 @@ def test_without_a_model_rules_count_in_full_and_the_floor_is_drawn() -> None:
 
 
 def test_a_drawn_search_counts_as_drawn_whatever_else_selects() -> None:
-    both = made({LAWFUL_CHECK: 0.0, SCORE: 0.0}, ENTRY, LISTED, p=1.0)
+    both = decide_lane({LAWFUL_CHECK: 0.0, SCORE: 0.0}, ENTRY, LISTED, p=1.0)
     assert both.selection.basis == LAWFUL_CHECK
-    random = made({LAWFUL_CHECK: 0.0, RANDOM: 0.0}, ENTRY)
+    random = decide_lane({LAWFUL_CHECK: 0.0, RANDOM: 0.0}, ENTRY)
     assert random.selection.basis == "random" and random.selection.is_random
-    assert made({LAWFUL_CHECK: 0.0}, p=0.5).selection.basis is None, "without an entry: no check"
+    assert decide_lane({LAWFUL_CHECK: 0.0}, p=0.5).selection.basis is None, (
+        "without an entry: no check"
+    )
 
 
 def blind(decision: Decision) -> dict[str, Any]:
@@ -142,10 +144,10 @@ def test_a_checkpoint_sees_the_same_with_and_without_an_entry() -> None:
     """To the byte, wherever the channel is the same; the list of matches itself would differ."""
     scored = {SCORE: 0.0, PAPERS: 0.0}
     pairs = (
-        (made(scored, p=1.0), made(scored, ENTRY, p=1.0)),
-        (made({RANDOM: 0.0}), made({RANDOM: 0.0}, ENTRY)),
-        (made({RANDOM: 0.0}), made({LAWFUL_CHECK: 0.0}, ENTRY)),
-        (made({}), made({}, ENTRY)),
+        (decide_lane(scored, p=1.0), decide_lane(scored, ENTRY, p=1.0)),
+        (decide_lane({RANDOM: 0.0}), decide_lane({RANDOM: 0.0}, ENTRY)),
+        (decide_lane({RANDOM: 0.0}), decide_lane({LAWFUL_CHECK: 0.0}, ENTRY)),
+        (decide_lane({}), decide_lane({}, ENTRY)),
     )
     for plain, lane in pairs:
         assert plain.channel is lane.channel
