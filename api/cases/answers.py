@@ -120,8 +120,10 @@ class CaseFind(Answer):
     """Of the class of goods, by language."""
     class_codes: dict[str, str]
     """Codes of the class in forms, as far as the table of classes states them."""
-    taken_over_by: str | None
+    goes_to: str | None
     """The agency that takes goods of the class over."""
+    taken_over_by: str | None
+    """The agency that has taken the goods of the case over: a person of it agreed."""
     amount: float | None
     unit: str | None
     place: str | None
@@ -535,7 +537,7 @@ def _describe_finds(
 ) -> list[CaseFind]:
     """Return each find in the form that seizure databases ask for, without anything nominal."""
     classes = read_goods_classes(connection)
-    finds = [_describe_find(connection, one, classes) for one in seizures]
+    finds = [_describe_find(connection, one, classes, history) for one in seizures]
     if finds or "substance_class" not in history.facts:
         return finds
     goods: Any = {name: history.facts.get(name) for name in _GOODS}
@@ -545,38 +547,43 @@ def _describe_finds(
             post=history.case.post,
             detected_at=rfc3339(history.case.opened_at),
             **goods,
-            **_describe_class(goods, classes),
+            **_describe_class(goods, classes, history),
             **_describe_means(connection, None),
             **_describe_act(connection, None),
         )
     ]
 
 
-def _describe_class(goods: Mapping[str, Any], classes: GoodsClasses) -> dict[str, Any]:
-    """Return the amount of goods, and what forms ask of their class.
+def _describe_class(
+    goods: Mapping[str, Any], classes: GoodsClasses, history: CaseHistory
+) -> dict[str, Any]:
+    """Return the amount of goods, what forms ask of their class, and who takes them over.
 
     Goods without an amount are weighed in grams.
     """
     code = class_of(goods["substance_class"], goods.get("goods_class"))
-    known = classes.by_code.get(code)
+    known, case = classes.by_code.get(code), history.case
     is_weighed = goods.get("amount") is None
     return {
         "amount": goods.get("quantity_g") if is_weighed else goods["amount"],
         "unit": "g" if is_weighed else goods["unit"],
         "class_names": {} if known is None else known.names,
         "class_codes": {} if known is None else known.forms,
-        "taken_over_by": None if known is None else known.agency,
+        "goes_to": None if known is None else known.agency,
+        "taken_over_by": case.custody if case.custody != case.agency else None,
     }
 
 
-def _describe_find(connection: Connection, stated: StatedReport, classes: GoodsClasses) -> CaseFind:
+def _describe_find(
+    connection: Connection, stated: StatedReport, classes: GoodsClasses, history: CaseHistory
+) -> CaseFind:
     seizure = stated.body["seizure"]
     return CaseFind(
         seizure_id=stated.name,
         post=stated.post,
         detected_at=seizure.get("seized_at") or seizure["recorded_at"],
         **{name: seizure.get(name) for name in _GOODS},
-        **_describe_class(seizure, classes),
+        **_describe_class(seizure, classes, history),
         **_describe_means(connection, stated.body["linked_crossing_id"]),
         **_describe_act(connection, seizure.get("inspection_id")),
     )

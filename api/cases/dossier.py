@@ -246,6 +246,8 @@ class _Words:
         yield say("Quantity"), self._amount(one.amount, one.unit) or say("not given")
         if one.taken_over_by:
             yield say("Taken over by"), one.taken_over_by
+        elif one.goes_to:
+            yield say("To be taken over by"), one.goes_to
 
     def list_search(self, one: CaseAct) -> Iterator[Fact]:
         """Yield the account of an act, without what is not known of it."""

@@ -14,7 +14,7 @@ import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query, Request, Response
@@ -27,7 +27,6 @@ from starlette.concurrency import run_in_threadpool
 from api.auth.callers import Caller
 from api.auth.sessions import check_origin, token_of
 from api.cases.answers import (
-    AcknowledgedCase,
     AcknowledgedFile,
     CaseFilter,
     CaseLinkView,
@@ -298,13 +297,17 @@ def report(visit: TheVisit, service: TheService, form: TheForm, case_id: Identif
         return _form_page(visit, service, case_id, kind, kept=form)
     try:
         once, event = reader.once(), read_event(reader, kind)
-        if step != "confirm":
-            return _check_page(visit, service, case_id, event, form)
         writer = CaseWriter(service, visit.caller, once)
+        if step != "confirm":
+            _record(reader, lambda: writer.check(case_id, event))
+            return _check_page(visit, service, case_id, event, form)
         _record(reader, lambda: writer.add(case_id, event))
     except FormError as error:
         return _form_page(visit, service, case_id, kind, kept=form, wrong=error.mistakes)
     return to_case(case_id, "recorded")
+
+
+Done = TypeVar("Done")
 
 
 def _read_case(
@@ -347,7 +350,7 @@ def _link_decision(
                 CaseWriter(service, caller, f"{once}-{kind}").add(case_id, link)
 
 
-def _record(reader: FormReader, take: Callable[[], AcknowledgedCase]) -> AcknowledgedCase:
+def _record(reader: FormReader, take: Callable[[], Done]) -> Done:
     """Take a step; what a record of another kind says of a field becomes a mistake of the form."""
     try:
         return take()

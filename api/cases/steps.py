@@ -102,19 +102,27 @@ class CaseWriter:
         done = record(asked, lambda _: draft_opening(opening, post=post, by=self._by, claim=asked))
         return AcknowledgedCase(**self.describe(done, opening))
 
-    def add(self, case_id: str, reported: CaseEvent) -> AcknowledgedCase:
-        """Record an event; raises ``NotFoundError``, ``ConflictError``, ``NotAllowedError``."""
+    def check(self, case_id: str, reported: CaseEvent) -> CaseState:
+        """Return the case that an event fits, as far as that is known before it is recorded.
+
+        Raises ``NotFoundError`` and ``RecordError``.
+        """
         event = reported.event
-        deadline = None
         if isinstance(event, CaseAssignment):
             self._check_owner(event.owner)
-            deadline = None if event.deadline is None else micros(event.deadline)
         with self._service.store.read() as connection:
             history = must_see(connection, self._caller, case_id)
             self._check_link(connection, event.model_dump())
             if isinstance(event, Sample | Custody):
                 self._check_goods(connection, history, event)
-        case = history.case
+        return history.case
+
+    def add(self, case_id: str, reported: CaseEvent) -> AcknowledgedCase:
+        """Record an event; raises ``NotFoundError``, ``ConflictError``, ``NotAllowedError``."""
+        event, case = reported.event, self.check(case_id, reported)
+        deadline = None
+        if isinstance(event, CaseAssignment) and event.deadline is not None:
+            deadline = micros(event.deadline)
         taken = secrets.token_hex(8)
         if isinstance(event, Agreement | Withdrawal):
             taken = f"{'agreed' if isinstance(event, Agreement) else 'withdrawn'}:{event.of}"

@@ -391,7 +391,10 @@ def _credentials(home: Home, shift: "HeldOutShift", people: Mapping[str, str]) -
         declarant = accounts.create_key(
             Role.DECLARANT, None, pepper=pepper, label="declarations ahead"
         ).secret
-    roles = {name: f"{role.value}, {post or 'every post'}" for name, (role, post) in PEOPLE.items()}
+    roles = {
+        name: ", ".join([role.value, post or "every post", *([agency] if agency else ())])
+        for name, (role, post, agency) in PEOPLE.items()
+    }
     return Credentials(supervisor, analyst, declarant, checkpoints, people, roles)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from api.auth.callers import Caller
 from api.decisions.answers import UNREAD, DecisionReader, is_blind
 from api.decisions.panels import (
+    SAME_TIME,
     MirrorComparison,
     Timeline,
     UsualStrip,
@@ -117,6 +118,8 @@ class DecisionPage:
     sides: MirrorComparison | None
     masses: Sequence[WeighedMass]
     """Of this passage, in the order in which they were weighed; none for a blind reader."""
+    reported_later: WeighedMass | None
+    """Of these, the last that became known after the decision, if no first reason states it."""
     successor: Mapping[str, str] | None
     """Identifier and channel of the last decision on the vehicle, where that is a later one."""
     before_told: Mapping[str, str] | None
@@ -234,6 +237,7 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
     order = [step["place"] for step in seen["search_order"]]
     others = sorted(PRIOR[crossing["vehicle_class"]])
     charted = bars(reasons)
+    told = put_in_words(charted)
     arrived = datetime.fromisoformat(crossing["arrived_at"])
     subjects = [one["code"] for one in seen["reasons"]] if blind and "reasons" in seen else None
     return DecisionPage(
@@ -255,12 +259,13 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         release=release,
         proposal=_proposal(seen),
         bars=charted,
-        reading=put_in_words(charted),
+        reading=told,
         strips=strips,
         rail=rail,
         is_recomputed=is_recomputed,
         sides=both,
         masses=masses,
+        reported_later=find_untold(masses, told.first),
         successor=successor,
         before_told=before_told,
         drawing=draw_vehicle(crossing["vehicle_class"], order),
@@ -412,6 +417,17 @@ def put_in_words(made: Sequence[ReasonBar]) -> ReasonsInWords:
     most = max(len(picks), MOST_TOLD - (favour is not None))
     first = [*picks, *(one for one in told if one.contribution > 0.0)][:most]
     return ReasonsInWords(first, favour, len(made) - len(first) - (favour is not None))
+
+
+def find_untold(masses: Sequence[WeighedMass], told: Sequence[ReasonBar]) -> WeighedMass | None:
+    """Return what the opposite post reported last after the decision, unless a reason tells it."""
+    late = [one for one in masses if one.known_at is not None]
+    last = max(late, key=lambda one: one.known_at or one.weighed_at, default=None)
+    left = [one.reason["parameters"].get("left_at") for one in told]
+    times = [datetime.fromisoformat(at) for at in left if at]
+    if last is None or any(abs(at - last.weighed_at) < SAME_TIME for at in times):
+        return None
+    return last
 
 
 _DRAWN = frozenset({"random_check", "random_check_and_more", "random_papers_check"})

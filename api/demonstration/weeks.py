@@ -80,18 +80,21 @@ RANDOM_SHARE = 0.10
 """Without a model there is little else to learn from: the largest share that a post may set."""
 HANDOVERS = 4
 """Shifts handed over at the end."""
-PEOPLE: Mapping[str, tuple[Role, str | None]] = {
-    "dilnoza": (Role.SUPERVISOR, None),
-    "rustam": (Role.SUPERVISOR, None),
-    "demo-analyst": (Role.ANALYST, None),
-    "nodira": (Role.INTEGRITY, None),
-    "sitora": (Role.ADMINISTRATOR, None),
-    "anvar": (Role.ADMINISTRATOR, None),
-    "jasur": (Role.CHECKPOINT, LINE[0]),
-    "farrukh": (Role.CHECKPOINT, LINE[1]),
-    "parviz": (Role.COUNTERPART, LINE[1]),
+PEOPLE: Mapping[str, tuple[Role, str | None, str | None]] = {
+    "dilnoza": (Role.SUPERVISOR, None, None),
+    "rustam": (Role.SUPERVISOR, None, None),
+    "malika": (Role.SUPERVISOR, None, "customs"),
+    "zafar": (Role.SUPERVISOR, None, "drug_control"),
+    "demo-analyst": (Role.ANALYST, None, None),
+    "nodira": (Role.INTEGRITY, None, None),
+    "sitora": (Role.ADMINISTRATOR, None, None),
+    "anvar": (Role.ADMINISTRATOR, None, None),
+    "jasur": (Role.CHECKPOINT, LINE[0], None),
+    "farrukh": (Role.CHECKPOINT, LINE[1], None),
+    "parviz": (Role.COUNTERPART, LINE[1], None),
 }
-"""People of every role, with the one post that they reach."""
+"""People of every role, with the one post that they reach and their agency. The two agencies take
+goods over from each other."""
 PLACES = ("cab.dash", "fuel.tank", "chassis.spare_wheel", "cargo.among", "trailer.doors")
 IDLE_SECONDS = 600
 """How long a connection may be idle: each person of the demonstration keeps one."""
@@ -208,8 +211,9 @@ def _people(home: Home, lived: LivedWeeks) -> dict[str, str]:
     """Make everybody an account, and a key with which to work here; return the keys."""
     with open_store(home) as store:
         accounts, pepper, keys = Accounts(store, open_network(home, store)), open_pepper(home), {}
-        for name, (role, post) in PEOPLE.items():
-            lived.passwords[name] = accounts.create_user(name, role, post=post).secret
+        for name, (role, post, agency) in PEOPLE.items():
+            made = accounts.create_user(name, role, post=post, agency=agency)
+            lived.passwords[name] = made.secret
             if role in (Role.CHECKPOINT, Role.SUPERVISOR):
                 keys[name] = accounts.create_key(role, post, pepper=pepper, owner=name).secret
     return keys

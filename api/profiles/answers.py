@@ -197,6 +197,8 @@ class ProfileCheck(Answer):
     reads: list[str] = field(default_factory=list)
     proxies: list[str] = field(default_factory=list)
     """What it reads that could stand for a person's origin."""
+    whole_codes: list[str] = field(default_factory=list)
+    """HS codes that it asks for as a whole: no longer code below them fits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,7 +353,13 @@ def check_expression(expression: str, names: Sequence[str]) -> ProfileCheck:
             fits=False, at=at, why=why, message=error.message, parameters=parameters
         )
     reads = sorted(made.needs)
-    return ProfileCheck(fits=True, steps=made.steps, reads=reads, proxies=proxies(made.needs))
+    return ProfileCheck(
+        fits=True,
+        steps=made.steps,
+        reads=reads,
+        proxies=proxies(made.needs),
+        whole_codes=list(made.whole_codes),
+    )
 
 
 def fields(names: Sequence[str]) -> list[ProfileField]:

@@ -3,7 +3,8 @@
 Forms are recorded through the steps of the JSON routes, those of the watch list too. The builder
 makes an expression from rows of a field, a comparison and a value, joined by AND or OR. It writes
 the profile language and nothing else; the check says which comparison does not fit its field. Of a
-list of texts, and of a field of the goods, the expression asks whether one of them fits.
+list of texts, and of a field of the goods, the expression asks whether one of them fits. A row that
+asks for HS codes asks what codes begin with: 0806 is the heading of every code below it.
 """
 
 import json
@@ -140,6 +141,8 @@ COMPARISONS = {
 """What a row may ask, by the sign or the function of the language."""
 _FUNCTIONS = ("startsWith", "contains")
 _GOODS = "goods."
+_CODE = "goods.hs_code"
+_EQUALITIES = ("==", "!=", "in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +202,16 @@ def _write_row(row: BuilderRow, kinds: Mapping[str, str], locale: Locale) -> str
         name, over = "c", f"{field}.exists(c, {{}})"
     if row.comparison == "has":
         return f"size({field}) > 0" if kind == "texts" else (over or "{}").format(f"has({name})")
-    value = _write_value(row, kind, locale)
-    if row.comparison in _FUNCTIONS:
-        asked = f"{name}.{row.comparison}({value})"
+    values = _write_values(row, kind, locale)
+    if field == _CODE and row.comparison in _EQUALITIES:
+        asked = " || ".join(f"{name}.startsWith({value})" for value in values)
+        asked = f"!({asked})" if row.comparison == "!=" else asked
+    elif row.comparison in _FUNCTIONS:
+        asked = f"{name}.{row.comparison}({values[0]})"
+    elif row.comparison == "in":
+        asked = f"{name} in [{', '.join(values)}]"
     else:
-        asked = f"{name} {row.comparison} {value}"
+        asked = f"{name} {row.comparison} {values[0]}"
     return (over or "{}").format(asked)
 
 
@@ -215,13 +223,12 @@ def find_field(typed: str, kinds: Mapping[str, str]) -> str:
     return found[0] if len(found) == 1 else typed
 
 
-def _write_value(row: BuilderRow, kind: str, locale: Locale) -> str:
+def _write_values(row: BuilderRow, kind: str, locale: Locale) -> list[str]:
     parts = row.value.split(",") if row.comparison == "in" else [row.value]
     texts = [part.strip() for part in parts if part.strip()]
     if not texts:
         raise FormError(FieldMistake(f"value_{row.number}", "missing_key"))
-    literals = [_write_literal(row, kind, text, locale) for text in texts]
-    return f"[{', '.join(literals)}]" if row.comparison == "in" else literals[0]
+    return [_write_literal(row, kind, text, locale) for text in texts]
 
 
 def _write_literal(row: BuilderRow, kind: str, text: str, locale: Locale) -> str:

@@ -50,6 +50,8 @@ class Match:
     """The same without words."""
     fact: str = ""
     """The hard fact that a profile states; empty for other profiles and for entries."""
+    is_superseded: bool = False
+    """A fact by records of the opposite post that a later one of them no longer shows."""
     is_of_counterpart: bool = False
     """An entry that rests on a counterpart's notice, which has a stream of its own."""
 
@@ -81,21 +83,25 @@ class Matcher(Protocol):
 def explain_matches(matches: Sequence[Match], fired: Sequence[str]) -> tuple[Reason, ...]:
     """Return the reasons that matches give, of those whose draw selected the arrival.
 
-    Hard facts come first, in the order of ``engine.criteria.profiles.hard_facts``.
+    Hard facts come first, in the order of :data:`FACTS`; of these, facts by what is known now.
     """
     found = {m.purpose: m for m in reversed(matches) if m.purpose in fired and m.share > 0}
     said = [m for m in matches if found.get(m.purpose) is m]
     return tuple(_REASON[m.source](m) for m in sorted(said, key=_rank_fact))
 
 
-def _rank_fact(match: Match) -> int:
-    return FACTS.index(match.fact) if match.fact else len(FACTS)
+def _rank_fact(match: Match) -> tuple[bool, bool, int]:
+    at = FACTS.index(match.fact) if match.fact else 0
+    return not match.fact, match.is_superseded, at
 
 
 def _by_profile(match: Match) -> Reason:
     if match.fact:
         (sentence,) = match.parameters["figures"]
-        return make_whole_reason(Message.from_dict(sentence), code=HARD_FACT)
+        said = Message.from_dict(sentence)
+        if match.is_superseded:
+            said = Message("fact_superseded", {"figures": [sentence]})
+        return make_whole_reason(said, code=HARD_FACT)
     title = f" «{match.title}»" if match.title else ""
     return Reason(
         code="profile",

@@ -203,11 +203,11 @@ WHOLE: Final[Mapping[str, Template]] = {
     ),
     "fact_mass_gained": (
         "Weighed {mass_there} at {opposite} on {left_at} and {mass_here} here on {came_at}: "
-        "{gap} more, beyond what the scales can differ."
+        "{gap} more."
     ),
     "fact_mass_lost": (
         "Weighed {mass_there} at {opposite} on {left_at} and {mass_here} here on {came_at}: "
-        "{gap} less, beyond what the scales can differ."
+        "{gap} less."
     ),
     "fact_seals": (
         "Goods under customs seal left {opposite} on {left_at} with another seal than {names}, "
@@ -233,6 +233,7 @@ WHOLE: Final[Mapping[str, Template]] = {
     "fact_body": (
         "{body} arrived on {came_at} with papers for goods that it cannot carry: HS {names}."
     ),
+    "fact_superseded": "An earlier record said: «{figures}»",
     "watchlist": "Watch list: {listed}; reason: {reason}; by {author}; until {until}.",
     "conveyance": "{vehicle}.",
     "weighed": "Weighed {mass} at this post.",
@@ -279,12 +280,8 @@ BRIEF: Final[Mapping[str, Template]] = {
     "usual_finds": "usual {per_hundred} in 100",
     "amount_against_usual": "{noun}: {own}; usual {there}",
     "paired_transit": "took {elapsed} from {opposite}",
-    "fact_came_laden": "Left {opposite} empty ({mass_there}), arrived laden ({mass_here}).",
-    "fact_came_empty": "Left {opposite} laden ({mass_there}), arrived empty ({mass_here}).",
-    "fact_mass_gained": "{mass_there} at {opposite}, {mass_here} here: {gap} more.",
-    "fact_mass_lost": "{mass_there} at {opposite}, {mass_here} here: {gap} less.",
-    "fact_seals": "Left {opposite} with another seal than {names}.",
-    "fact_trailer": "Left {opposite} on another trailer than {text}.",
+    "fact_seals": "Left {opposite} on {left_at} with another seal than {names}.",
+    "fact_trailer": "Left {opposite} on {left_at} on another trailer than {text}.",
 }
 """How the head of a page says what the record says with times and whom it is compared with."""
 TEMPLATES: Final[Mapping[str, Template]] = {**FACTS, **COMPARISONS, **WHOLE}

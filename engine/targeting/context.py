@@ -393,9 +393,12 @@ class DecisionContextBuilder:
                 LeadingModel(scorer, scores, standing), rival, rivals, movement=movement
             )
             matches = tuple(match for each in found for match in each[index])
-            stand = () if amends is None else amends.facts
             again = {match.code for match in matches}
-            matches = (*matches, *(match for match in stand if match.code not in again))
+            matches += tuple(
+                replace(match, is_superseded=True)
+                for match in (() if amends is None else amends.facts)
+                if match.code not in again
+            )
             one = DecisionContext(
                 row=rows.values[index],
                 event=rows.events[index],

@@ -284,6 +284,8 @@ class Scope:
     tolerance: float | None = None
     """What the name ``tolerance`` stands for; the name is not known where it is None."""
     needs: set[str] = field(default_factory=set)
+    whole_codes: list[str] = field(default_factory=list)
+    """HS codes that a field must equal, with fewer digits than the longest have."""
     bound: dict[str, tuple[str, Typed]] = field(default_factory=dict)
     """Each name bound by a macro, with what it is written as and the type of an element."""
     parts: int = 0
@@ -491,6 +493,8 @@ def _type_field(found: FieldType, written: str) -> Typed:
     return Typed(written, found.kind, 1, guards, found.spelt, found.choices)
 
 
+LONGEST_CODE = 10
+"""Digits of an HS code as far as nations divide it."""
 DEAREST = 100_000
 """Most steps one evaluation may take, for the longest declaration a record can be: 999 goods items.
 A step takes about 0.3 microseconds, so the bound stands for 30 ms; one goods item takes 10 us."""
@@ -506,6 +510,8 @@ class Checked:
     """Fields and features it reads, by their full names."""
     steps: int
     """Most steps of one evaluation."""
+    whole_codes: tuple[str, ...]
+    """HS codes that a code must equal: longer ones that begin with them do not fit."""
 
 
 def check(text: str, *, features: Sequence[str], tolerance: float | None = None) -> Checked:
@@ -518,7 +524,8 @@ def check(text: str, *, features: Sequence[str], tolerance: float | None = None)
         raise make_refusal(1, "reads_nothing")
     if found.steps > DEAREST:
         raise make_refusal(1, "too_many_steps", number=found.steps, of=DEAREST)
-    return Checked(found.condition, frozenset(scope.needs), found.steps)
+    whole = tuple(scope.whole_codes)
+    return Checked(found.condition, frozenset(scope.needs), found.steps, whole)
 
 
 def _operation(node: Operation, scope: Scope) -> Typed:
@@ -532,6 +539,7 @@ def _operation(node: Operation, scope: Scope) -> Typed:
         return Typed(f"({joined})", "bool", steps)
     if node.operator in ("+", "-", "*", "/"):
         return _arithmetic(node, parts, steps)
+    scope.whole_codes += _list_whole_codes(*node.operands)
     return _type_comparison(node, parts, steps)
 
 
@@ -567,6 +575,16 @@ def _type_comparison(node: Operation, parts: Sequence[Typed], steps: int) -> Typ
     _check_choices(node.operands[1], left)
     guards = tuple(dict.fromkeys((*left.guards, *right.guards)))
     return as_condition(f"({left.cel} {node.operator} {right.cel})", steps, guards)
+
+
+def _list_whole_codes(left: Node, right: Node) -> list[str]:
+    """Return the literals shorter than the longest HS code with which one is compared."""
+    code, literal = (left, right) if isinstance(left, Field) else (right, left)
+    if not (isinstance(code, Field) and code.name == "hs_code"):
+        return []
+    items = literal.items if isinstance(literal, ListOf) else (literal,)
+    texts = [str(one.value) for one in items if isinstance(one, Constant)]
+    return [text for text in texts if len(text) < LONGEST_CODE]
 
 
 def _check_choices(node: Node, other: Typed) -> None:
@@ -609,6 +627,7 @@ class Program:
     """Fields and features it reads."""
     steps: int
     compiled: Any
+    whole_codes: tuple[str, ...] = ()
 
     def fits(self, values: Any) -> bool:
         """Tell whether it is true of an arrival; ``values`` was made by :func:`context`."""
@@ -632,4 +651,5 @@ def program(expression: str, *, features: Sequence[str], tolerance: float | None
     import cel  # here, since it brings a command line of its own: a service starts without it
 
     checked = check(expression, features=features, tolerance=tolerance)
-    return Program(checked.needs, checked.steps, cel.compile(checked.cel))
+    compiled = cel.compile(checked.cel)
+    return Program(checked.needs, checked.steps, compiled, checked.whole_codes)

@@ -188,6 +188,28 @@ def test_a_checkpoint_works_on_its_cases_and_sees_no_figure(
         assert figures() == {"propensit"}
 
 
+def test_custody_goes_to_an_agency_that_somebody_here_is_of(desks: dict[str, Desk]) -> None:
+    ann, cem = desks["p-ann"], desks["p-cem"]
+    drugs = {"event-substance_class": "narcotic", "event-quantity_g": "900"}
+    case_id = open_by_hand(ann, **drugs)
+    path = f"/cases/{case_id}"
+    form = ann.get(f"{path}/events?kind=custody").text
+    offered = form.partition('id="event-to_agency"')[2].partition("</select>")[0]
+    assert ">drug_control</option>" in offered and ">customs<" not in offered, "customs holds it"
+    refused = review(ann, case_id, "custody", to_agency="snb", item="all")
+    assert refused.status_code == 422 and "Nobody here is of this agency" in refused.text
+    more = review(ann, case_id, "custody", to_agency="drug_control", item="all", quantity_g="901")
+    assert more.status_code == 422, "the check says what recording would"
+    sent = report_by_form(ann, case_id, "custody", to_agency="drug_control", item="all")
+    assert sent.status_code == 303
+    waiting = cem.get(path).text
+    assert "To be taken over by: drug_control" in waiting and "Taken over by" not in waiting
+    agree = waiting.partition('class="agree"')[2].partition("</form>")[0]
+    agreed = confirm(cem, case_id, cem.send(path, f"{path}/events", dict(HIDDEN.findall(agree))))
+    assert agreed.status_code == 303
+    assert "Taken over by: drug_control" in ann.get(path).text
+
+
 def test_a_form_sent_twice_counts_once(desks: dict[str, Desk]) -> None:
     ann = desks["p-ann"]
     case_id = open_by_hand(ann)

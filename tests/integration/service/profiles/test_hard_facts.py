@@ -266,9 +266,9 @@ def test_a_late_record_is_judged_again_with_the_same_draws(world: Line) -> None:
     assert {one["code"] for one in again["alerts"]} >= {"load", "mass"}
     page = at_desk(world, "bob").get(f"/decisions/{again['decision_id']}").text
     masses = page.partition('id="masses"')[2].partition("</ol>")[0]
-    weighed = re.findall(r"<strong>([^<]*)</strong> (empty|laden)", masses)
     kg = again_mass(number)
-    assert weighed == [("15.6 t", "empty"), (f"{round(kg / 1000, 1):g} t", "laden")]
+    weighed = re.findall(r"<strong>([^<]*)</strong>", masses)
+    assert weighed == ["15.6 t, empty", f"{round(kg / 1000, 1):g} t, laden"]
     assert masses.index("Fotehobod") < masses.index("Oybek") and "after the decision" in masses
     assert f'href="/decisions/{first["decision_id"]}">Yellow' in page
     replaced = at_desk(world, "rob").get(f"/decisions/{first['decision_id']}").text
@@ -277,7 +277,12 @@ def test_a_late_record_is_judged_again_with_the_same_draws(world: Line) -> None:
     report_late(world, number, weighed_mass_kg=kg, **later)
     last = newest(world, first)
     assert last["decision_id"] != again["decision_id"] and last["channel"] == "red"
-    assert last["reasons"][0] == again["reasons"][0], "a later record takes no fact away"
+    fact, before = last["reasons"][0], again["reasons"][0]
+    assert fact["code"] == "hard_fact", "a later record takes no fact away"
+    assert fact["text"] == f"An earlier record said: «{before['text']}»"
+    head = read_head(at_desk(world, "ned").get(f"/decisions/{last['decision_id']}").text)
+    assert head[0].startswith(f"Fotehobod: {round(kg / 1000, 1):g} t, laden, "), "known now"
+    assert "reported on" in head[0] and head[1].startswith("An earlier record said: «Left Fot")
 
 
 @pytest.mark.usefixtures("facts")
@@ -298,10 +303,17 @@ def test_the_show_case_of_the_demonstration_shows(world: Line) -> None:
     again = newest(world, first)
     assert again["amends"] == first["decision_id"]
     stated = [one["message"] for one in again["reasons"] if one["code"] == "hard_fact"]
-    assert stated == ["fact_came_laden", "fact_mass_lost", "fact_seals"]
+    assert stated == ["fact_mass_lost", "fact_seals", "fact_superseded"], "known now leads"
     page = at_desk(world, "boss").get(f"/decisions/{again['decision_id']}").text
     masses = page.partition('id="masses"')[2].partition("</ol>")[0]
-    assert re.findall(r"<strong>([\d.]+ t)</strong>", masses) == ["15.6 t", "42.4 t", "29.2 t"]
+    weighed = re.findall(r"<strong>([\d.]+ t),", masses)
+    assert weighed == ["15.6 t", "42.4 t", "29.2 t"]
+    told = read_head(page)
+    assert told[0].startswith("Weighed 42,360 kg at Fotehobod on ")
+    assert " and 29,220 kg here on " in told[0]
+    assert told[2].startswith("An earlier record said: «Left Fotehobod empty (15,600 kg) on ")
+    before = read_head(at_desk(world, "lou").get(f"/decisions/{first['decision_id']}").text)
+    assert before[0].startswith("Fotehobod: 42.4 t, laden, ") and "reported on" in before[0]
 
 
 @pytest.mark.usefixtures("facts")
@@ -349,6 +361,14 @@ def alone(number: int) -> dict[str, Any]:
     came["crossing"] |= {"vin": "JT2BF22K1W0999999", "weighed_mass_kg": 20_000.0 + number % 100}
     came["crossing"]["driver_ref"] = f"d-{number}"
     return came
+
+
+def read_head(page: str) -> list[str]:
+    """Return what the head of a decision's page says, one text a line."""
+    listed = page.partition('id="why"')[2].partition("</ol>")[0]
+    return [
+        " ".join(re.sub(r"<[^>]*>", "", one).split()) for one in re.findall(r"<li>.*?</li>", listed)
+    ]
 
 
 def again_mass(number: int) -> float:

@@ -70,6 +70,34 @@ def test_rows_become_an_expression(world: World) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("comparison", "value", "written"),
+    [
+        ("in", "0806, 0813", 'g.hs_code.startsWith("0806") || g.hs_code.startsWith("0813")'),
+        ("==", "0806", 'g.hs_code.startsWith("0806")'),
+        ("!=", "0806", '!(g.hs_code.startsWith("0806"))'),
+        ("contains", "06", 'g.hs_code.contains("06")'),
+    ],
+)
+def test_a_row_for_codes_fits_every_code_below(
+    world: World, comparison: str, value: str, written: str
+) -> None:
+    kinds: dict[str, str] = {one.name: one.kind for one in fields(world.runtime.plan.names)}
+    asked = write_expression(rows(("goods.hs_code", comparison, value)), kinds, Locale("en"))
+    assert asked == f"goods.exists(g, {written})"
+    assert not check_expression(asked, world.runtime.plan.names).whole_codes
+
+
+def test_a_check_says_that_longer_codes_do_not_fit(world: World, ann: Desk) -> None:
+    names = world.runtime.plan.names
+    short = 'goods.exists(g, g.hs_code in ["0806", "0813400000"] || "2207" == g.hs_code)'
+    assert check_expression(short, names).whole_codes == ["0806", "2207"]
+    assert not check_expression('goods.exists(g, "0806" == g.origin_country)', names).whole_codes
+    form = make_form("CODES-1", expression=short)
+    page = ann.send("/profiles/new", "/profiles/checks?part=1", form).text
+    assert "No longer code below 0806, 2207 fits" in page
+
+
 def test_whatever_fits_a_field_runs(world: World) -> None:
     """Every field with every comparison is written so that it is read; types are the check's."""
     names = world.runtime.plan.names
