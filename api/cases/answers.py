@@ -655,5 +655,10 @@ def list_escalated(service: Runtime, caller: Caller) -> Iterator[NotificationVie
         wanted = CaseFilter(state="open", urgency="escalated")
         for one in describe_cases(service, caller.enter(*_CASES), wanted).cases:
             yield NotificationView(
-                kind="alarm", about="case", id=one.case_id, post=one.post, at=one.changed_at
+                kind="alarm",
+                about="case",
+                id=one.case_id,
+                name=one.summary,
+                post=one.post,
+                at=one.changed_at,
             )

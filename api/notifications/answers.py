@@ -20,6 +20,7 @@ from api.criteria.register import FAMILIES, sees_rule
 from api.http.answers import Answer, Time
 from api.notifications.event_bodies import ALARMS, EventBodies
 from api.proposals.desk import ProposalDesk
+from api.proposals.matters import name_content
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import read_approval_states
 from engine.criteria.policy import read_policy
@@ -31,7 +32,7 @@ from engine.journal import kinds as record
 from engine.journal.areas import EventType
 from engine.journal.power_records import FREQUENT, read_records
 from engine.queue.match_outcomes import MATCHES
-from engine.queue.queue import DECISIONS
+from engine.queue.queue import DECISIONS, read_plates
 from engine.queue.reviews import REVIEWS
 from engine.selection import Channel
 from engine.shifts.handovers import list_open_handovers
@@ -56,10 +57,15 @@ class NotificationView(Answer):
     """Of an approval its matter, of an alarm what raised it, of a hit ``vehicle``."""
     id: str
     """Of the profile, entry, model, record, case, decision or shift."""
+    name: str | None = None
+    """What people call it: a plate, what an entry names, a policy's setting, what a case is about;
+    None where nothing better than ``id`` is known."""
     post: str | None = None
     at: Time
     instead_of: str | None = None
     """Of a riskier arrival, the decision on the red vehicle whose minutes it could take."""
+    instead_of_name: str | None = None
+    """The plate of that vehicle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,22 +120,23 @@ def _list_hits(
     entries = {one.subject for one in states if one.state == "in_force"}
     column = DECISIONS.c
     query = (
-        select(column.seq, column.known_at, MATCHES.c.code)
+        select(column.seq, column.known_at, column.plate, MATCHES.c.code)
         .join(MATCHES, MATCHES.c.seq == column.seq)
         .where(column.waiting, column.known_at >= since)
         .order_by(column.seq.desc())
     )
     rows = connection.execute(query).all()
-    named = {seq: known_at for seq, known_at, code in rows if code in entries}
-    for seq, known_at in islice(named.items(), MOST_HITS):
-        body = _see(bodies, seq, "watchlist.hit")
+    named = {row.seq: row for row in rows if row.code in entries}
+    for row in islice(named.values(), MOST_HITS):
+        body = _see(bodies, row.seq, "watchlist.hit")
         if body is not None:
             yield NotificationView(
                 kind="watchlist_hit",
                 about="vehicle",
                 id=body["decision_id"],
+                name=row.plate or None,
                 post=body["post"],
-                at=rfc3339(known_at),
+                at=rfc3339(row.known_at),
             )
 
 
@@ -153,6 +160,7 @@ def _list_riskier(
         column.basis,
         column.channel,
         column.place,
+        column.plate,
     ).where(column.waiting, column.known_at >= since, column.p_seizure.is_not(None))
     waiting: dict[str, list[Any]] = defaultdict(list)
     for row in connection.execute(query):
@@ -185,9 +193,11 @@ def _list_riskier(
                 kind="riskier_arrival",
                 about="vehicle",
                 id=one.decision_id,
+                name=one.plate or None,
                 post=post,
                 at=rfc3339(one.known_at),
                 instead_of=least.decision_id,
+                instead_of_name=least.plate or None,
             )
 
 
@@ -209,9 +219,12 @@ def _list_approvals(bodies: EventBodies, desk: ProposalDesk) -> Iterator[Notific
         is_stated = matter.read is not None or _see(bodies, state.pending or 0, "approval.waiting")
         is_told = matter.is_by_command or desk.caller.permits(matter.rule(Right.APPROVE))
         if is_stated and is_told:
-            at = rfc3339(state.since)
             yield NotificationView(
-                kind="approval_waiting", about=matter.name, id=state.subject, at=at
+                kind="approval_waiting",
+                about=matter.name,
+                id=state.subject,
+                name=one.name,
+                at=rfc3339(state.since),
             )
 
 
@@ -265,6 +278,7 @@ def _list_finds(service: Runtime, caller: Caller) -> Iterator[NotificationView]:
                     kind="approval_waiting",
                     about="find",
                     id=str(one.sequence),
+                    name=one.plate,
                     post=one.post,
                     at=one.recorded_at,
                 )
@@ -274,11 +288,16 @@ def _list_overdue(service: Runtime, caller: Caller) -> Iterator[NotificationView
     """Yield the documents that did not come in time."""
     if caller.may(*_QUESTIONS):
         entered = caller.enter(*_QUESTIONS)
-        for one in open_questions(service, entered, None, is_overdue=True):
+        every = open_questions(service, entered, None, is_overdue=True)
+        decided = [one.decision_id for one in every if one.decision_id is not None]
+        with service.store.read() as connection:
+            plates = read_plates(connection, decided)
+        for one in every:
             yield NotificationView(
                 kind="documents_overdue",
                 about="documents_asked",
                 id=one.crossing_id,
+                name=plates.get(one.decision_id or ""),
                 post=one.post,
                 at=one.due_at,
             )
@@ -295,8 +314,15 @@ def _list_alarms(
         event_type: EventType = "known_lawful.suspended" if is_lawful else "alarm.raised"
         body = None if is_past else _see(bodies, one.seq, event_type)
         if body is not None:
-            at = rfc3339(one.known_at)
-            yield NotificationView(kind="alarm", about=body["alarm"], id=body["id"], at=at)
+            states = read_approval_states(connection, "known_lawful") if is_lawful else {}
+            state = states.get(body["id"])
+            yield NotificationView(
+                kind="alarm",
+                about=body["alarm"],
+                id=body["id"],
+                name=None if state is None else name_content(state.content),
+                at=rfc3339(one.known_at),
+            )
 
 
 def _see(bodies: EventBodies, seq: int, event_type: EventType) -> Mapping[str, Any] | None:

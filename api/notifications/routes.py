@@ -11,7 +11,6 @@ from api.http.responses import answer, json_router
 from api.notifications.answers import Notifications, NotificationView, list_notifications
 from api.proposals.matters import list_matters
 from api.web.page_route import PageRoute, TheVisit
-from engine.queue.queue import read_plates
 from engine.queue.reviews import AGREED
 
 router = json_router("/v1/notifications", "notifications")
@@ -28,6 +27,9 @@ _PAGES = {
     "vehicle": "/decisions/{id}",
     **{one.name: one.page.replace("{}", "{id}") for one in list_matters().values()},
     "find": "/finds",
+    "documents_asked": "/documents-asked",
+    "known_lawful_suspended": "/known-lawful#{id}",
+    "profile_failed": "/profiles/{id}",
     "case": "/cases/{id}",
     "handover": "/posts/{post}/handover?at={at}",
     **dict.fromkeys(("list", "entries", "score", "family"), "/register"),
@@ -42,17 +44,12 @@ _PAGES = {
 def show(visit: TheVisit, service: TheService) -> Response:
     """Show what waits for the visitor, the newest first."""
     found = list_notifications(service, visit.caller)
-    vehicles = [one.id for one in found if one.about == "vehicle"]
-    vehicles += [one.instead_of for one in found if one.instead_of is not None]
-    with service.store.read() as snapshot:
-        plates = read_plates(snapshot, vehicles)
     grants = service.accounts.look().grants
     asked = {one.id: grants.find(one.id) for one in found if one.about == "account"}
     return visit.page(
         "notifications.html",
         json_address="/v1/notifications",
         found=[(one, _find_page(one, visit.caller)) for one in found],
-        plates=plates,
         grants={name: one.content for name, one in asked.items() if one is not None},
         agreed=AGREED,
         once=secrets.token_hex(12),

@@ -10,12 +10,11 @@ asks for HS codes asks what codes begin with: 0806 is the heading of every code 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import SequenceMatcher
 from typing import Annotated, Any, Literal
 
-from babel import Locale
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
@@ -30,6 +29,7 @@ from api.profiles.answers import (
     read_profile,
     read_profiles,
 )
+from api.profiles.field_words import FieldWords, read_headings
 from api.profiles.steps import PROFILE, BacktestAsked, attach_backtest
 from api.profiles.steps import try_out as try_profile
 from api.proposals.desk import ProposalDesk
@@ -167,11 +167,10 @@ def read_rows(form: Form) -> list[BuilderRow]:
     return [BuilderRow(n, *each) for n, each in zip(numbers, texts, strict=True)]
 
 
-def write_expression(form: Form, kinds: Mapping[str, str], locale: Locale) -> str:
+def write_expression(form: Form, words: FieldWords) -> str:
     """Return the expression that the rows of a form make; empty rows are left out.
 
-    ``kinds`` are those of the fields by full name. Raises ``FormError`` with a mistake at each row
-    that cannot be written.
+    Raises ``FormError`` with a mistake at each row that cannot be written.
     """
     mistakes: list[FieldMistake] = []
     written: list[str] = []
@@ -179,7 +178,7 @@ def write_expression(form: Form, kinds: Mapping[str, str], locale: Locale) -> st
         if not row.field:
             continue
         try:
-            written.append(_write_row(row, kinds, locale))
+            written.append(_write_row(row, words))
         except FormError as error:
             mistakes += error.mistakes
     if not written and not mistakes:
@@ -190,9 +189,9 @@ def write_expression(form: Form, kinds: Mapping[str, str], locale: Locale) -> st
     return f" {join if join in JOINS else '&&'} ".join(written)
 
 
-def _write_row(row: BuilderRow, kinds: Mapping[str, str], locale: Locale) -> str:
-    field = find_field(row.field, kinds)
-    kind = kinds.get(field)
+def _write_row(row: BuilderRow, words: FieldWords) -> str:
+    field = words.find_field(row.field)
+    kind = words.kinds.get(field)
     if kind is None or row.comparison not in COMPARISONS:
         raise FormError(FieldMistake(f"field_{row.number}", "unknown_field"))
     name, over = field, ""
@@ -202,7 +201,7 @@ def _write_row(row: BuilderRow, kinds: Mapping[str, str], locale: Locale) -> str
         name, over = "c", f"{field}.exists(c, {{}})"
     if row.comparison == "has":
         return f"size({field}) > 0" if kind == "texts" else (over or "{}").format(f"has({name})")
-    values = _write_values(row, kind, locale)
+    values = _write_values(replace(row, field=field), kind, words)
     if field == _CODE and row.comparison in _EQUALITIES:
         asked = " || ".join(f"{name}.startsWith({value})" for value in values)
         asked = f"!({asked})" if row.comparison == "!=" else asked
@@ -215,30 +214,26 @@ def _write_row(row: BuilderRow, kinds: Mapping[str, str], locale: Locale) -> str
     return (over or "{}").format(asked)
 
 
-def find_field(typed: str, kinds: Mapping[str, str]) -> str:
-    """Return the full name of a field that was typed without its family, if one field has it."""
-    if typed in kinds:
-        return typed
-    found = [name for name in kinds if name.partition(".")[2] == typed.strip().replace(" ", "_")]
-    return found[0] if len(found) == 1 else typed
-
-
-def _write_values(row: BuilderRow, kind: str, locale: Locale) -> list[str]:
+def _write_values(row: BuilderRow, kind: str, words: FieldWords) -> list[str]:
     parts = row.value.split(",") if row.comparison == "in" else [row.value]
     texts = [part.strip() for part in parts if part.strip()]
     if not texts:
         raise FormError(FieldMistake(f"value_{row.number}", "missing_key"))
-    return [_write_literal(row, kind, text, locale) for text in texts]
+    return [_write_literal(row, kind, text, words) for text in texts]
 
 
-def _write_literal(row: BuilderRow, kind: str, text: str, locale: Locale) -> str:
-    if kind == "bool":
-        return text.lower()
+def _write_literal(row: BuilderRow, kind: str, text: str, words: FieldWords) -> str:
+    read = words.read_value(row.field, text)
     if kind != "number":
-        return json.dumps(text, ensure_ascii=False)
+        if row.comparison in _FUNCTIONS:
+            read = read or text
+        if read is None:
+            raise FormError(FieldMistake(f"value_{row.number}", "not_offered"))
+        return read if kind == "bool" else json.dumps(read, ensure_ascii=False)
+    text = read or text
     minus = "-" if text.startswith("-") else ""
     try:
-        number = read_number(text.removeprefix("-").strip(), locale)
+        number = read_number(text.removeprefix("-").strip(), words.speech.locale)
     except AmbiguousNumeralError as error:
         found: dict[str, Any] = {"whole": error.grouped, "fraction": error.fraction}
         raise FormError(FieldMistake(f"value_{row.number}", "ambiguous_number", found)) from None
@@ -248,6 +243,8 @@ def _write_literal(row: BuilderRow, kind: str, text: str, locale: Locale) -> str
     return f"{minus}{number:.15g}"
 
 
+SEEN = "seen"
+"""Field that holds the expression whose trial the page shows."""
 _AT_POST = "tolerance_"
 """Before the post's code, the field of a tolerance that holds there."""
 USUAL_DAYS = 90
@@ -387,9 +384,9 @@ def check(visit: TheVisit, service: TheService, form: TheForm, *, part: bool = F
         return visit.page("checked.html", **_check(visit, service, form))
     if read_field(form, "build") != "write":
         return _editor(visit, service, form)
-    kinds = {one.name: one.kind for one in fields(service.plan.names)}
+    words = FieldWords(fields(service.plan.names), visit.speech, sorted(service.network.posts))
     try:
-        written = write_expression(form, kinds, visit.speech.locale)
+        written = write_expression(form, words)
     except FormError as error:
         return _editor(visit, service, form, wrong=error.mistakes)
     return _editor(visit, service, {**form, "expression": [written]})
@@ -413,8 +410,15 @@ def try_out(visit: TheVisit, service: TheService, form: TheForm, reader: TheRead
 def propose(
     visit: TheVisit, service: TheService, desk: VisitorsDesk, form: TheForm, reader: TheReader
 ) -> Response:
-    """Propose a profile; what is wrong with it is said in the editor, with all kept."""
+    """Propose a profile; what is wrong with it is said in the editor, with all kept.
+
+    One that was not tried is tried first. If it matches nothing, the editor shows why, and the
+    proposal is sent once more.
+    """
     try:
+        trial = read_trial(reader)
+        if reader.text(SEEN) != trial.expression and (tried := _try_first(visit, service, trial)):
+            return _editor(visit, service, form, tried=tried)
         code = record_proposal(desk, reader)
     except FormError as error:
         return _editor(visit, service, form, wrong=error.mistakes)
@@ -423,6 +427,15 @@ def propose(
     except RecordError as error:
         return _editor(visit, service, form, wrong=(FieldMistake(error.field, error.rule),))
     return RedirectResponse(f"/profiles/{code}?done=proposed", 303)
+
+
+def _try_first(visit: Visit, service: Runtime, trial: BacktestAsked) -> dict[str, Any] | None:
+    """Return the backtest of a profile that matches no vehicle, None if it matches one."""
+    try:
+        found = try_profile(service, visit.caller, trial)
+    except (BusyError, NotEnoughDataError):
+        return None  # the proposal says that it has no backtest
+    return None if found.matches else _show_backtest(visit, service, found)
 
 
 @router.get("/{code}")
@@ -475,6 +488,8 @@ def _editor(
     **more: Any,
 ) -> Response:
     offered = fields(service.plan.names)
+    posts = sorted(service.network.posts)
+    words = FieldWords(offered, visit.speech, posts, read_headings(service, visit.caller))
     values: dict[str, Any] = {"tried": None, "is_busy": False} | more
     named = FormReader(form, visit.speech).list_named(_AT_POST)
     tolerated = sorted({*service.network.posts, *named})
@@ -482,6 +497,7 @@ def _editor(
         "profile_new.html",
         retell=MessageReader(visit.speech),
         offered=offered,
+        words=words,
         rows=read_rows(form),
         most_rows=MOST_ROWS,
         joins=JOINS,
@@ -491,7 +507,7 @@ def _editor(
         wrong=wrong,
         field_names=_name_rows(tolerated),
         families=_families(offered),
-        posts=sorted(service.network.posts),
+        posts=posts,
         tolerated=tolerated,
         **_check(visit, service, form),
         **values,

@@ -84,7 +84,9 @@ def _answer(service: Runtime, done: StoredRecord) -> AcknowledgedStep:
     code, period = done.entry.subject, Period()
     asked = claim("profile_backtested", period, post="", name=f"profile:{code}:first-backtest")
     try:
-        found = _record_backtest(service, code, asked, days=period.days, by=done.body["by"])
+        found = _record_backtest(
+            service, code, asked, days=period.days, by=done.body["by"], is_first=True
+        )
     except (BusyError, NotEnoughDataError):
         return AcknowledgedProfile(**describe_step(service, done), backtest=None)
     figures = read_figures(found.body["figures"], sees_acts=False)
@@ -124,14 +126,21 @@ def attach_backtest(desk: ProposalDesk, code: str, *, days: int) -> Acknowledged
 
 
 def _record_backtest(
-    service: Runtime, code: str, asked: IdempotencyClaim, *, days: int, by: str
+    service: Runtime,
+    code: str,
+    asked: IdempotencyClaim,
+    *,
+    days: int,
+    by: str,
+    is_first: bool = False,
 ) -> StoredRecord:
     """Return the backtest that was recorded for a claim, or run and record it."""
     if (known := service.recording.before(asked)) is not None:
         return known
     with service.store.read() as connection:
         found = to_profile(read_approval_state(connection, PROFILE.name, code))
-    figures = service.backtests.run(found.proposed.trial, days=days)
+    run = service.backtests.run_once if is_first else service.backtests.run
+    figures = run(found.proposed.trial, days=days)
     draft = draft_backtest(PROFILE.name, code, by=by, state=found.standing.state, figures=figures)
     body = {"claim": asked.as_dict(), **draft.body}
     return service.recording.once(asked, lambda _: replace(draft, body=body))
@@ -150,5 +159,5 @@ def try_out(service: Runtime, caller: Caller, asked: BacktestAsked) -> ProfileBa
     trial.compile(service.plan.names)
     if asked.post is not None:
         check_post(service.network, caller, asked.post)
-    figures = service.backtests.run(trial, days=asked.days)
+    figures = service.backtests.try_out(trial, days=asked.days)
     return read_figures(figures, sees_acts=caller.sees_all(Matter.ACTS))

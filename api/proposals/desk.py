@@ -14,7 +14,14 @@ from sqlalchemy import Connection
 from api.auth.callers import OTHER_AGENCY, Caller
 from api.http.access import check_post
 from api.http.answers import AcknowledgedStep, Answer
-from api.proposals.matters import Approval, Content, ProposalMatter, Step, list_matters
+from api.proposals.matters import (
+    Approval,
+    Content,
+    ProposalMatter,
+    Step,
+    list_matters,
+    name_content,
+)
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import (
     ApprovalState,
@@ -49,6 +56,11 @@ class Proposal:
     state: ApprovalState
     waits: bool
     """Whether a second person can approve it, or its retirement."""
+
+    @property
+    def name(self) -> str | None:
+        """What people call it; None if its subject is all there is."""
+        return name_content(self.state.content)
 
     @property
     def begun_by(self) -> str:

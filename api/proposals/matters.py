@@ -22,6 +22,7 @@ from api.auth.permissions import RouteRule
 from api.http.answers import AcknowledgedStep, Answer, acknowledge_step
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState, read_approval_states
+from engine.criteria.watchlist import list_identifiers
 from engine.domain.records import Record, Text
 from engine.domain.rights import Matter, Right, Role
 from engine.domain.validation import read_document
@@ -149,6 +150,15 @@ BY_GOVERNORS: Final[Mapping[str, Any]] = {
 def name_at_random(prefix: str) -> Callable[[Step, Any], str]:
     """Return what names each new proposal by a prefix and 64 random bits."""
     return lambda _step, _content: f"{prefix}-{secrets.token_hex(8)}"
+
+
+def name_content(content: Mapping[str, Any]) -> str | None:
+    """Return what people call a proposal, by its content; None if its subject is all there is.
+
+    An entry is called by what it names or by its list, a change of policy by its setting.
+    """
+    named = ", ".join(list_identifiers(content).values())
+    return named or content.get("list") or content.get("setting")
 
 
 def load_late(name: str) -> Callable[..., Any]:

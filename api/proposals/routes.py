@@ -58,6 +58,8 @@ class ProposalView(Answer):
 
     matter: str
     id: str
+    name: str | None
+    """What an entry names, its list, or a policy's setting; None where ``id`` is all there is."""
     state: Literal["proposed", "shadow", "in_force", "retired"]
     author: str
     approvals: list[str]
@@ -110,6 +112,7 @@ def _describe(proposal: Proposal) -> ProposalView:
     return ProposalView(
         matter=proposal.matter.name,
         id=state.subject,
+        name=proposal.name,
         state=state.state,
         author=state.author,
         approvals=[*state.approvals],

@@ -266,8 +266,39 @@ class _CommandJob:
         return plain[:SHOWN_CHARACTERS]
 
 
+@dataclass(frozen=True, slots=True)
+class TriedProfile:
+    """The last profile that was tried out, and what came of it."""
+
+    trial: BacktestSubject
+    days: int
+    figures: dict[str, Any]
+    ended: float
+    """By the monotonic clock, seconds."""
+
+
+KEPT_SECONDS = 600.0
+"""How long a proposal takes the figures of its trial, in place of a run of its own."""
+
+
 class Backtests(_CommandJob):
     """Runs one backtest at a time."""
+
+    _tried: TriedProfile | None = None
+
+    def try_out(self, trial: BacktestSubject, *, days: int) -> dict[str, Any]:
+        """Run a backtest and keep its figures for the proposal; raises what :meth:`run` raises."""
+        figures = self.run(trial, days=days)
+        self._tried = TriedProfile(trial, days, figures, monotonic())
+        return figures
+
+    def run_once(self, trial: BacktestSubject, *, days: int) -> dict[str, Any]:
+        """Return the figures of the last trial if it was of the same profile, else of a new run."""
+        last = self._tried
+        is_same = last is not None and (last.trial, last.days) == (trial, days)
+        if last is not None and is_same and monotonic() - last.ended < KEPT_SECONDS:
+            return last.figures
+        return self.run(trial, days=days)
 
     def run(self, trial: BacktestSubject, *, days: int) -> dict[str, Any]:
         """Return the figures of :func:`models.evaluation.profile_backtest.profile_backtest`.

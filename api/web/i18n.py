@@ -25,7 +25,7 @@ from babel.numbers import format_decimal, format_percent
 from starlette.requests import HTTPConnection
 
 from engine.domain.network import Network, open_time_zone
-from engine.explanation.messages import number
+from engine.explanation.messages import ENGLISH, number
 
 LANGUAGES = {"en": "English", "ru": "Русский", "uz": "Oʻzbekcha", "tg": "Тоҷикӣ"}
 """Codes, and how each language calls itself. Texts in the code are English."""
@@ -191,7 +191,7 @@ class ReaderLocale:
 
     def join_words(self, words: Sequence[str]) -> str:
         """Return words as a list."""
-        return ", ".join(words)
+        return ENGLISH.join_words(words) if self.code == "en" else ", ".join(words)
 
     def country(self, code: str) -> str:
         """Return the name of a country given by its two letters; the letters of one unknown."""

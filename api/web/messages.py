@@ -1,7 +1,8 @@
 """Messages of records in a reader's language.
 
-A record holds an identifier with parameters for every reason and fact; they are
-rendered from the catalogues. One that no catalogue renders is shown as recorded, marked as English.
+A record holds an identifier with parameters for every reason and fact; they are rendered from the
+catalogues, with times of the post's clock. One that no catalogue renders is shown as recorded,
+marked as English.
 """
 
 from collections.abc import Callable, Mapping
@@ -88,10 +89,8 @@ class MessageReader:
         recorded: str,
         how_to: Callable[[Message, ReaderLocale, Mapping[str, Template]], str],
     ) -> TranslatedText:
-        if self._speaker.code == "en":
-            return TranslatedText(recorded)
         try:
             message = Message.from_dict(record)
             return TranslatedText(how_to(message, self._speaker, EVERY_TEMPLATE))
         except LookupError:
-            return TranslatedText(recorded, is_english=True)
+            return TranslatedText(recorded, is_english=self._speaker.code != "en")

@@ -147,6 +147,14 @@ function checkAsTyped(form) {
   });
 }
 
+/** Offer the values of the field that a row asks for. */
+function offerValues(field) {
+  field.addEventListener("input", () => {
+    const chosen = [...field.list.options].find((one) => one.value === field.value || one.text === field.value);
+    document.getElementById(field.dataset.values).setAttribute("list", chosen?.dataset.list ?? "");
+  });
+}
+
 /** Count what an entry would have matched, at once where a link has filled the form, and on demand. */
 function previewEntry(form) {
   const place = form.querySelector("[data-previewed]"), button = form.querySelector("[formaction]");
@@ -293,6 +301,7 @@ if (document.getElementById("done")) forgetTyped(decodeURIComponent(location.pat
 document.querySelector("form.who")?.addEventListener("submit", () => forgetTyped(""));
 for (const form of document.querySelectorAll("[data-keep]")) keepTyped(form);
 for (const form of document.querySelectorAll("[data-check]")) checkAsTyped(form);
+for (const field of document.querySelectorAll("[data-values]")) offerValues(field);
 for (const form of document.querySelectorAll("[data-preview]")) previewEntry(form);
 for (const link of document.querySelectorAll(".menu a[href='/notifications']")) followNotifications(link);
 if (live() && "EventSource" in window) listen();

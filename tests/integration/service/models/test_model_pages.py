@@ -1,5 +1,6 @@
 """Models at the desk: side by side, why one is refused, two people, the way back; and drift."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -209,3 +210,37 @@ def test_a_measurement_runs_as_a_command_of_its_own(
     with pytest.raises(NotEnoughDataError, match=r"measurement-error\.log in the home") as failed:
         measurements.run(days=7)
     assert "secret" not in str(failed.value)  # a fault of ours may quote records
+
+
+def test_a_figure_of_a_model_is_the_same_on_every_page(world: World, ann: Desk) -> None:
+    """Negative control: other figures in a report, and every page of it states them."""
+    path, other = candidate(world, "m-figure"), candidate(world, "m-figure-2")
+    compared = "/models/comparison?version=m-figure&version=m-figure-2"
+    pages = ("/models", path, f"{path}/report", compared)
+    assert all(state_figure(ann, path) in read_words(ann, page) for page in pages)
+    changed = ann.get(f"/v1{other}/report").json()["targets"]
+    found = changed["discrepancy"]["random_stream"]["hit_rate_at_capacity"]
+    found |= {"positives": 7, "n": 29, "value": 7 / 29}
+    found |= {"high": 0.45, "low": 0.1, "knowable": True}
+    register(world.runtime.journal, world.home, "m-figure-3", by="ann", targets=changed)
+    third = "/models/m-figure-3"
+    pages = ("/models", third, f"{third}/report", compared.replace("figure-2", "figure-3"))
+    stated = state_figure(ann, third)
+    assert stated != state_figure(ann, path)
+    assert all(stated in read_words(ann, page) for page in pages)
+    assert stated not in read_words(ann, path)
+
+
+def state_figure(desk: Desk, path: str) -> str:
+    """Return how pages state the hits of the riskiest part, by random checks."""
+    report = desk.get(f"/v1{path}/report").json()["targets"]["discrepancy"]
+    figure = report["random_stream"]["hit_rate_at_capacity"]
+    if figure["knowable"] and figure["positives"]:
+        return f"{figure['value']:.1%}"
+    return f"{figure['positives']:,} of {figure['n']:,}"
+
+
+def read_words(desk: Desk, path: str) -> str:
+    answer = desk.get(path)
+    assert answer.status_code == 200, (path, answer.text)
+    return " ".join(re.sub(r"<[^>]+>|\s+", " ", answer.text).split())

@@ -3,13 +3,14 @@
 import re
 
 import pytest
-from babel import Locale
 from sqlalchemy import func, select
 
 from api.profiles.answers import check_expression, fields
-from api.profiles.page import COMPARISONS, find_field, mark_operand, write_expression
+from api.profiles.field_words import FieldWords
+from api.profiles.page import COMPARISONS, mark_operand, write_expression
 from api.service.executors import Backtests
 from api.web.forms import FormError
+from api.web.i18n import LANGUAGES, ReaderLocale
 from engine.criteria.profiles.profile import BacktestSubject
 from engine.domain.rights import Role
 from engine.journal.journal import JOURNAL
@@ -34,34 +35,38 @@ def rows(*every: tuple[str, str, str], join: str = "&&") -> dict[str, list[str]]
     return form
 
 
+def speak(world: World, code: str = "en") -> FieldWords:
+    """Return the words of every field in a language."""
+    offered, posts = fields(world.runtime.plan.names), (POST, OTHER)
+    return FieldWords(offered, ReaderLocale(code, 0), posts, {"0806": "grapes, dried"})
+
+
 def count_records(world: World) -> int:
     with world.runtime.store.read() as connection:
         return int(connection.scalar(select(func.count()).select_from(JOURNAL)) or 0)
 
 
 def test_rows_become_an_expression(world: World) -> None:
-    kinds: dict[str, str] = {one.name: one.kind for one in fields(world.runtime.plan.names)}
-    english, russian = Locale("en"), Locale("ru")
     form = rows(
         ("goods.hs_code", "startsWith", "0701"),
         ("crossing.weighed_mass_kg", ">", "2,300.5"),
         ("crossing.carrier_id", "in", 'a, "b'),
         ("crossing.seal_numbers", "has", ""),
         ("declaration.route_countries", "==", "AF"),
-        ("features.dwell_minutes", "<", "-4"),
+        ("features.hs_number", "<", "-4"),
         ("", "==", ""),
     )
-    kinds["features.dwell_minutes"] = "number"
-    assert write_expression(form, kinds, english) == (
+    assert write_expression(form, speak(world)) == (
         'goods.exists(g, g.hs_code.startsWith("0701")) && crossing.weighed_mass_kg > 2300.5'
         ' && crossing.carrier_id in ["a", "\\"b"] && size(crossing.seal_numbers) > 0'
-        ' && declaration.route_countries.exists(c, c == "AF") && features.dwell_minutes < -4'
+        ' && declaration.route_countries.exists(c, c == "AF") && features.hs_number < -4'
     )
-    assert write_expression(rows(("crossing.is_empty", "==", "TRUE"), join="||"), kinds, russian)
+    russian = speak(world, "ru")
+    assert write_expression(rows(("crossing.is_empty", "==", "TRUE"), join="||"), russian)
     unfit = (("no.field", "==", "1"), ("crossing.weighed_mass_kg", ">", "2,300"))
     bad = (*unfit, ("crossing.plate", "==", ""), ("crossing.plate", "like", "x"))
     with pytest.raises(FormError) as refused:
-        write_expression(rows(*bad), kinds, russian)
+        write_expression(rows(*bad), russian)
     assert [(one.at, one.rule) for one in refused.value.mistakes] == [
         ("field_1", "unknown_field"),
         ("value_2", "ambiguous_number"),
@@ -82,8 +87,7 @@ def test_rows_become_an_expression(world: World) -> None:
 def test_a_row_for_codes_fits_every_code_below(
     world: World, comparison: str, value: str, written: str
 ) -> None:
-    kinds: dict[str, str] = {one.name: one.kind for one in fields(world.runtime.plan.names)}
-    asked = write_expression(rows(("goods.hs_code", comparison, value)), kinds, Locale("en"))
+    asked = write_expression(rows(("goods.hs_code", comparison, value)), speak(world))
     assert asked == f"goods.exists(g, {written})"
     assert not check_expression(asked, world.runtime.plan.names).whole_codes
 
@@ -103,15 +107,16 @@ def test_whatever_fits_a_field_runs(world: World) -> None:
     names = world.runtime.plan.names
     offered = [one for one in fields(names) if not one.name.startswith("features.")]
     offered += [one for one in fields(names) if one.name.startswith("features.")][:2]
-    kinds = {one.name: one.kind for one in offered}
+    words = FieldWords(offered, ReaderLocale("en", 0), ("x",))
     suited = {
         "number": ("==", "!=", "<", "<=", ">", ">=", "in", "has"),
         "bool": ("==", "!=", "has"),
     }
     for one in offered:
         value = {"number": "7", "bool": "true"}.get(one.kind, (one.choices or ["x"])[0])
+        value = "UZ" if words.list_name(one.name) == "countries" else value
         for comparison in suited.get(one.kind, ("==", "!=", "startsWith", "contains", "in", "has")):
-            written = write_expression(rows((one.name, comparison, value)), kinds, Locale("en"))
+            written = write_expression(rows((one.name, comparison, value)), words)
             checked = check_expression(written, names)
             is_plain = checked.message in (None, "has_argument")  # what is never missing
             assert is_plain, (written, checked.why)
@@ -185,8 +190,78 @@ def test_the_operand_that_does_not_fit_is_marked() -> None:
     assert mark_operand("features.night ==", 18) == ("features.night ==", "", "")
 
 
-def test_a_field_may_be_typed_without_its_family() -> None:
-    kinds = {"crossing.plate_country": "text", "crossing.post": "text", "features.post": "number"}
-    assert find_field("plate_country", kinds) == "crossing.plate_country"
-    assert find_field("plate country", kinds) == "crossing.plate_country"
-    assert find_field("post", kinds) == "post", "two families have it"
+def test_a_field_may_be_typed_without_its_family_or_by_its_label(world: World) -> None:
+    english, russian = speak(world), speak(world, "ru")
+    for typed in ("plate_country", "plate country", "Plate country", " PLATE COUNTRY "):
+        assert english.find_field(typed) == "crossing.plate_country"
+        assert russian.find_field(typed) == "crossing.plate_country"
+    assert russian.find_field(russian.labels["goods.hs_code"].upper()) == "goods.hs_code"
+    assert english.find_field("arrived between 22:00 and 06:00 local") == "features.night"
+    assert english.find_field("weighed_mass_kg") == "weighed_mass_kg", "two families have it"
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_label_names_one_field(world: World, code: str) -> None:
+    words = speak(world, code)
+    for name, label in words.labels.items():
+        assert words.find_field(label) == name, label
+    missing = {one.name for one in words.offered if one.meaning} - words.labels.keys()
+    assert missing <= {"features.weighed_mass_kg"}, "two fields are called alike"
+
+
+def test_a_value_may_be_typed_by_its_name(world: World) -> None:
+    asked = (
+        ("Plate country", "in", "Iran, uz"),
+        ("Vehicle class", "==", "Truck"),
+        ("Empty", "==", "yes"),
+        ("night", "==", "no"),
+        ("HS code", "startsWith", "Grapes, dried"),
+    )
+    assert write_expression(rows(*asked), speak(world)) == (
+        'crossing.plate_country in ["IR", "UZ"] && crossing.vehicle_class == "truck"'
+        " && crossing.is_empty == true && features.night == 0"
+        ' && goods.exists(g, g.hs_code.startsWith("0806"))'
+    )
+    wrong = (("Plate country", "==", "Irann"), ("Vehicle class", "==", "lorry"))
+    with pytest.raises(FormError) as refused:
+        write_expression(rows(*wrong), speak(world))
+    assert [(one.at, one.rule) for one in refused.value.mistakes] == [
+        ("value_1", "not_offered"),
+        ("value_2", "not_offered"),
+    ]
+
+
+NOTHING = FIGURES | {
+    "matches": 0,
+    "examples": [],
+    "conditions": [
+        {"condition": 'crossing.vehicle_class == "truck"', "alone": 12, "together": 12},
+        {"condition": 'crossing.plate_country == "IR"', "alone": 0, "together": 0},
+    ],
+}
+
+
+def test_what_matches_nothing_names_its_condition_and_is_proposed_on_a_second_word(
+    world: World, ann: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[BacktestSubject] = []
+
+    def run(_: Backtests, subject: BacktestSubject, **__: object) -> dict[str, object]:
+        runs.append(subject)
+        return NOTHING
+
+    monkeypatch.setattr(Backtests, "run", run)
+    form = make_form("NOTHING-1")
+    before = count_records(world)
+    asked = ann.send("/profiles/new", "/profiles", form)
+    assert asked.status_code == 200 and "NOTHING-1" in asked.text
+    text = re.sub(r"&#34;|&quot;", '"', asked.text)
+    assert 'No vehicle fulfils this condition: <code>crossing.plate_country == "IR"</code>' in text
+    assert 'type="checkbox" name="seen"' in text
+    assert count_records(world) == before, "nothing is recorded before the second word"
+    changed = ann.send("/profiles/new", "/profiles", form | {"seen": "another"})
+    assert changed.status_code == 200 and count_records(world) == before
+    sent = ann.send("/profiles/new", "/profiles", form | {"seen": form["expression"]})
+    assert sent.status_code == 303
+    assert len(runs) == 2, "the proposal takes the figures of its trial"
+    assert world.get("/v1/profiles/NOTHING-1").json()["backtest"]["matches"] == 0

@@ -153,6 +153,15 @@ def test_matches_and_facts_are_rendered_from_their_messages(code: str) -> None:
         assert not reader.reason(flat(rule) | {"text": BY_MESSAGE}).is_english
 
 
+def test_a_time_in_a_reason_is_of_the_reader_s_clock_in_english_too() -> None:
+    """Negative control: the record itself says UTC."""
+    (reason,) = explain_matches([LISTED], [LISTED.purpose])
+    recorded = flat(reason)
+    assert "2027-01-31 00:00 UTC" in recorded["text"]
+    shown = MessageReader(ReaderLocale("en", 300)).reason(recorded).text
+    assert "05:00" in shown and "UTC" not in shown
+
+
 @pytest.mark.parametrize("missing", ["message", "parameters"])
 def test_a_record_without_its_message_is_shown_as_english(missing: str) -> None:
     """Negative control: words come from the message alone."""

@@ -56,6 +56,12 @@ def test_an_approval_is_listed_for_who_may_give_it_until_it_is_given(world: Worl
     assert waits in list_waiting(world, bob)
     assert waits not in list_waiting(world, ann), "who began it does not complete it"
     assert waits not in list_waiting(world, analyst), "an analyst approves no entry"
+    page = at_desk(world, "approves").get("/notifications").text
+    assert f'href="/watchlist#{entry}" data-open>01N100AA</a>' in page
+    assert (
+        f'href="/watchlist#{entry}" data-open>01N100AA</a>'
+        in at_desk(world, "approves-2").get("/proposals").text
+    )
     assert send(world, f"/v1/watchlist/{entry}/approvals", {}, bob).status_code == 201
     assert waits not in list_waiting(world, bob)
 
