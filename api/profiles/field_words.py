@@ -106,7 +106,11 @@ class FieldWords:
         said = {name: {code: say(text) for code, text in of.items()} for name, of in tables.items()}
         return {
             **said,
-            "countries": {code: str(regions[code]) for code in regions if _COUNTRY.fullmatch(code)},
+            "countries": {
+                str(code): str(name)
+                for code, name in regions.items()
+                if _COUNTRY.fullmatch(str(code))
+            },
             "posts": {post: post for post in self.posts},
             "headings": {code: say(text) for code, text in (self.headings or {}).items()},
         }
