@@ -2,12 +2,14 @@
 
 Minutes used are those that the shift's acts state, or the engine's estimate where an act states
 none; minutes to come are estimates. The cut of the queue is after the last vehicle that is expected
-to fit into what the acts have left of the roster, so that used, waiting above the cut, and left add
-up to it.
+to fit into what the acts have left of the roster and the shift's end leaves of that, so that used,
+waiting above the cut, left, and lost at the end add up to the roster. Until the end as many work at
+once as the roster needs, or as it has teams.
 """
 
 import asyncio
 import hashlib
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +30,7 @@ from api.decisions.answers import (
     TheReading,
     read_duties,
 )
-from api.decisions.page_data import sum_used_minutes
+from api.decisions.page_data import bound_workable_minutes, sum_used_minutes
 from api.decisions.summary import Cargo, name_picks, read_cargo
 from api.http.access import ReachedPost, visible_reasons
 from api.http.answers import Answer, Time
@@ -41,6 +43,7 @@ from engine.criteria.policy import read_policy
 from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
 from engine.domain.records import PostCode, VehicleClass
 from engine.domain.rights import Matter, Right, Role
+from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import DAY, moment
 from engine.errors import NotAuthenticatedError
 from engine.journal.entries import Kind
@@ -130,12 +133,22 @@ class MinutesMeter:
     """Minutes of the acts of this shift."""
     waiting: float = 0.0
     """Minutes of the vehicles above the cut."""
+    workable: float = math.inf
+    """Minutes that can be worked before the shift ends."""
 
     @property
     def left(self) -> float:
         """Minutes that neither acts nor vehicles above the cut take; for arrivals to come."""
-        whole = 0.0 if self.side is None else self.side.minutes
-        return max(whole - self.used - self.waiting, 0.0)
+        return max(min(self._unused, self.workable) - self.waiting, 0.0)
+
+    @property
+    def lost(self) -> float:
+        """Minutes of the roster that are not used when the shift ends."""
+        return max(self._unused - self.workable, 0.0)
+
+    @property
+    def _unused(self) -> float:
+        return 0.0 if self.side is None else max(self.side.minutes - self.used, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +185,10 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
             decision |= order_of_review(snapshot, one)
         duties = None if is_blind else read_duties(snapshot, caller)
         fixed = read_policy(snapshot).find_shares(post, opens_at=shift.opens_at)
-    meters = [_meter(fixed, running, channel, used) for channel in reversed(INSPECTED)]
+    meters = [
+        _meter(fixed, running, channel, used, shift=shift, as_of=as_of)
+        for channel in reversed(INSPECTED)
+    ]
     vehicles = _tell_neighbours_apart(
         [
             _vehicle(
@@ -225,13 +241,21 @@ def _mark(
 
 
 def _meter(
-    fixed: Policy, running: OpenShiftLoad, channel: Channel, used: Mapping[Channel, float]
+    fixed: Policy,
+    running: OpenShiftLoad,
+    channel: Channel,
+    used: Mapping[Channel, float],
+    *,
+    shift: ShiftPeriod,
+    as_of: int,
 ) -> MinutesMeter:
     side = running.sides().get(channel)
     means = running.usual.means
     policy = running.policy(fixed, Minutes(means[Channel.RED], means[Channel.YELLOW]))
     share = policy.red_share if channel is Channel.RED else policy.yellow_share
-    return MinutesMeter(channel.code, side, share, used.get(channel, 0.0))
+    whole = 0.0 if side is None else side.minutes
+    workable = bound_workable_minutes(whole, shift, teams=len(running.teams), now=as_of)
+    return MinutesMeter(channel.code, side, share, used.get(channel, 0.0), workable=workable)
 
 
 def _vehicle(

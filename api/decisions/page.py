@@ -15,10 +15,10 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import RedirectResponse
 from markupsafe import Markup
 
@@ -220,9 +220,14 @@ ANOTHER = "another"
 
 
 @router.get("/{decision_id}")
-def show(visit: TheVisit, service: TheService, decision_id: str) -> Response:
-    """Show a decision as this visitor may see it."""
-    return render_page(visit, service, decision_id)
+def show(
+    visit: TheVisit,
+    service: TheService,
+    decision_id: str,
+    at: Annotated[Literal["report", "review", ""], Query()] = "",
+) -> Response:
+    """Show a decision as this visitor may see it, with the form of ``at`` open."""
+    return render_page(visit, service, decision_id, at=at)
 
 
 @router.post("/{decision_id}/reviews")

@@ -26,23 +26,26 @@ from api.decisions.panels import (
     fill_from_manifest,
     list_masses,
 )
-from api.decisions.summary import Cargo, name_picks, read_cargo
+from api.decisions.summary import Cargo, list_facts, name_picks, read_cargo
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import PastOf, PastView, read_past
 from api.service.runtime import Runtime
+from engine.criteria.dual_control import read_approval_state
 from engine.criteria.policy import read_policy
 from engine.decision.inspection_minutes import Minutes
 from engine.decision.role_views import flat
 from engine.domain.network import IdentifierField, open_time_zone
 from engine.domain.records import Inspection
 from engine.domain.rights import Matter
-from engine.domain.time_units import moment
+from engine.domain.shift_plan import ShiftPeriod
+from engine.domain.time_units import MINUTE, moment
 from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.reasons import Reason
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import (
     DECISION,
     INSPECTION,
+    PROFILE_BACKTESTED,
     RELEASE,
     SEIZURE,
 )
@@ -118,6 +121,10 @@ class DecisionPage:
     sides: MirrorComparison | None
     masses: Sequence[WeighedMass]
     """Of this passage, in the order in which they were weighed; none for a blind reader."""
+    facts: Sequence[str]
+    """Codes of the profiles of hard facts that picked it; none for a blind reader."""
+    false_alarms: float | None
+    """Of 1,000 arrivals, the most that matched one of these in its backtest here; None without."""
     reported_later: WeighedMass | None
     """Of these, the last that became known after the decision, if no first reason states it."""
     successor: Mapping[str, str] | None
@@ -206,7 +213,8 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         is_recomputed, before = False, None
         strips: Sequence[UsualStrip] = ()
         masses: Sequence[WeighedMass] = ()
-        before_told = None
+        before_told = false_alarms = None
+        facts = [] if blind else list_facts(body)
         successor = _find_successor(snapshot, known)
         now = service.journal.now(snapshot)
         rail = read_rail(snapshot, known, as_of=now)
@@ -216,6 +224,7 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         )
         if not blind:
             before_told = _before_told(snapshot, known, body["inputs"])
+            false_alarms = _bound_false_alarms(service, snapshot, facts)
             reasons = [Reason(**one) for one in seen["reasons"]]
             if both is not None and (manifest := seen.get("partner_manifest")) is not None:
                 both = fill_from_manifest(both, manifest)
@@ -265,6 +274,8 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         is_recomputed=is_recomputed,
         sides=both,
         masses=masses,
+        facts=facts,
+        false_alarms=false_alarms,
         reported_later=find_untold(masses, told.first),
         successor=successor,
         before_told=before_told,
@@ -295,6 +306,19 @@ def _before_told(
     return {"decision_id": row.decision_id, "channel": Channel(row.channel).code}
 
 
+def _bound_false_alarms(
+    service: Runtime, snapshot: Connection, codes: Sequence[str]
+) -> float | None:
+    """Return of 1,000 arrivals the most that one of these profiles matched in its last backtest."""
+    found = []
+    for code in codes:
+        sequence = read_approval_state(snapshot, "profile", code).evidence
+        if sequence:
+            figures = service.journal.body(snapshot, sequence, of=PROFILE_BACKTESTED)["figures"]
+            found += [float(figures["matches_per_1000"])] if figures["arrivals"] else []
+    return max(found) if codes and len(found) == len(codes) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Displacement:
     """What sending a vehicle to a channel takes of that channel's minutes."""
@@ -310,7 +334,8 @@ def find_displaced(service: Runtime, sent: QueuedDecision) -> dict[str, Displace
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
         shift = read_policy(snapshot).plan_shifts(service.network).shift(sent.post, now)
-        sides = service.workload.read_load(snapshot, shift, now=now).sides()
+        running = service.workload.read_load(snapshot, shift, now=now)
+        sides, teams = running.sides(), len(running.teams)
         used = sum_used_minutes(snapshot, sent.post, since=shift.opens_at)
         inputs = service.journal.body(snapshot, sent.seq, of=DECISION)["inputs"]
         waiting = [one for one in list_waiting(snapshot, sent.post, as_of=now) if one != sent]
@@ -322,7 +347,11 @@ def find_displaced(service: Runtime, sent: QueuedDecision) -> dict[str, Displace
         for channel in set(INSPECTED) - {sent.channel}:
             place = service.recording.draw_place(snapshot, sent, channel)
             minutes = Minutes(**inputs["minutes"]).of(channel)
-            free = sides[channel].minutes - used.get(channel, 0.0) if channel in sides else math.inf
+            free = math.inf
+            if channel in sides:
+                whole = sides[channel].minutes
+                workable = bound_workable_minutes(whole, shift, teams=teams, now=now)
+                free = min(whole - used.get(channel, 0.0), workable)
             plates = []
             for one in waiting:
                 if one.channel == channel:
@@ -331,6 +360,15 @@ def find_displaced(service: Runtime, sent: QueuedDecision) -> dict[str, Displace
                         plates.append(known[one.seq][1] or "")
             found[channel.code] = Displacement(minutes, tuple(plates))
         return found
+
+
+def bound_workable_minutes(roster: float, shift: ShiftPeriod, *, teams: int, now: int) -> float:
+    """Return how many minutes of a channel can be worked before its shift ends.
+
+    As many people work at once as the minutes of the roster need, or as there are teams.
+    """
+    at_once = max(teams, math.ceil(roster * MINUTE / (shift.closes_at - shift.opens_at)), 1)
+    return at_once * max(shift.closes_at - now, 0) / MINUTE
 
 
 def sum_used_minutes(
@@ -537,8 +575,10 @@ def _read_corrections(snapshot: Connection, seqs: Sequence[int]) -> list[dict[st
         changes = [
             (field, was.get(field), now.get(field))
             for field in STATED_FIELDS
-            if was.get(field) != now.get(field)
+            if _sort_codes(was.get(field)) != _sort_codes(now.get(field))
         ]
+        if "g" in (was.get("unit"), now.get("unit")):  # said once, as a quantity
+            changes = [one for one in changes if one[0] not in ("amount", "unit")]
         one: dict[str, Any] = {
             "by": record.by,
             "at": at,
@@ -552,6 +592,11 @@ def _read_corrections(snapshot: Connection, seqs: Sequence[int]) -> list[dict[st
         else:
             found.append(one)
     return found
+
+
+def _sort_codes(stated: Any) -> Any:
+    """Return a list of places or methods without an order, which says nothing."""
+    return sorted(stated) if isinstance(stated, list) else stated
 
 
 STATED_FIELDS = (

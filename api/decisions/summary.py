@@ -43,9 +43,16 @@ def read_cargo(arrival: Mapping[str, Any]) -> Cargo:
 
 
 def name_picks(body: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
-    """Return what picked a vehicle, by its record: the basis, a profile's code and its title."""
+    """Return what picked a vehicle, by its record: the basis, a profile's code and its title.
+
+    Hard facts are one pick, without a code and with all titles.
+    """
     decision, titles = body["decision"], _titles(body["inputs"]["matches"])
-    named = [("profile", code, titles.get(code, "")) for code in decision["profiles"]]
+    facts = list_facts(body)
+    other = [code for code in decision["profiles"] if code not in facts]
+    named = [("profile", code, titles.get(code, "")) for code in other]
+    if facts:
+        named.insert(0, ("fact", "", "; ".join(f"{code}: {titles[code]}" for code in facts)))
     if decision["watchlist"]:
         basis = "counterpart" if decision["basis"] == "counterpart" else "watchlist"
         named.append((basis, "", ""))
@@ -55,7 +62,12 @@ def name_picks(body: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
     return tuple(named) or ((basis, "", ""),) * bool(basis)
 
 
+def list_facts(body: Mapping[str, Any]) -> list[str]:
+    """Return the codes of the profiles of hard facts that picked a vehicle, by its record."""
+    stated = {one["code"] for one in body["inputs"]["matches"] if one["fact"]}
+    return [code for code in body["decision"]["profiles"] if code in stated]
+
+
 def _titles(matches: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return the titles of the profiles that a vehicle matched, as of its decision."""
-    parameters = [one.get("parameters") or {} for one in matches]
-    return {one["code"]: one["title"] for one in parameters if "code" in one and "title" in one}
+    return {one["code"]: one["title"] for one in matches if one["source"] == "profile"}

@@ -35,6 +35,7 @@ class Mark:
     y: int
     at: Point
     """What it points to."""
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def draw_vehicle(vehicle_class: str, places: Sequence[str | None]) -> Drawing:
         x, y = at
         while any(abs(x - one.x) < 2 * RADIUS and abs(y - one.y) < 2 * RADIUS for one in marks):
             x, y = (x + 2 * RADIUS, y) if x < WIDTH - 3 * RADIUS else (at[0], y - 2 * RADIUS)
-        marks.append(Mark(number, x, y, at))
+        marks.append(Mark(number, x, y, at, place))
     return Drawing(outline, tuple(marks))
 
 

@@ -90,6 +90,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "lawful_check": N_("check of known lawful trade"),
         "random_papers": N_("random check of papers"),
         "score": N_("risk score"),
+        "fact": N_("hard fact"),
         "profile": N_("profile or rule"),
         "watchlist": N_("watch list"),
         "officer": N_("officer"),

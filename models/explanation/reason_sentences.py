@@ -117,8 +117,10 @@ WEAK = 0.1
 """Log-odds below which no decision would change: a tenth of the odds."""
 NEAR = 0.10
 """A fact within this part of what is usual reads like it."""
-COMMON = 0.5
+COMMON = 1 / 3
 """A circumstance of more vehicles than this share is no distinction."""
+HABITS = frozenset({"this_post_share", "this_day_part_share"})
+"""What a vehicle or party usually does: that it does so again is nothing against anybody."""
 OWN_PART = 0.25
 """A fact speaks for its topic where it bears this part of the topic's contribution at least."""
 
@@ -229,8 +231,13 @@ class Eligibility:
         return Grade.TELLING if (is_higher if one.log_odds > 0 else is_lower) else Grade.USUAL
 
     def _is_usual(self, one: Contribution) -> bool:
-        unit = self._wording[one.feature].unit
+        wording = self._wording[one.feature]
+        unit = wording.unit
         if unit in CODE_UNITS:  # a name, of which none is usual
+            return True
+        if wording.known == "inspected_at_this_post_share":  # where it was searched, not what for
+            return True
+        if wording.known in HABITS and one.value >= one.normal:
             return True
         if unit == "flag":
             alike = one.normal if one.value >= 0.5 else 1.0 - one.normal

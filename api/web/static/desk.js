@@ -297,6 +297,7 @@ for (const button of document.querySelectorAll("[data-close]")) {
   button.addEventListener("click", () => button.closest("dialog").close());
 }
 for (const pane of document.querySelectorAll("[data-pane]")) showGlance(pane);
+document.querySelector(".menu a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 if (document.getElementById("done")) forgetTyped(decodeURIComponent(location.pathname.split("/").pop()));
 document.querySelector("form.who")?.addEventListener("submit", () => forgetTyped(""));
 for (const form of document.querySelectorAll("[data-keep]")) keepTyped(form);

@@ -40,8 +40,13 @@ MOST_READ = 100_000
 WEAK, NEAR, MOST_ALIKE = 0.1, 0.1, 0.5
 FEWEST_AT_POST = 10
 """Vehicles of a post from which a share is counted."""
-NOT_OF_THE_MODEL = frozenset({"random_check", "profile", "watchlist", "precursor_declared"})
-"""Reasons that say who picked the vehicle, or that it declares a precursor: not of the model."""
+NOT_OF_THE_MODEL = frozenset(
+    {"hard_fact", "random_check", "random_papers_check", "profile", "watchlist",
+     "precursor_declared"}
+)  # fmt: skip
+"""Reasons that say what picked the vehicle, or that it declares a precursor: not of the model."""
+HABITS = frozenset({"this_post_share", "this_day_part_share", "inspected_at_this_post_share"})
+"""Messages on where and when a vehicle comes or is inspected."""
 FREE_PLACES = frozenset({"free_place", "free_place_led"})
 """Messages that say that a place was free."""
 _NAMES = frozenset({"chapter", "HS number", "0 is Monday"})
@@ -110,6 +115,8 @@ def _fault(reason: Reason, of: RecordedReasons) -> str:
     if reason.code not in CATALOGUE:
         return ""
     one = of.known[reason.code]
+    if reason.message in HABITS and one.value >= one.normal:
+        return "habit"
     if fault := _fault_of_fact(reason, one):
         return fault
     return "common" if share_alike(one, of.post.get(reason.code, ())) > MOST_ALIKE else ""

@@ -1,6 +1,7 @@
 """A decision's page: blind before the act, its forms record what the JSON routes record."""
 
 import re
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from engine.domain.rights import Role
@@ -41,6 +42,23 @@ def test_a_checkpoint_reads_words_after_its_search_and_nothing_else(world: World
     after = officer.get(path(red)).text
     assert not any(one in after for one in hidden)
     assert 'id="about"' in after and 'id="filed"' in after and 'id="act"' not in after
+
+
+def test_the_history_is_as_of_no_time_before_the_arrival(world: World) -> None:
+    ahead = datetime.now(UTC) + timedelta(minutes=4)
+    (one,) = world.decide_all([arrival(START + 450, arrived_at=ahead.isoformat())])
+    page = at_desk(world, "as-of").get(path(one)).text
+    local = ahead.astimezone(timezone(timedelta(hours=5)))
+    assert f"As of the decision, {local:%-d %b %Y, %H:%M}" in page
+
+
+def test_a_link_opens_the_form_it_is_about(world: World) -> None:
+    red = find(world, "red", START + 470)
+    boss = at_desk(world, "opens")
+    opened = 'id="part-verdict" name="part" open'
+    assert opened not in boss.get(path(red)).text
+    assert opened in boss.get(f"{path(red)}?at=review").text
+    assert boss.get(f"{path(red)}?at=elsewhere").status_code == 422
 
 
 def test_an_act_sent_twice_is_one_act(world: World) -> None:

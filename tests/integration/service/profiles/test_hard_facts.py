@@ -308,7 +308,12 @@ def test_the_show_case_of_the_demonstration_shows(world: Line) -> None:
     masses = page.partition('id="masses"')[2].partition("</ol>")[0]
     weighed = re.findall(r"<strong>([\d.]+ t),", masses)
     assert weighed == ["15.6 t", "42.4 t", "29.2 t"]
+    (picked,) = re.findall(r'class="pick" title="([^"]*)">hard fact<', page)
+    assert "FACT-LOAD: Left the opposite post empty" in picked and "FACT-MASS: Gained" in picked
     told = read_head(page)
+    assert page.partition('id="false-alarms">')[2].startswith("False alarms: ")
+    named = re.findall(r"<strong>\d+</strong> ?↑?\s*([^<]+)", page.partition('id="marks"')[2])
+    assert len(named) >= 4, "every number of the drawing has a name"
     assert told[0].startswith("Weighed 42,360 kg at Fotehobod on ")
     assert " and 29,220 kg here on " in told[0]
     assert told[2].startswith("An earlier record said: «Left Fotehobod empty (15,600 kg) on ")

@@ -11,7 +11,7 @@ import pytest
 from api import queue as queue_page
 from api.auth.callers import Caller
 from api.auth.sessions import COOKIE
-from api.decisions.page_data import sum_used_minutes
+from api.decisions.page_data import bound_workable_minutes, sum_used_minutes
 from api.decisions.summary import Cargo
 from api.queue import (
     MinutesMeter,
@@ -24,6 +24,8 @@ from api.queue import (
     read_queue,
 )
 from engine.domain.rights import Role
+from engine.domain.shift_plan import ShiftPeriod
+from engine.domain.time_units import HOUR, MINUTE
 from engine.selection import Channel
 from engine.shifts.workload import ChannelCapacity, ExpectedRemainder, MinutesUsed
 from tests.support.people import Desk, at_desk
@@ -170,6 +172,18 @@ def test_the_cut_lies_where_the_minutes_end() -> None:
     assert [one.fits for one in found] == [True, True, False, True, True]
     assert (red.used, red.waiting, red.left) == (10.0, 80.0, 10.0), "they add up to the roster"
     assert (yellow.waiting, yellow.left) == (0.0, 0.0)
+
+
+def test_minutes_end_with_the_shift() -> None:
+    waits = [make_waiting(number, "red", 40) for number in (1, 2, 3)]
+    found, (red,) = _cut(waits, [replace(meter("red", 90.0), workable=54.0)])
+    assert [one.fits for one in found] == [True, False, False]
+    assert (red.used, red.waiting, red.left, red.lost) == (10.0, 40.0, 14.0, 36.0)
+    shift = ShiftPeriod(POST, 0, 12 * HOUR)
+    now = shift.closes_at - 54 * MINUTE
+    known = [(200.0, 0), (200.0, 3), (1_400.0, 0)]
+    shown = [bound_workable_minutes(least, shift, teams=n, now=now) for least, n in known]
+    assert shown == [54.0, 162.0, 108.0]
 
 
 def test_a_short_check_before_a_riskier_vehicle_says_so() -> None:

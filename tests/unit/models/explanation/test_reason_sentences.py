@@ -32,6 +32,7 @@ ARRIVAL = Arrival(
 )
 RATES = sorted(name for name, feature in CATALOGUE.items() if feature.is_rate)
 OTHERS = sorted(CATALOGUE.keys() - set(RATES))
+FLAGS = sorted(name for name in OTHERS if CATALOGUE[name].unit == "flag" and topic(CATALOGUE[name]))
 
 amount = st.one_of(st.just(NAN), st.floats(-1e6, 1e6), st.floats(0, 1))
 added = st.one_of(st.floats(-4, 4), st.floats(-0.2, 0.2))
@@ -70,6 +71,18 @@ def test_every_first_reason_is_strong_known_and_unusual(found: list[Contribution
     assert not tally.rates_without_inspections
     assert tally.poor_first == (result[0].code == "no_single_circumstance")
     assert sentences(sort_by_size(found), ARRIVAL) == result
+
+
+def test_where_a_vehicle_always_comes_or_was_searched_is_no_reason() -> None:
+    searched = {word_feature(one).known: name for name, one in CATALOGUE.items()}
+    searched_here = searched["inspected_at_this_post_share"]
+    for name, value in (("post_share_of_plate", 0.6), (searched_here, 1.0), (searched_here, 0.0)):
+        found = [Contribution(name, value, 0.33, 0.9)]
+        assert sentences(found, ARRIVAL)[0].code == "no_single_circumstance", name
+    rare = Contribution("post_share_of_plate", 0.02, 0.33, 0.9)
+    assert sentences([rare], ARRIVAL)[0].code == "post_share_of_plate", "it comes elsewhere"
+    common = Contribution(next(flag for flag in FLAGS), 1.0, 0.4, 0.9)
+    assert sentences([common], ARRIVAL)[0].code == "no_single_circumstance", "two in five"
 
 
 @given(many)

@@ -8,6 +8,7 @@ import pytest
 from engine.audit.verification import DrawVerifier
 from engine.domain.rights import Role
 from engine.selection import TEAM, assign_team
+from tests.support.people import at_desk
 from tests.support.running_service import POST, World, arrival
 from tests.unit.service.reports.test_acts import act, find
 
@@ -71,6 +72,10 @@ def test_a_release_without_a_second_person_stands_first(world: World) -> None:
     assert found[one["decision_id"]]["second_person"] is None
     assert found[two["decision_id"]]["second_person"] != found[two["decision_id"]]["by"]
     assert found[one["decision_id"]]["team"] == one["team"]
+    page = at_desk(world, "looks", Role.INTEGRITY).get("/integrity").text
+    said = page.partition('id="conclusions"')[2].partition("</ul>")[0]
+    assert "No alarm" not in said, "one conclusion"
+    assert ("Alarm at:" in said) != ("stands out; to look at:" in said)
 
 
 def test_another_team_than_the_one_drawn_is_counted(world: World) -> None:

@@ -1,5 +1,6 @@
 """An act or a seizure is stated again: both statements stay, and all that counts follows."""
 
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -269,19 +270,24 @@ def test_an_act_is_corrected_on_its_page(world: World) -> None:
     officer, boss = at_desk(world, "corrects", Role.CHECKPOINT), at_desk(world, "corrects-too")
     assert officer.get(f"{page}/correction").status_code == 404  # there is no act yet
     goods = {"goods_class": "narcotics", "amount": "23", "place": "cab.seat"}
+    first: dict[str, Any]
     first = {"outcome": "seizure", "methods": "physical", "minutes": "40", "step": "confirm"}
+    places = ["fuel.tank", "cab.seat"]
+    first |= {"places_searched": places}
     assert send_form(officer, red, "acts", **first | goods).status_code == 303
     form = officer.get(f"{page}/correction").text
     assert 'name="amount"' in form and 'value="23"' in form and 'value="40"' in form
+    more: dict[str, Any]
     more = {"outcome": "seizure", "methods": "physical", "minutes": "40", "reason": "A digit."}
-    more |= goods | {"amount": "2,300"}
+    more |= goods | {"amount": "2,300", "places_searched": places[::-1]}
     shown = send_form(officer, red, "correction", **more)
     assert shown.status_code == 200 and "2,300 g" in shown.text and "A digit." in shown.text
     assert "2,300 g" not in officer.get(page).text  # shown, not recorded
     assert send_form(officer, red, "correction", step="confirm", **more).status_code == 303
     seen = officer.get(page).text
     assert "2,300 g" in seen and "A digit." in seen and "23 g" in seen and "corrects" in seen
-    assert seen.count('class="corrected"') == 1
+    (changed,) = re.findall(r'class="corrected">(.*?)</dd>', seen)
+    assert changed.count("→") == 1, "places in another order are none, grams are said once"
     less = send_form(officer, red, "correction", **more | {"amount": "5"})
     assert less.status_code == 422 and 'id="amount-wrong"' in less.text, "before it is shown"
     same = send_form(officer, red, "correction", step="confirm", **more)
