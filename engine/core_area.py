@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from engine.domain.rights import Matter, Scope
+from engine.domain.rights import Matter, Scope, matter_of_rule
 from engine.journal import kinds as record
 from engine.journal.areas import (
     Area,
@@ -50,8 +50,7 @@ def _own_act(body: Body) -> Iterator[Owner]:
 
 
 def _own_rule(body: Body) -> Iterator[Owner]:
-    is_list = body["rule"] in ("list", "entries")
-    yield Matter.WATCHLIST if is_list else Matter.PROFILES, body["agency"]
+    yield matter_of_rule(body["rule"]), body["agency"]
 
 
 def _own_corrected_find(body: Body) -> Iterator[Owner]:

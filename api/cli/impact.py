@@ -21,6 +21,7 @@ from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection import Channel
 from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.families import read_families
 from models.lifecycle.states import find_model_in_force
 from models.statistics.intervals import share
 
@@ -46,7 +47,7 @@ def collect_facts(connection: Connection, *, days: int) -> dict[str, Any]:
     """Return what the statement says: rules, model, and the figures of the last days."""
     now = connection.scalar(select(func.max(JOURNAL.c.known_at))) or 0
     since, families = now - days * DAY, Counter(one.family for one in CATALOGUE.values())
-    rules = read_rules(connection, families=tuple(families), as_of=now)
+    rules = read_rules(connection, families=read_families(), as_of=now)
     stated = [one for one in rules if one.owner is not None]
     recent = _D.known_at >= since
     first = select(_D.channel, func.count()).where(recent, _D.amends.is_(None))

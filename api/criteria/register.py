@@ -1,7 +1,7 @@
 """The register of rules: one table of what each rule did, who answers for it and when it is due.
 
-Numbers are of vehicles that the caller sees. A family of features selects nothing by itself, so it
-has an owner and a date, and no figures.
+Numbers are of vehicles that the caller sees. A family of features and a setting select nothing by
+themselves, so they have an owner and a date, and no figures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ from api.service.runtime import Runtime
 from api.web.forms import FieldMistake, FormError, TheReader, list_mistakes
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
+from engine.criteria.match import KNOWN_LAWFUL
 from engine.criteria.register import (
     ENTRIES,
     Rule,
@@ -29,16 +30,14 @@ from engine.criteria.register import (
     draft_rule_review,
     read_rules,
 )
-from engine.domain.rights import Matter, Right
+from engine.domain.rights import Matter, Right, matter_of_rule
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import NotAllowedError, NotFoundError, RecordError
 from engine.journal.idempotency import claim
 from engine.journal.kinds import RULE_REVIEWED
 from engine.queue.rule_figures import RuleFigures, read_rule_figures
-from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.families import read_families
 
-FAMILIES = tuple(dict.fromkeys(feature.family for feature in CATALOGUE.values()))
-"""Families of the features that a score reads."""
 Days = Annotated[int, Query(ge=1, le=3660)]
 
 
@@ -78,7 +77,7 @@ class RuleView(Answer):
     reviewed_at: Time | None
     reviewed_by: str | None
     figures: RuleFiguresView | None
-    """None of a family of features."""
+    """None of a family of features and of a setting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,19 +99,20 @@ class AcknowledgedReview(Recorded):
 
 
 def sees_rule(caller: Caller, rule: Rule) -> bool:
-    """Tell whether a caller sees a rule, by its post and by the agency of a list."""
+    """Tell whether a caller sees a rule, by its post and by the agency of a list or an entry."""
     if rule.post in caller.hidden_posts:
         return False
     if rule.kind == ENTRIES:  # of every agency together
         return caller.sees_all(Matter.WATCHLIST)
-    return rule.kind != "list" or caller.sees(Matter.WATCHLIST, rule.agency)
+    is_near = rule.kind != KNOWN_LAWFUL or rule.post is None or caller.post in (None, rule.post)
+    return is_near and caller.sees(matter_of_rule(rule.kind), rule.agency)
 
 
 def describe_register(service: Runtime, caller: Caller, *, days: int) -> Register:
     """Return the rules that a caller sees, with what they did in the last days."""
     with service.store.read() as connection:
         now = service.journal.now(connection)
-        every = read_rules(connection, families=FAMILIES, as_of=now)
+        every = read_rules(connection, families=read_families(), as_of=now)
         rules = [rule for rule in every if sees_rule(caller, rule)]
         figures = read_rule_figures(
             connection,
@@ -121,6 +121,7 @@ def describe_register(service: Runtime, caller: Caller, *, days: int) -> Registe
             since=now - days * DAY,
             seen=filter_of(caller),
             gravity=find_gravity(service, connection, caller),
+            lanes=[_name(rule) for rule in rules if rule.kind == KNOWN_LAWFUL],
         )
     return Register(days=days, rules=[_describe(one, figures, now) for one in rules])
 
@@ -147,7 +148,7 @@ def _describe(rule: Rule, figures: Mapping[str, RuleFigures], now: int) -> RuleV
         reviewed_at=None if rule.reviewed_at is None else rfc3339(rule.reviewed_at),
         reviewed_by=rule.reviewed_by,
         figures=None
-        if rule.kind == "family"
+        if rule.kind in ("family", "policy")
         else RuleFiguresView(
             matches=found.matches,
             alone=found.alone,
@@ -167,13 +168,12 @@ def review_rule(
     """Record a review; raises ``NotFoundError``, ``NotAllowedError`` and ``RecordError``."""
     with service.store.read() as connection:
         now = service.journal.now(connection)
-        rules = read_rules(connection, families=FAMILIES, as_of=now)
+        rules = read_rules(connection, families=read_families(), as_of=now)
     wanted = review.kind, review.code, review.agency
     known = [one for one in rules if (one.kind, one.code, one.agency) == wanted]
     if not known or not sees_rule(caller, known[0]):
         raise NotFoundError("rule", f"{review.kind}:{review.code}")
-    matter = Matter.WATCHLIST if review.kind in ("list", ENTRIES) else Matter.PROFILES
-    if not caller.duties.covers(matter, Right.ACT, review.agency):
+    if not caller.duties.covers(matter_of_rule(review.kind), Right.ACT, review.agency):
         raise NotAllowedError(OTHER_AGENCY, "agency")
     name = f"{RULE_REVIEWED}:{review.kind}:{review.code}:{review.agency}:{known[0].sequence}"
     asked = claim(RULE_REVIEWED, review, post="", name=name, key=caller.own(key))

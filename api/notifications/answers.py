@@ -16,7 +16,7 @@ from api.acts.confirmations import waiting_finds
 from api.acts.documents_asked import open_questions
 from api.areas import list_parts
 from api.auth.callers import Caller
-from api.criteria.register import FAMILIES, sees_rule
+from api.criteria.register import sees_rule
 from api.http.answers import Answer, Time
 from api.notifications.event_bodies import ALARMS, EventBodies
 from api.proposals.desk import ProposalDesk
@@ -37,6 +37,7 @@ from engine.queue.reviews import REVIEWS
 from engine.selection import Channel
 from engine.shifts.handovers import list_open_handovers
 from engine.storage.database import split_in_slices
+from features.catalogue.families import read_families
 
 NotificationKind = Literal[
     "watchlist_hit",
@@ -235,7 +236,7 @@ def _list_reviews(
     if not caller.may(*_RULE_REVIEW):
         return
     entered = caller.enter(*_RULE_REVIEW)
-    for one in read_rules(connection, families=FAMILIES, as_of=now):
+    for one in read_rules(connection, families=read_families(), as_of=now):
         is_near = one.post is None or entered.reaches(one.post)
         if one.review_by is not None and one.is_overdue(now) and is_near and sees_rule(caller, one):
             about = "profile" if one.kind == "fact" else one.kind

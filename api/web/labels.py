@@ -757,6 +757,8 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "fact": N_("hard fact"),
         "list": N_("named list"),
         "entries": N_("entries without a list"),
+        "known_lawful": N_("known lawful trade"),
+        "policy": N_("policy"),
         "score": N_("the score"),
         "family": N_("family of features"),
     },

@@ -263,6 +263,8 @@ class PolicyValue:
     author: str = ""
     """Who proposed it; empty for a first value."""
     approvals: tuple[str, ...] = ()
+    reason: str = ""
+    """Why it was proposed; empty for a first value."""
     is_first: bool = False
     """It holds since ever: nothing was in force before."""
     is_of_centre: bool = False
@@ -384,6 +386,7 @@ def replay_policy(records: Sequence[PowerRecord]) -> PolicyHistory:
                     state.since,
                     state.author,
                     state.approvals,
+                    state.content.get("reason", ""),
                     is_of_centre=bool(state.there),
                 )
             )

@@ -1,32 +1,39 @@
 """The register of rules: who answers for each, what it is there to find, and when it was reviewed.
 
 A rule is a profile (a hard fact is one) in force or in shadow, a named list of the watch list, all
-entries without a list together, the score, or a family of the features that the score reads. What
-an author stated is repeated; a review states owner, threat, reason and the next date again, and the
-last review holds. A review changes nothing of what is selected, so one person makes it.
+entries without a list together, an entry of known lawful trade, a setting of the policy, the score,
+or a family of the features that the score reads. What an author stated is repeated; a review states
+owner, threat, reason and the next date again, and the last review holds. A review changes nothing
+of what is selected, so one person makes it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
-from engine.criteria.dual_control import ApprovalState
+from engine.criteria.dual_control import ApprovalState, read_approval_states
+from engine.criteria.known_lawful import list_names
+from engine.criteria.match import KNOWN_LAWFUL
+from engine.criteria.policy import SETTINGS, read_policy
 from engine.criteria.profiles.profile import Profile, read_profiles
-from engine.criteria.watchlist import is_selecting, read_entries, read_expiry
+from engine.criteria.watchlist import describe_names, is_selecting, read_entries, read_expiry
 from engine.domain.records import Agency, Record, Text, Time
 from engine.domain.time_units import DAY, micros, rfc3339
 from engine.errors import RecordError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim
+from engine.journal.journal import JOURNAL
 from engine.journal.kinds import RULE_REVIEWED, RuleReviewedBody
 from engine.journal.power_records import read_records
 
-RuleKind = Literal["profile", "fact", "list", "entries", "score", "family"]
+RuleKind = Literal[
+    "profile", "fact", "list", "entries", "known_lawful", "policy", "score", "family"
+]
 LONGEST_REVIEW_DAYS = 366
 ENTRIES, SCORE_RULE = "entries", "score"
 """Codes of the rules of which there is one."""
@@ -37,9 +44,10 @@ class RuleReview(Record):
 
     kind: RuleKind
     code: Annotated[Text, Field(min_length=1, max_length=100)]
-    """Of a list its name, of a profile its code, of a family its name."""
+    """Of a list and a family its name, of a profile its code, of known lawful trade the entry's id,
+    of a setting its name, with ``@`` and the post where it is the value of a post."""
     agency: Agency = None
-    """Of a list the agency whose list it is."""
+    """Of a list or an entry the agency whose it is."""
     owner: Annotated[Text, Field(min_length=1, max_length=100)]
     """The office that answers for it."""
     threat: Annotated[Text, Field(min_length=1, max_length=200)]
@@ -106,8 +114,13 @@ def draft_rule_review(review: RuleReview, *, by: str, now: int, claim: Idempoten
     return RULE_REVIEWED.draft(f"{review.kind}:{review.code}", body, post=claim.post)
 
 
-def read_rules(connection: Connection, *, families: Sequence[str], as_of: int) -> list[Rule]:
-    """Return the rules that hold at ``as_of`` (UTC microseconds), each as it was last reviewed."""
+def read_rules(
+    connection: Connection, *, families: Mapping[str, Mapping[str, str]], as_of: int
+) -> list[Rule]:
+    """Return the rules that hold at ``as_of`` (UTC microseconds), each as it was last reviewed.
+
+    ``families`` are those of the features by name, each with owner, threat and reason.
+    """
     reviews = {
         (record.body["rule"], record.body["code"], record.body["agency"]): record
         for record in read_records(connection, [RULE_REVIEWED])
@@ -117,8 +130,10 @@ def read_rules(connection: Connection, *, families: Sequence[str], as_of: int) -
     for rule in (
         *_list_profiles(connection, as_of),
         *_list_lists(connection, as_of),
+        *_list_lawful(connection, as_of),
+        *_list_settings(connection),
         Rule(kind="score", code=SCORE_RULE),
-        *(Rule(kind="family", code=family) for family in families),
+        *_list_families(connection, families),
     ):
         record = reviews.get((rule.kind, rule.code, rule.agency))
         if record is None or record.body is None:
@@ -191,3 +206,48 @@ def _of_list(
         reason=last["reason"],
         review_by=_instant(last.get("review_by")),
     )
+
+
+def _list_lawful(connection: Connection, as_of: int) -> Iterator[Rule]:
+    """Yield the entries of known lawful trade in force; each ends by its expiry, if not before."""
+    for one in read_approval_states(connection, KNOWN_LAWFUL).values():
+        expires = read_expiry(one)
+        if one.state == "in_force" and as_of < expires:
+            yield Rule(
+                kind="known_lawful",
+                code=one.subject,
+                members=(one.subject,),
+                title=describe_names(list_names(one.content)),
+                post=one.content.get("post"),
+                agency=one.content.get("agency"),
+                reason=one.content["reason"],
+                review_by=expires,
+            )
+
+
+def _list_settings(connection: Connection) -> Iterator[Rule]:
+    """Yield the settings of the policy: the value of all posts, and that of a post by itself."""
+    history = read_policy(connection)
+    for setting in SETTINGS.values():
+        for post in (None, *history.list_posts(setting)):
+            found = history.find(setting, post)
+            if found is not None and found.post == post:
+                code = setting.name if post is None else f"{setting.name}@{post}"
+                yield Rule(kind="policy", code=code, post=post, reason=found.reason or None)
+
+
+def _list_families(
+    connection: Connection, families: Mapping[str, Mapping[str, str]]
+) -> Iterator[Rule]:
+    """Yield the families of features; a home has a year for its first review of them."""
+    began = connection.scalar(select(JOURNAL.c.known_at).order_by(JOURNAL.c.seq).limit(1))
+    due = None if began is None else began + LONGEST_REVIEW_DAYS * DAY
+    for name, stated in families.items():
+        yield Rule(
+            kind="family",
+            code=name,
+            owner=stated["owner"],
+            threat=stated["threat"],
+            reason=stated["reason"],
+            review_by=due,
+        )

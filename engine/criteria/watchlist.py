@@ -384,11 +384,14 @@ def read_expiry(found: ApprovalState) -> int:
 
 def describe_entry(entry: ApprovalState, stated: Mapping[str, Any]) -> str:
     """Return the parameters of a match with an entry in words, for permitted readers."""
-    names = ", ".join(
-        f"{kind.replace('_', ' ')} {value}" for kind, value in stated["identifiers"].items()
-    )
+    names = describe_names(stated["identifiers"])
     until = moment(read_expiry(entry)).strftime("%Y-%m-%d %H:%M UTC")
     return f"{names}; reason: {stated['reason']}; by {entry.author}; until {until}"
+
+
+def describe_names(names: Mapping[str, str]) -> str:
+    """Return what an entry names, by kind, in words."""
+    return ", ".join(f"{kind.replace('_', ' ')} {value}" for kind, value in names.items())
 
 
 def state_row(entry: ApprovalState, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,3 +58,10 @@ class Scope(StrEnum):
     OWN = "own"
     """Rows of the own agency, and of posts that the own agency shares."""
     NONE = "none"
+
+
+def matter_of_rule(kind: str) -> Matter:
+    """Return the matter whose rights hold for the rules of a kind (:mod:`engine.criteria`)."""
+    if kind in ("list", "entries", "known_lawful"):
+        return Matter.WATCHLIST
+    return Matter.POLICY if kind == "policy" else Matter.PROFILES

@@ -2,13 +2,14 @@
 
 A vehicle counts once for each rule that matched it. Rules are compared on the vehicles that they
 matched; the score stands for the vehicles that it alone picked, because a decision's basis names a
-profile or an entry before it. A rule *missed* a find where it matched the vehicle, nobody searched
-it, and a later find was linked to the crossing. Acts and posts that a reader does not see are left
-out of every sum.
+profile or an entry before it. Known lawful trade selects nothing: it makes no other rule one of
+several, and stands alone where no other rule matched the vehicle. A rule *missed* a find where it
+matched the vehicle, nobody searched it, and a later find was linked to the crossing. Acts and posts
+that a reader does not see are left out of every sum.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Integer, func, literal, select
@@ -56,6 +57,7 @@ def read_rule_figures(
     since: int,
     seen: OutcomeFilter,
     gravity: FindGravity,
+    lanes: Collection[str] = (),
 ) -> dict[str, RuleFigures]:
     """Return the figures of each rule that matched anything.
 
@@ -72,6 +74,8 @@ def read_rule_figures(
         What the reader sees.
     gravity : FindGravity
         Finds that were reported, as the reader sees them.
+    lanes : collection of str
+        Rules that stand for known lawful trade.
     """
     agencies = list_seen_agencies(connection, seen)
     vehicles: dict[str, dict[str, _Vehicle]] = defaultdict(dict)
@@ -95,16 +99,17 @@ def read_rule_figures(
                 one.is_searched |= bool(row.inspected)
                 one.is_hit |= bool(row.hit)
                 one.minutes = max(one.minutes, row.minutes)
-    return _sum_up(vehicles, gravity)
+    return _sum_up(vehicles, gravity, frozenset(lanes))
 
 
 def _sum_up(
-    vehicles: Mapping[str, Mapping[str, _Vehicle]], gravity: FindGravity
+    vehicles: Mapping[str, Mapping[str, _Vehicle]], gravity: FindGravity, lanes: frozenset[str]
 ) -> dict[str, RuleFigures]:
     found: dict[str, RuleFigures] = defaultdict(RuleFigures)
     for crossing_id, rules in vehicles.items():
-        is_alone = len(rules) == 1
+        selecting = rules.keys() - lanes
         for rule, one in rules.items():
+            is_alone = selecting <= {rule}
             sums = found[rule]
             sums.matches += 1
             sums.alone += is_alone

@@ -11,14 +11,18 @@ from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.criteria.register import FAMILIES, AcknowledgedReview, Register
+from api.criteria.register import AcknowledgedReview, Register
 from engine.criteria.dual_control import draft_backtest
 from engine.domain.rights import Role
 from engine.queue import rule_figures
+from features.catalogue.catalogue import CATALOGUE
+from features.catalogue.families import read_families
 from tests.support.backtest_figures import FIGURES
 from tests.support.people import at_desk, person, send
-from tests.support.running_service import World, arrival, serving
+from tests.support.running_service import POST, World, arrival, serving
+from tests.unit.service.policy.test_policy import put_into_force
 from tests.unit.service.reports.test_acts import act
+from tests.unit.service.watchlist.test_known_lawful import put_on
 
 PATH = "/v1/register"
 People = dict[str, dict[str, str]]
@@ -89,8 +93,13 @@ def test_rules_are_counted_alone_and_with_others(world: World, people: People) -
     }  # fmt: skip
     assert rules["profile", "P-1"]["owner"] == "Analysis"
     assert rules["list", "Spring"]["threat"] == "tanks"
-    assert {code for kind, code in rules if kind == "family"} == set(FAMILIES)
-    assert rules["family", "mirror"]["figures"] is None
+    families = {code for kind, code in rules if kind == "family"}
+    assert families == {one.family for one in CATALOGUE.values()}
+    mirror = rules["family", "mirror"]
+    assert mirror["figures"] is None and not mirror["is_overdue"]
+    assert (mirror["owner"], mirror["threat"]) == (
+        "Feature engineering", "Loads that change between the two posts"
+    )  # fmt: skip
 
 
 def test_a_count_that_forgets_the_others_would_be_noticed(
@@ -99,7 +108,7 @@ def test_a_count_that_forgets_the_others_would_be_noticed(
     """Seeded bug: every rule is taken to be the only one."""
     right = rule_figures._sum_up
 
-    def one_by_one(vehicles: Any, gravity: Any) -> Any:
+    def one_by_one(vehicles: Any, gravity: Any, lanes: Any) -> Any:
         found: dict[str, Any] = {}
         for rule in {rule for rules in vehicles.values() for rule in rules}:
             alone = {
@@ -107,12 +116,55 @@ def test_a_count_that_forgets_the_others_would_be_noticed(
                 for crossing, rules in vehicles.items()
                 if rule in rules
             }
-            found |= right(alone, gravity)
+            found |= right(alone, gravity, lanes)
         return found
 
     monkeypatch.setattr(rule_figures, "_sum_up", one_by_one)
     with pytest.raises(AssertionError):
         test_rules_are_counted_alone_and_with_others(world, people)
+
+
+def test_known_lawful_trade_is_a_rule_that_selects_nothing(world: World, people: People) -> None:
+    """Of the two vehicles that it fits, the profile matched one, which stays the profile's own."""
+    entry = put_on(world, people, plate="90K0001")
+    other = put_on(world, people, plate="90K0004")
+    fill(world, people)
+    rules = read_rules(world)
+    assert rules["profile", "P-1"]["figures"]["alone"] == 1
+    shared, alone = (rules["known_lawful", code]["figures"] for code in (entry, other))
+    assert (shared["matches"], shared["alone"], shared["finds"]) == (1, 0, 1)
+    assert (alone["matches"], alone["alone"], alone["finds"]) == (1, 1, 0)
+    stated = rules["known_lawful", entry]
+    assert (stated["title"], stated["reason"]) == ("plate 90K0001", "audited")
+    answer = send(world, f"{PATH}/reviews", review(entry, "known_lawful"), people["ann"])
+    assert answer.status_code == 201, answer.text
+    assert read_rules(world)["known_lawful", entry]["owner"] == "Centre"
+
+
+def test_a_lane_that_makes_a_rule_shared_would_be_noticed(
+    world: World, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: known lawful trade counts as a rule that selects."""
+    right = rule_figures._sum_up
+    monkeypatch.setattr(
+        rule_figures, "_sum_up", lambda vehicles, gravity, _: right(vehicles, gravity, frozenset())
+    )
+    with pytest.raises(AssertionError):
+        test_known_lawful_trade_is_a_rule_that_selects_nothing(world, people)
+
+
+def test_settings_are_rules_for_all_posts_and_for_one(world: World, people: People) -> None:
+    shares = {"setting": "shares", "post": POST, "value": {"random_share": 0.05}}
+    put_into_force(world, people, **shares)
+    rules = read_rules(world)
+    assert rules["policy", "shares"]["reason"] is None and rules["policy", "shares"]["post"] is None
+    own = rules["policy", f"shares@{POST}"]
+    assert (own["reason"], own["post"], own["figures"]) == ("as agreed", POST, None)
+    assert own["owner"] is None, "nobody reviewed it"
+    answer = send(world, f"{PATH}/reviews", review(f"shares@{POST}", "policy"), people["ann"])
+    assert answer.status_code == 201, answer.text
+    assert read_rules(world)["policy", f"shares@{POST}"]["owner"] == "Centre"
+    assert read_rules(world)["policy", "shares"]["owner"] is None
 
 
 def review(code: str = "mirror", kind: str = "family", days: float = 90) -> dict[str, Any]:
@@ -175,8 +227,14 @@ def test_the_public_statement_names_nothing_that_could_be_planned_around(
     done = CliRunner().invoke(app, ["impact", "--home", str(world.home.root), "--json"])
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout)
-    assert facts["rules"] == {"profile": 1, "list": 1, "score": 1, "family": len(FAMILIES)}
-    assert (facts["with_owner"], facts["overdue"]) == (2, 0)
+    assert facts["rules"] == {
+        "profile": 1,
+        "list": 1,
+        "policy": 5,
+        "score": 1,
+        "family": len(read_families()),
+    }
+    assert (facts["with_owner"], facts["overdue"]) == (2 + len(read_families()), 0)
     assert sum(facts["decisions"].values()) == 4 and facts["searched"]["found"] == 2
     text = CliRunner().invoke(app, ["impact", "--home", str(world.home.root)]).stdout
     assert "Decisions: 4" in text and "Vehicles searched: 2" in text
