@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.sessions import token_of
+from api.decisions.vehicle_drawing import draw_vehicle
 from api.exercises.certificates import (
     find_certificate,
     list_certificates,
@@ -296,6 +297,8 @@ def _vehicle_page(
         left=_count_minutes_left(exercise.minutes, attempt),
         stop_minutes=STOP_MINUTES,
         rows=range(1, PLACE_ROWS + 1),
+        drawing=draw_vehicle(case.arrival["crossing"]["vehicle_class"], ()),
+        numbers={one[0]: at for at, one in enumerate(known[0].places, 1)} if known else {},
         sentence=words.sentence,
         kept={at: list(values) for at, values in (kept or {}).items()},
         wrong=wrong,

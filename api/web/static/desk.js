@@ -123,6 +123,21 @@ for (const field of document.querySelectorAll("[data-places]")) {
   show();
 }
 
+/** Let the places of a drawing fill the first empty row of a form that asks for an order. */
+for (const form of document.querySelectorAll("[data-order]")) {
+  const rows = [...form.querySelectorAll("select")], spots = [...form.querySelectorAll("[data-place]")];
+  const show = () => spots.forEach((spot) => spot.classList.toggle("on", rows.some((row) => row.value === spot.dataset.place)));
+  form.addEventListener("change", show);
+  form.addEventListener("click", ({ target }) => {
+    const place = target.closest("[data-place]")?.dataset.place;
+    const row = rows.find((one) => one.value === place) ?? rows.find((one) => !one.value);
+    if (!place || !row) return;
+    row.value = row.value === place ? "" : place;
+    show();
+  });
+  show();
+}
+
 /** Open what belongs to the outcome of an act as soon as it is chosen. */
 document.getElementById("act")?.addEventListener("change", ({ target }) => {
   const part = target.name === "outcome" && { seizure: "finds", discrepancy: "differs" }[target.value];

@@ -69,6 +69,11 @@ def test_an_exercise_is_done_by_keys(page: Page, site: Site) -> None:
     page.locator("#search-form button.primary").press("Enter")
     expect(page.locator("#wrong")).to_be_focused()
     looked_at(page, "training-refused")
+    spot = page.locator("[data-order] [data-place]").first
+    spot.click()
+    expect(page.locator("#place-1")).to_have_value(str(spot.get_attribute("data-place")))
+    spot.click()
+    expect(page.locator("#place-1")).to_have_value("")
     page.select_option("#place-1", "papers")
     page.locator("#search-form button.primary").press("Enter")
     expect(page.locator("#done")).to_be_visible()
