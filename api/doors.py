@@ -124,6 +124,7 @@ WEBHOOKS: Final = Doors(
             POST /v1/webhooks
             POST /v1/webhooks/{webhook_id}/rotations
             POST /v1/webhooks/{webhook_id}/retries
+            POST /v1/webhooks/{webhook_id}/tests
             DELETE /v1/webhooks/{webhook_id}
             """,
     },

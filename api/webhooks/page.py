@@ -1,9 +1,10 @@
 """Webhooks for administrators: where events go, what did not arrive, and a form for a new one."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
@@ -23,6 +24,7 @@ from api.webhooks.steps import (
     WebhookRequest,
     WebhookWriter,
 )
+from api.webhooks.trial import SAMPLES, WebhookTrial, send_test
 from engine.domain.rights import Role
 from engine.errors import RecordError
 from engine.journal.areas import EVENT_TYPES
@@ -76,6 +78,13 @@ def resend(visit: TheVisit, service: TheService, _form: TheForm, webhook_id: Web
     return RedirectResponse(f"/webhooks/{webhook_id}?done=resent", 303)
 
 
+@router.post("/{webhook_id}/tests")
+def test(visit: TheVisit, service: TheService, _form: TheForm, webhook_id: WebhookId) -> Response:
+    """Send a test event, and show what the receiver answered."""
+    trial = send_test(service, visit.caller, webhook_id)
+    return _detail(visit, service, webhook_id, trial=trial)
+
+
 @router.post("/{webhook_id}/ends")
 def end(visit: TheVisit, service: TheService, _form: TheForm, webhook_id: WebhookId) -> Response:
     """End a webhook."""
@@ -103,6 +112,7 @@ def _page(
         json_address="/v1/webhooks",
         webhooks=list_webhooks(service, visit.caller).webhooks,
         types=EVENT_TYPES,
+        samples={code: _write_json(SAMPLES[code]) for code in EVENT_TYPES},
         views=VIEWS,
         posts=[code for code in service.network.posts if visit.caller.reaches(code)],
         agencies=list_agencies(service.network),
@@ -113,7 +123,12 @@ def _page(
 
 
 def _detail(
-    visit: Visit, service: Runtime, webhook_id: str, *, shown: RotatedWebhook | None = None
+    visit: Visit,
+    service: Runtime,
+    webhook_id: str,
+    *,
+    shown: RotatedWebhook | None = None,
+    trial: WebhookTrial | None = None,
 ) -> Response:
     return visit.page(
         "webhook.html",
@@ -121,4 +136,10 @@ def _detail(
         webhook=read_webhook(service, visit.caller, webhook_id),
         once=secrets.token_hex(12),
         shown=shown,
+        trial=trial,
+        body=trial and _write_json(trial.body),
     )
+
+
+def _write_json(body: Mapping[str, Any]) -> str:
+    return orjson.dumps(body, option=orjson.OPT_INDENT_2).decode()

@@ -6,7 +6,7 @@ from fastapi import Depends, Path, Response
 
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
-from api.http.responses import answer, creates, document_problems, json_router
+from api.http.responses import answer, creates, document_problems, json_router, takes
 from api.webhooks.answers import WebhookDetail, Webhooks, list_webhooks, read_webhook
 from api.webhooks.steps import (
     RegisteredWebhook,
@@ -17,6 +17,7 @@ from api.webhooks.steps import (
     WebhookStep,
     WebhookWriter,
 )
+from api.webhooks.trial import WebhookTest, WebhookTrial, send_test
 from engine.domain.records import Identifier
 
 router = json_router("/v1/webhooks", "webhooks")
@@ -75,6 +76,25 @@ def resend(
 ) -> Response:
     """Send all that waits or was set aside again; a disabled webhook is enabled."""
     return answer(writer.resend(webhook_id), 201)
+
+
+@router.post(
+    "/{webhook_id}/tests",
+    response_model=WebhookTrial,
+    responses=document_problems(404, 409, 413),
+    openapi_extra=takes(WebhookTest, is_owed=False),
+)
+def test(
+    caller: TheCaller,
+    service: TheService,
+    webhook_id: WebhookId,
+    _wanted: Annotated[WebhookTest, Depends(body_of(WebhookTest, is_owed=False))],
+) -> Response:
+    """Send a signed test event now, with a sample of each event that the webhook asks for.
+
+    It is not tried again; nothing is recorded.
+    """
+    return answer(send_test(service, caller, webhook_id))
 
 
 @router.delete("/{webhook_id}", response_model=WebhookStep, responses=document_problems(404))

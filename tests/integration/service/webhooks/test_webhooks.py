@@ -417,3 +417,39 @@ def test_an_event_whose_record_was_erased_is_not_sent(hub: Hub) -> None:
     with world.runtime.store.read() as connection:
         made = bodies.EventBodies(Service(), connection, caller)  # type: ignore[arg-type]
         assert made.build(1, "decision.changed") is None
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_test_event_is_signed_and_holds_samples_of_what_is_sent(hub: Hub, view: str) -> None:
+    """A sample has every field that a body of its type has had."""
+    receiver = Receiver()
+    with receiver.listen():
+        made = register(hub.world, receiver.url, view).json()
+        path = f"/v1/webhooks/{made['webhook_id']}/tests"
+        tried = hub.world.post(path, {}, Role.ADMINISTRATOR)
+        assert hub.world.post(path, {}, Role.SUPERVISOR).status_code == 403
+    assert tried.status_code == 200, tried.text
+    found = tried.json()
+    assert found["is_acknowledged"] and found["result"].startswith("2")
+    sent = next(one for one in receiver.accepted if "webhook.test" in one.text)
+    assert sent.verify(made["secret"]) == found["body"]
+    samples = found["body"]["data"]
+    assert set(samples) == set(VIEWS[view]["events"])
+    for one in hub.read_events(view):
+        assert set(one["data"]) <= set(samples[one["type"]]), one
+    assert hub.world.client.delete(
+        f"/v1/webhooks/{made['webhook_id']}", headers=hub.world.headers(Role.ADMINISTRATOR)
+    ).is_success
+
+
+def test_a_test_says_what_fails_and_an_ended_webhook_has_none(hub: Hub) -> None:
+    made = register(hub.world, "https://127.0.0.1:1/none", "analyst").json()
+    path = f"/v1/webhooks/{made['webhook_id']}"
+    tried = hub.world.post(f"{path}/tests", {}, Role.ADMINISTRATOR).json()
+    assert (tried["is_acknowledged"], tried["result"]) == (False, "connection")
+    desk = at_desk(hub.world, "tests-a-hook", Role.ADMINISTRATOR)
+    page = desk.send(f"/webhooks/{made['webhook_id']}", f"/webhooks/{made['webhook_id']}/tests", {})
+    assert "did not acknowledge the test: no connection" in page.text
+    headers = hub.world.headers(Role.ADMINISTRATOR)
+    assert hub.world.client.delete(path, headers=headers).status_code == 200
+    assert hub.world.post(f"{path}/tests", {}, Role.ADMINISTRATOR).status_code == 409
