@@ -321,6 +321,16 @@ class Policy:
         if self.yellow_share + self.blue_share > 0.5:
             raise ValueError("yellow_share and blue_share together must not exceed 0.5")
 
+    @property
+    def most_red(self) -> float:
+        """Largest red share beside the yellow one."""
+        return 0.5 - self.yellow_share
+
+    @property
+    def most_yellow(self) -> float:
+        """Largest yellow share beside the blue one."""
+        return 0.5 - self.blue_share
+
 
 @dataclass(frozen=True, slots=True)
 class Chance:

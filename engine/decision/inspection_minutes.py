@@ -91,7 +91,16 @@ def _shrunk(
 ) -> float:
     found = [row for row in taught if row[0] == vehicle_class and row[1] == physical]
     acts, minutes = sum(row[2] for row in found), sum(row[3] for row in found)
-    return (minutes + PRIOR_ACTS * prior) / (acts + PRIOR_ACTS)
+    return shrink_mean(minutes, acts, usual=prior, prior_acts=PRIOR_ACTS)
+
+
+def shrink_mean(total: float, number: int, *, usual: float, prior_acts: float) -> float:
+    """Return a mean drawn to what is usual, which counts as so many of what was counted.
+
+    >>> shrink_mean(30.0, 10, usual=6.0, prior_acts=10.0)
+    4.5
+    """
+    return (total + prior_acts * usual) / (number + prior_acts)
 
 
 def lesson(

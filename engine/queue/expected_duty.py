@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from engine.decision.inspection_minutes import shrink_mean
 from engine.journal.journal import JournalReader
 from engine.queue.match_outcomes import ACTS
 from engine.queue.queue import DECISIONS
@@ -25,7 +26,7 @@ NEWEST = 500
 """Acts that teach, the last ones."""
 FEWEST = 10
 """With fewer acts in the currency nothing is said."""
-PRIOR_ACTS = 10
+PRIOR_ACTS = 10.0
 """Acts that the mean of all goods counts as beside those of a chapter."""
 _CHAPTER = 2
 """Digits of an HS code that name its chapter."""
@@ -53,7 +54,7 @@ class UsualDuties:
     """Of all goods."""
     acts: int = 0
     by_chapter: Mapping[str, tuple[int, float]] = field(default_factory=dict)
-    """Acts and their mean, by chapter of the goods."""
+    """Acts and what they brought together, by chapter of the goods."""
 
     def expect(
         self, arrival: Mapping[str, Any], p_discrepancy: float | None
@@ -61,8 +62,8 @@ class UsualDuties:
         """Return what an arrival is expected to bring; None without a chance, or with few acts."""
         if p_discrepancy is None or self.acts < FEWEST:
             return None
-        acts, mean = self.by_chapter.get(find_chapter(arrival), (0, 0.0))
-        usual = (acts * mean + PRIOR_ACTS * self.mean) / (acts + PRIOR_ACTS)
+        acts, brought = self.by_chapter.get(find_chapter(arrival), (0, 0.0))
+        usual = shrink_mean(brought, acts, usual=self.mean, prior_acts=PRIOR_ACTS)
         return ExpectedDuty(p_discrepancy * usual, self.currency, usual, acts)
 
 
@@ -98,8 +99,8 @@ def read_usual_duties(
         if stated == currency:
             of[chapters[decision]].append(duty)
     every = [duty for some in of.values() for duty in some]
-    means = {chapter: (len(some), math.fsum(some) / len(some)) for chapter, some in of.items()}
-    return UsualDuties(currency, math.fsum(every) / len(every), len(every), means)
+    brought = {chapter: (len(some), math.fsum(some)) for chapter, some in of.items()}
+    return UsualDuties(currency, math.fsum(every) / len(every), len(every), brought)
 
 
 def _read_chapters(connection: Connection, decisions: Collection[int]) -> Mapping[int, str]:

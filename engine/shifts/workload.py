@@ -39,6 +39,7 @@ from engine.decision.inspection_minutes import (
     Minutes,
     learn_minutes,
     lessons_of,
+    shrink_mean,
     teach,
 )
 from engine.domain.network import Count, Network
@@ -360,20 +361,28 @@ class ChannelCapacity:
 def adapt_policy(
     policy: Policy, sides: Mapping[Channel, ChannelCapacity], minutes: Minutes
 ) -> Policy:
-    """Return the policy for one arrival; a channel without a roster keeps its fixed share.
-
-    What is left of ``MOST_TOGETHER`` below the red picks is all that the yellow ones may take.
-    """
+    """Return the policy for one arrival; a channel without a roster keeps its fixed share."""
     red, yellow = sides.get(Channel.RED), sides.get(Channel.YELLOW)
-    share: dict[str, float] = {}
+    share: dict[Channel, float] = {}
     if red is not None:
-        share["red_share"] = red.share(reserved=policy.random_share, expected=minutes.red)
+        share[Channel.RED] = red.share(reserved=policy.random_share, expected=minutes.red)
     if yellow is not None:
-        free = max(MOST_TOGETHER - share.get("red_share", policy.red_share), 0.0)
-        share["yellow_share"] = min(
-            yellow.share(reserved=policy.random_yellow_share, expected=minutes.yellow), free
-        )
-    return replace(policy, **share)
+        reserved = policy.random_yellow_share
+        share[Channel.YELLOW] = yellow.share(reserved=reserved, expected=minutes.yellow)
+    return fit_shares(policy, red=share.get(Channel.RED), yellow=share.get(Channel.YELLOW))
+
+
+def fit_shares(policy: Policy, *, red: float | None, yellow: float | None) -> Policy:
+    """Return a policy with the shares by score that rosters set; None keeps the fixed share.
+
+    What is left of ``MOST_TOGETHER`` below the red picks is all that the yellow ones may take. The
+    fixed shares of the other lists stay, and what a roster sets has to fit beside them.
+    """
+    if yellow is None:
+        return policy if red is None else replace(policy, red_share=min(red, policy.most_red))
+    red = policy.red_share if red is None else red
+    yellow = min(yellow, max(MOST_TOGETHER - red, 0.0), policy.most_yellow)
+    return replace(policy, red_share=red, yellow_share=yellow)
 
 
 OURS = (RANDOM, RANDOM_PAPERS, "score")
@@ -518,5 +527,4 @@ def _keep_channel(rows: Iterable[Picks], channel: Channel) -> list[Picks]:
 def _mean(rows: Iterable[Picks], channel: Channel) -> float:
     ours = [row for row in _keep_channel(rows, channel) if row.basis in OURS]
     picks, minutes = sum(row.decisions for row in ours), sum(row.minutes for row in ours)
-    mean: float = (minutes + PRIOR_PICKS * PRIOR_MEAN[channel]) / (picks + PRIOR_PICKS)
-    return mean
+    return shrink_mean(minutes, picks, usual=PRIOR_MEAN[channel], prior_acts=PRIOR_PICKS)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from random import Random
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,6 +120,16 @@ def test_both_channels_together_leave_the_lower_part_of_the_arrivals_alone(
     assert policy.red_share + policy.yellow_share <= MOST_TOGETHER + 1e-12
     alone = adapt_policy(POLICY, {Channel.RED: sides[Channel.RED]}, Minutes(red=mean, yellow=mean))
     assert policy.red_share == alone.red_share, "red picks come first"
+
+
+def test_what_a_roster_sets_fits_beside_the_fixed_shares_of_other_lists() -> None:
+    rich = ChannelCapacity(6000, MinutesUsed(), ExpectedRemainder(100.0, 10.0, 0.0))
+    one = Minutes(red=10.0, yellow=10.0)
+    papers, audits = replace(POLICY, red_share=0.1, yellow_share=0.4), Policy(0.05, 0.05, 0.45)
+    assert adapt_policy(papers, {Channel.RED: rich}, one).red_share == pytest.approx(0.1)
+    assert adapt_policy(audits, {Channel.YELLOW: rich}, one).yellow_share == pytest.approx(0.05)
+    free = replace(POLICY, blue_share=0.0)
+    assert adapt_policy(free, {Channel.YELLOW: rich}, one).yellow_share > 0.2, "negative control"
 
 
 def test_without_a_roster_the_fixed_shares_hold() -> None:

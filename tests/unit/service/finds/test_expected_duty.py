@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from engine.domain.rights import Role
-from engine.queue.expected_duty import FEWEST, PRIOR_ACTS, UsualDuties, find_chapter
+from engine.queue.expected_duty import FEWEST, UsualDuties, find_chapter
 from tests.support.people import at_desk
 from tests.support.running_service import POST, World, arrival
 from tests.unit.service.reports.test_acts import act, find
@@ -19,10 +19,10 @@ def declare(hs_code: str) -> dict[str, Any]:
 
 
 def test_the_duty_of_a_chapter_leans_on_that_of_all_goods() -> None:
-    usual = UsualDuties("UZS", 100.0, 40, {"24": (PRIOR_ACTS, 300.0)})
+    usual = UsualDuties("UZS", 100.0, 40, {"24": (10, 10 * 300.0)})
     known, other = usual.expect(declare("240220"), 0.5), usual.expect(declare("0807"), 0.5)
     assert known is not None and other is not None
-    assert (known.usual, known.amount, known.acts) == (200.0, 100.0, PRIOR_ACTS)
+    assert (known.usual, known.amount, known.acts) == (200.0, 100.0, 10)
     assert (other.usual, other.amount, other.acts) == (100.0, 50.0, 0)
     assert usual.expect(declare("2402"), None) is None, "rules alone give no chance"
     few = UsualDuties("UZS", 100.0, FEWEST - 1)
