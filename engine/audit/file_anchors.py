@@ -19,8 +19,8 @@ from sqlalchemy import Connection
 
 from engine.criteria.dual_control import read_approval_states
 from engine.criteria.policy import NETWORK, NetworkText, read_policy
-from engine.domain.network import Network, read_home_network, read_network
-from engine.errors import HomeError
+from engine.domain.network import Network, read_home_network, read_network, write_network
+from engine.errors import HomeError, InputError
 from engine.journal.entries import JournalFault
 from engine.journal.journal import Journal, JournalReader
 from engine.journal.kinds import (
@@ -30,6 +30,7 @@ from engine.journal.kinds import (
     LoadBody,
     NetworkBody,
 )
+from engine.journal.power_records import find_first_sequence
 from engine.storage.database import Store
 from engine.storage.files import file_digest
 from engine.storage.home import Home
@@ -84,6 +85,28 @@ def declare_network(home: Home, store: Store, *, has_new_posts: bool = False) ->
         _record(store, home.network.read_bytes())
 
 
+def read_approved_network(connection: Connection) -> str | None:
+    """Return the network file that was approved last; None where none was.
+
+    What loads have added since it was proposed is kept, unless the two contradict each other.
+    """
+    approved = read_policy(connection).find(NETWORK)
+    if approved is None:
+        return None
+    text, known = cast("NetworkText", approved.value).file, read_declared_networks(connection)
+    proposed = find_first_sequence(connection, approved.proposed_at)
+    before = [one for one in known if one.seq < proposed]
+    if not before:
+        return text
+    network = parse_network(text)
+    since, last = (parse_network(one[-1].text) for one in (before, known))
+    whole = network.with_additions(last, since=since)
+    with suppress(InputError):
+        joined = write_network(whole)
+        return text if whole == network or parse_network(joined) != whole else joined
+    return text
+
+
 def adopt_network(home: Home, store: Store) -> None:
     """Record the network with which a service starts: one that was approved since the last start.
 
@@ -92,13 +115,10 @@ def adopt_network(home: Home, store: Store) -> None:
     declare_network(home, store)
     with store.read() as connection:
         known = read_declared_networks(connection)
-        approved = read_policy(connection).find(NETWORK)
-    if approved is None:
+        approved = read_approved_network(connection)
+    if approved is None or (known and parse_network(known[-1].text) == parse_network(approved)):
         return
-    content = cast("NetworkText", approved.value).file.encode()
-    digest = sha256(content).hexdigest()
-    if any(one.seq > approved.sequence and one.digest == digest for one in known):
-        return
+    content = approved.encode()
     _keep_file(home, content, instead_of=known)
     _record(store, content)
 

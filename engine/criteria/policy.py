@@ -260,6 +260,8 @@ class PolicyValue:
     """0 of a shipped value that no record states."""
     since: int = 0
     """When it was approved or declared, UTC microseconds."""
+    proposed_at: int = 0
+    """0 of a first value."""
     author: str = ""
     """Who proposed it; empty for a first value."""
     approvals: tuple[str, ...] = ()
@@ -384,6 +386,7 @@ def replay_policy(records: Sequence[PowerRecord]) -> PolicyHistory:
                     state.content["post"],
                     state.sequence,
                     state.since,
+                    state.proposed_at,
                     state.author,
                     state.approvals,
                     state.content.get("reason", ""),

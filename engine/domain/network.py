@@ -14,10 +14,11 @@ Its quantity of a class is the sum over its seizures, and the class that weighs 
 find: one consignment filed as several seizures is no graver than the same filed as one.
 """
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
@@ -336,6 +337,19 @@ class Network:
         """Tell whether a field is comparable at all posts at which the other one is."""
         return name in self.identifiers or other not in self.identifiers
 
+    def with_additions(self, other: "Network", *, since: "Network") -> "Network":
+        """Return this network with what another one has in addition to an earlier one."""
+
+        def join(name: str) -> Any:
+            own, new, old = (getattr(one, name) for one in (self, other, since))
+            added = {key: value for key, value in new.items() if key not in old}
+            return MappingProxyType({**added, **own})
+
+        tables = {name: join(name) for name in ("posts", "severity", "identifiers")}
+        classes = {one.substance_class for one in (*self.severity_bands, *since.severity_bands)}
+        bands = [one for one in other.severity_bands if one.substance_class not in classes]
+        return replace(self, **tables, severity_bands=(*self.severity_bands, *bands))
+
 
 EARTH_KM = 6371.0
 
@@ -360,6 +374,40 @@ def read_network(path: Path, *, text: str | None = None) -> Network:
         MappingProxyType(found.identifiers),
         found.severity_bands,
     )
+
+
+def write_network(network: Network) -> str:
+    """Return a network as :func:`read_network` reads it."""
+    head = "synthetic = true\n" if network.synthetic else ""
+    head += _table("severity", network.severity) + _table("identifiers", network.identifiers)
+    head += "".join(map(_band, network.severity_bands))
+    return head + "".join(_post(post) for post in network.posts.values())
+
+
+def _band(band: SeverityBand) -> str:
+    return "".join(
+        ["[[severity_bands]]\n"]
+        + [f"{key} = {_literal(value)}\n" for key, value in band.model_dump().items()]
+    )
+
+
+def _post(post: BorderPost) -> str:
+    values = post.model_dump(exclude={"roster", "equipment"}, exclude_none=True)
+    lines = ["", "[[posts]]", *(f"{key} = {_literal(value)}" for key, value in values.items())]
+    tables = _table("posts.roster", post.roster) + _table("posts.equipment", post.equipment)
+    return "\n".join(lines) + "\n" + tables
+
+
+def _table(name: str, values: Mapping[Any, Any]) -> str:
+    lines = [f"{_literal(key)} = {_literal(value)}\n" for key, value in values.items()]
+    return "".join([f"[{name}]\n", *lines]) if lines else ""
+
+
+def _literal(value: Any) -> str:
+    # JSON's escapes are TOML's, except for DEL, which TOML wants escaped too; a list is the same.
+    if isinstance(value, str | tuple):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)
 
 
 def read_home_network(path: Path) -> Network:

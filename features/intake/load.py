@@ -8,7 +8,6 @@ posts, but a post means the same in every file, and synthetic posts never share 
 posts.
 """
 
-import json
 import os
 import shutil
 from collections import Counter
@@ -24,7 +23,13 @@ import pyarrow as pa
 
 from engine.audit.file_anchors import QUARANTINE_FILE
 from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
-from engine.domain.network import BorderPost, Network, SeverityBand, read_home_network, read_network
+from engine.domain.network import (
+    Network,
+    SeverityBand,
+    read_home_network,
+    read_network,
+    write_network,
+)
 from engine.domain.time_units import SystemClock
 from engine.errors import InputError
 from engine.journal.areas import load_part
@@ -125,44 +130,11 @@ def keep_network(home: Home, folder: Path, *, network: Network, held: Network) -
     is_whole = is_there(source) and read_network(source) == network
     handle, name = mkstemp(prefix=".network-", dir=home.root)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(source.read_text("utf-8") if is_whole else _toml(network))
+        file.write(source.read_text("utf-8") if is_whole else write_network(network))
         file.flush()
         os.fsync(handle)
     Path(name).replace(home.network)
     return True
-
-
-def _toml(network: Network) -> str:
-    head = "synthetic = true\n" if network.synthetic else ""
-    head += _table("severity", network.severity) + _table("identifiers", network.identifiers)
-    head += "".join(map(_band, network.severity_bands))
-    return head + "".join(_post(post) for post in network.posts.values())
-
-
-def _band(band: SeverityBand) -> str:
-    return "".join(
-        ["[[severity_bands]]\n"]
-        + [f"{key} = {_literal(value)}\n" for key, value in band.model_dump().items()]
-    )
-
-
-def _post(post: BorderPost) -> str:
-    values = post.model_dump(exclude={"roster", "equipment"}, exclude_none=True)
-    lines = ["", "[[posts]]", *(f"{key} = {_literal(value)}" for key, value in values.items())]
-    tables = _table("posts.roster", post.roster) + _table("posts.equipment", post.equipment)
-    return "\n".join(lines) + "\n" + tables
-
-
-def _table(name: str, values: Mapping[Any, Any]) -> str:
-    lines = [f"{_literal(key)} = {_literal(value)}\n" for key, value in values.items()]
-    return "".join([f"[{name}]\n", *lines]) if lines else ""
-
-
-def _literal(value: Any) -> str:
-    # JSON's escapes are TOML's, except for DEL, which TOML wants escaped too; a list is the same.
-    if isinstance(value, str | tuple):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)
 
 
 _MESSAGES = "features.messages.folder:read_documents"

@@ -9,7 +9,7 @@ import pytest
 
 from api.http.problems import MEDIA_TYPE
 from api.service.settings import Settings
-from engine.audit.file_anchors import open_network
+from engine.audit.file_anchors import declare_network, open_network
 from engine.audit.verification import verify
 from engine.criteria.policy import PolicyHistory
 from engine.domain.rights import Role
@@ -232,6 +232,36 @@ def test_an_approved_network_is_written_where_its_predecessor_lies(
     with client:
         assert client.get(PATH, headers=people["ann"]).json()["ignored"] == []
     assert world.home.network.read_text("utf-8") == approved
+
+
+NEW_POST = '[[posts]]\ncode = "{0}"\nname = "Post {0}"\ncountry = "UZ"\n'
+
+
+def test_an_approved_network_keeps_the_posts_that_loads_added_meanwhile(
+    world: World, people: dict[str, dict[str, str]]
+) -> None:
+    store, loaded = world.runtime.store, NETWORK
+    approved = NETWORK.replace("Oybek", "Yangi Oybek") + NEW_POST.format("NEU")
+    made = propose(world, people["ann"], setting="network", value={"file": approved})
+    for code in ("AAA", "BBB"):  # a load between the two people, and one after both
+        loaded += NEW_POST.format(code)
+        world.home.network.write_text(loaded, "utf-8")
+        declare_network(world.home, store, has_new_posts=True)
+        if code == "AAA":
+            assert approve(world, people["bob"], made.json()["id"]).status_code == 201
+    for _ in range(2):
+        client, app = open_world(world.home, world.models, Settings())
+        with client:
+            posts = app.state.runtime.network.posts
+            assert set(posts) == {POST, OTHER, "NEU", "AAA", "BBB"}
+            assert posts[POST].name == "Yangi Oybek"
+            assert client.get(PATH, headers=people["ann"]).json()["awaits_start"] == []
+    assert len(read_bodies(world, NETWORK_DECLARED)) == 4, "the second start declares nothing"
+    removed = NETWORK + NEW_POST.format("AAA")
+    put_into_force(world, people, setting="network", value={"file": removed})
+    client, app = open_world(world.home, world.models, Settings())
+    with client:
+        assert set(app.state.runtime.network.posts) == {POST, OTHER, "AAA"}, "negative control"
 
 
 def test_the_effect_is_that_of_the_recorded_draws(
