@@ -31,6 +31,7 @@ from api.decisions.answers import (
     read_duties,
 )
 from api.decisions.page_data import bound_workable_minutes, sum_used_minutes
+from api.decisions.questions import OpenQuestionView, read_waiting_questions
 from api.decisions.summary import Cargo, name_picks, read_cargo
 from api.http.access import ReachedPost, visible_reasons
 from api.http.answers import Answer, Time
@@ -50,6 +51,7 @@ from engine.journal.entries import Kind
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE
 from engine.queue.corrections import read_stated
+from engine.queue.documents_asked import list_questions
 from engine.queue.expected_duty import ExpectedDuty, UsualDuties
 from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
 from engine.queue.reviews import order_of_review
@@ -98,6 +100,8 @@ class WaitingVehicle:
     """It stands before a riskier one of its channel because it takes fewer minutes."""
     holder: VehicleHolder | None = None
     """Who has taken it."""
+    question: OpenQuestionView | None = None
+    """Documents that were asked for, the ones due first."""
     fits: bool = True
     """It lies above the cut of its channel."""
 
@@ -172,6 +176,7 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
         as_of = service.journal.now(snapshot)
         known = list_waiting(snapshot, post, as_of=as_of)
         holders = read_holders(snapshot, post, as_of=as_of)
+        questions = read_waiting_questions(snapshot, caller, post, now=as_of)
         bodies = JournalReader(snapshot).bodies([one.seq for one in known])
         shift = read_policy(snapshot).plan_shifts(service.network).shift(post, as_of)
         running = service.workload.read_load(snapshot, shift, now=as_of)
@@ -189,20 +194,16 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
         _meter(fixed, running, channel, used, shift=shift, as_of=as_of)
         for channel in reversed(INSPECTED)
     ]
-    vehicles = _tell_neighbours_apart(
-        [
-            _vehicle(
-                position,
-                one,
-                bodies[one.seq],
-                as_of=as_of,
-                holder=holders.get(one.crossing_id),
-                duties=duties,
-            )
-            for position, one in enumerate(known, 1)
-            if one.seq in bodies
-        ]
-    )
+    vehicles = [
+        replace(
+            _vehicle(position, one, bodies[one.seq], as_of=as_of, duties=duties),
+            holder=holders.get(one.crossing_id),
+            question=questions.get(one.crossing_id),
+        )
+        for position, one in enumerate(known, 1)
+        if one.seq in bodies
+    ]
+    vehicles = _tell_neighbours_apart(vehicles)
     shown_vehicles, meters = _cut(mark_short(vehicles), meters)
     return QueueView(
         moment(as_of),
@@ -235,8 +236,12 @@ def _mark(
     roster = snapshot.scalar(select(func.max(ROSTERS.c.seq)).where(ROSTERS.c.post == post))
     # Not the places: they hold the risk, which could be found by trying where the rest is known.
     taken = sorted(one.seq for one in read_holders(snapshot, post, as_of=as_of).values())
+    asked = [
+        (one.seq, one.came_seq)
+        for one in list_questions(snapshot, post, is_waiting=True, most=None)
+    ]
     waiting = [(one.seq, int(one.channel)) for one in known]
-    shown = repr((tuple(decided), roster, waiting, taken))
+    shown = repr((tuple(decided), roster, waiting, taken, asked))
     return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
 
@@ -264,7 +269,6 @@ def _vehicle(
     body: Mapping[str, Any],
     *,
     as_of: int,
-    holder: VehicleHolder | None,
     duties: UsualDuties | None,
 ) -> WaitingVehicle:
     """Return a waiting vehicle; without ``duties`` as a blind reader sees it."""
@@ -284,7 +288,6 @@ def _vehicle(
         place=next((step["place"] for step in order if step["place"] is not None), None),
         is_amended=body["inputs"]["amendment"] > 0,
         why=None if duties is None else _why(body, channel, duties),
-        holder=holder,
     )
 
 

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.callers import Caller
+from api.decisions.questions import OpenQuestionView, describe_questions
 from api.http.access import check_path, fill_agency
-from api.http.answers import Acknowledged, Answer, Time, acknowledge
+from api.http.answers import Acknowledged, Answer, acknowledge
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
@@ -18,7 +19,6 @@ from api.web.forms import TheReader
 from api.web.page_route import PageRoute, TheVisit
 from engine.domain.records import Identifier, PostCode
 from engine.domain.rights import Matter
-from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError
 from engine.journal.idempotency import claim, inspection_name
 from engine.journal.journal import JournalReader
@@ -26,39 +26,14 @@ from engine.journal.kinds import DOCUMENTS_CAME, INSPECTION
 from engine.queue.documents_asked import (
     DocumentsAsked,
     DocumentsCame,
-    OpenQuestion,
     draft_answer,
     list_questions,
     read_question,
 )
-from engine.queue.queue import last_of_crossing, read_decision
+from engine.queue.queue import read_decision
 
 MOST = 500
 """Questions in one answer, those due first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenQuestionView(Answer):
-    """Documents that were asked for, and that no act has answered yet."""
-
-    sequence: int
-    """The record of the question, by which it is answered."""
-    inspection_id: str
-    crossing_id: str
-    decision_id: str | None
-    """The last decision on the vehicle."""
-    post: str
-    asked_by: str
-    agency: str | None
-    reason: str | None
-    documents: list[str]
-    """What for."""
-    due_at: Time
-    is_overdue: bool
-    """Its time has passed and nothing came."""
-    came: list[str] | None
-    """What came; None while nothing did."""
-    note: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,42 +59,8 @@ def open_questions(
             due_before=now if is_overdue else None,
             most=MOST,
         )
-        records = [seq for one in found for seq in (one.seq, one.came_seq) if seq is not None]
-        bodies = JournalReader(snapshot).bodies(records)
-        views = [
-            _describe(one, bodies, _find_decision(snapshot, one.crossing_id), now=now)
-            for one in found
-            if one.seq in bodies
-        ]
-    seen = [one for one in views if caller.sees(Matter.ACTS, one.agency)]
+        seen = describe_questions(snapshot, caller, found, now=now)
     return [one for one in seen if one.is_overdue] if is_overdue else seen
-
-
-def _find_decision(snapshot: Any, crossing_id: str) -> str | None:
-    known = last_of_crossing(snapshot, crossing_id)
-    return None if known is None else known.decision_id
-
-
-def _describe(
-    one: OpenQuestion, bodies: Any, decision_id: str | None, *, now: int
-) -> OpenQuestionView:
-    asked = bodies[one.seq]["inspection"]
-    came = None if one.came_seq is None else bodies.get(one.came_seq)
-    return OpenQuestionView(
-        sequence=one.seq,
-        inspection_id=asked["inspection_id"],
-        crossing_id=one.crossing_id,
-        decision_id=decision_id,
-        post=one.post,
-        asked_by=bodies[one.seq]["by"],
-        agency=asked.get("agency"),
-        reason=asked.get("reason"),
-        documents=asked["documents"],
-        due_at=rfc3339(one.due_at),
-        is_overdue=one.due_at <= now and came is None,
-        came=None if came is None else came["documents"],
-        note=None if came is None else came.get("note"),
-    )
 
 
 def record_what_came(
@@ -143,7 +84,7 @@ def record_what_came(
 
 
 router = json_router("/v1/documents-asked", "acts", 404, 409, 413)
-Sequence = Annotated[int, Path(ge=1)]
+Number = Annotated[int, Path(ge=1)]
 PostQuery = Annotated[PostCode | None, Query()]
 OverdueQuery = Annotated[bool, Query(description="Leave out what is not due yet, or came.")]
 
@@ -161,7 +102,7 @@ def receive(
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
-    sequence: Sequence,
+    sequence: Number,
     came: Annotated[DocumentsCame, Depends(body_of(DocumentsCame))],
 ) -> Response:
     """Record what came; the act on the vehicle says what follows from it."""
@@ -181,7 +122,7 @@ def show(visit: TheVisit, service: TheService, post: PostQuery = None) -> Respon
 
 @page_router.post("/documents-asked/{sequence}/answers")
 def send_answer(
-    visit: TheVisit, service: TheService, reader: TheReader, sequence: Sequence
+    visit: TheVisit, service: TheService, reader: TheReader, sequence: Number
 ) -> Response:
     """Record what came."""
     fields = {"documents": _split(reader.text("documents"))} | reader.texts("note")

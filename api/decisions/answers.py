@@ -24,6 +24,7 @@ from sqlalchemy import Connection
 from api.areas import list_parts
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
+from api.decisions.questions import OpenQuestionView, read_waiting_questions
 from api.decisions.vehicle_history import PastView, read_past
 from api.http.access import visible_reasons
 from api.http.answers import Answer, Time
@@ -156,6 +157,8 @@ class CheckpointView(Answer):
     """Where a declaration ahead came, or was changed, after the decision."""
     taken: TakenBy | None = None
     """Where an officer has taken the waiting vehicle; in a queue, and where one is asked for."""
+    question: OpenQuestionView | None = None
+    """Documents that were asked for on it, in a queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +408,7 @@ class DecisionReader:
             as_of = self._service.journal.head(connection).as_of
             known = list_waiting(connection, post, as_of=as_of)
             holders = read_holders(connection, post, as_of=as_of)
+            questions = read_waiting_questions(connection, self._caller, post, now=as_of)
             is_shown = not is_blind(self._caller)
             duties = read_duties(connection, self._caller) if is_shown else None
             views = [
@@ -412,6 +416,7 @@ class DecisionReader:
                 | {"channel": one.channel.code}
                 | {"rank": {"position": position, "of": len(known)}}
                 | _view_holder(holders.get(one.crossing_id))
+                | _view_question(questions.get(one.crossing_id))
                 for position, one in enumerate(known, 1)
             ]
         return {"post": post, "as_of": rfc3339(as_of), "waiting": views}
@@ -521,6 +526,10 @@ class DecisionReader:
         ]
         seen = seen | {"declaration_alerts": later} if later else seen
         return seen | {"alerts": alerts} if alerts else seen
+
+
+def _view_question(question: OpenQuestionView | None) -> dict[str, OpenQuestionView]:
+    return {} if question is None else {"question": question}
 
 
 def _view_holder(holder: VehicleHolder | None) -> dict[str, TakenBy]:

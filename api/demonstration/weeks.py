@@ -15,6 +15,7 @@ import json
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -76,6 +77,8 @@ OBSERVED = 0.08
 """Share of released vehicles that a supervisor sends to red though nothing is there."""
 CASE_AFTER = 5 * 7 * DAY
 """When the first find becomes a case."""
+ASK_AFTER = (WEEKS - 1) * 7 * DAY
+"""From when on documents are asked for, in place of a look at the papers."""
 RANDOM_SHARE = 0.10
 """Without a model there is little else to learn from: the largest share that a post may set."""
 HANDOVERS = 4
@@ -278,6 +281,10 @@ class _Work:
         self._rng = np.random.default_rng(SEED)
         self._case_from = clock.now() + CASE_AFTER
         self._has_case = False
+        self._ask_from = clock.now() + ASK_AFTER
+        self._passages = Counter[str]()
+        self._caught = set[str]()
+        """Carriers of vehicles that carried something."""
 
     def begin(self, begins: int, network: Network) -> None:
         """Put rosters of the network's minutes with teams, hard facts and two trailers."""
@@ -330,6 +337,7 @@ class _Work:
             entries = [one for one in here if one["crossing"]["direction"] == "entry"]
             if not entries:
                 continue
+            self._count_carriers(entries)
             answers = client.post(list[CheckpointView | Problem], "/v1/decisions/batch", entries)
             views = [one for one in answers if isinstance(one, CheckpointView)]
             self._lived.count("decisions", len(views))
@@ -350,6 +358,14 @@ class _Work:
         proposed = first.post(AcknowledgedStep, "/v1/proposals", proposal).receipt
         approvals = f"/v1/proposals/{proposed.sequence}/approvals"
         second.post(AcknowledgedStep, approvals, {})
+        lawful = {
+            "carrier": self._find_lawful_carrier(),
+            "reason": "Audited in its books, no finding (synthetic).",
+            "expiry": rfc3339(self._clock.now() + 180 * DAY),
+        }
+        proposed = first.post(AcknowledgedStep, "/v1/known-lawful", lawful).receipt
+        approvals = f"/v1/proposals/{proposed.sequence}/approvals"
+        second.post(AcknowledgedStep, approvals, {})
         for back in range(HANDOVERS):
             at = rfc3339(self._clock.now() - back * 12 * HOUR)
             with suppress(RefusedError):  # the shift was handed over already
@@ -362,6 +378,17 @@ class _Work:
         for client in self._clients.values():
             client.close()
 
+    def _count_carriers(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        for one in entries:
+            if (carrier := one["crossing"].get("carrier_id")) is not None:
+                self._passages[carrier] += 1
+                if self._truth[one["crossing"]["crossing_id"]]["carries"] == "1":
+                    self._caught.add(carrier)
+
+    def _find_lawful_carrier(self) -> str:
+        """Return the carrier with most passages, none of which carried anything."""
+        return next(name for name, _ in self._passages.most_common() if name not in self._caught)
+
     def _settle(self, client: Client, view: CheckpointView) -> None:
         """Let a supervisor say a word where there is one to say, and an officer file the act."""
         known = self._truth[view.crossing_id]
@@ -373,7 +400,9 @@ class _Work:
             channel = "red"
         elif channel == "red" and chance < 0.2:
             self._review(supervisor, view, "uphold")
-        if channel in ("red", "yellow"):
+        if channel == "yellow" and self._clock.now() >= self._ask_from:
+            self._ask_for_documents(client, view)
+        elif channel in ("red", "yellow"):
             self._inspect(client, view, known, is_red=channel == "red")
 
     def _review(self, supervisor: Client, view: CheckpointView, verdict: str) -> None:
@@ -399,6 +428,18 @@ class _Work:
         if not self._has_case and self._clock.now() >= self._case_from:
             self._has_case = True
             self._open_case(seizure["seizure_id"])
+
+    def _ask_for_documents(self, client: Client, view: CheckpointView) -> None:
+        asked = {
+            "inspection_id": f"ask-{view.crossing_id}",
+            "crossing_id": view.crossing_id,
+            "outcome": "documents_asked",
+            "documents": ["invoice", "certificate of origin"],
+            "due_at": rfc3339(self._clock.now() + 10 * DAY),
+            "reason": "The value of the first item is low for its mass (synthetic).",
+        }
+        client.post(Acknowledged, "/v1/inspections", asked)
+        self._lived.count("documents asked for")
 
     def _open_case(self, seizure_id: object) -> None:
         opening = {"seizure_id": seizure_id, "summary": "SYNTHETIC: a find from search to court."}

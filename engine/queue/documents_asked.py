@@ -26,6 +26,7 @@ from engine.journal.kinds import (
     DocumentsAskedBody,
     DocumentsCameBody,
 )
+from engine.queue.queue import DECISIONS
 from engine.storage.database import (
     Int64,
     declare_columns,
@@ -133,12 +134,13 @@ def list_questions(
     *,
     hidden: Collection[str] = (),
     due_before: int | None = None,
-    most: int,
+    is_waiting: bool = False,
+    most: int | None,
 ) -> list[OpenQuestion]:
     """Return the questions without an act, those due first first.
 
     ``post`` None means all but ``hidden`` posts; ``due_before`` (UTC microseconds) leaves out what
-    is due later.
+    is due later, ``is_waiting`` the vehicles that have left the queue.
     """
     query = select(QUESTIONS).where(_Q.act_seq.is_(None)).order_by(_Q.due_at, _Q.seq).limit(most)
     if post is not None:
@@ -147,6 +149,9 @@ def list_questions(
         query = query.where(_Q.post.not_in(hidden))
     if due_before is not None:
         query = query.where(_Q.due_at < due_before)
+    if is_waiting:
+        waits = select(DECISIONS.c.crossing_id).where(DECISIONS.c.waiting)
+        query = query.where(_Q.crossing_id.in_(waits))
     return [
         OpenQuestion(row.seq, row.crossing_id, row.post, row.due_at, row.came_seq)
         for row in connection.execute(query)

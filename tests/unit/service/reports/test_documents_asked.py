@@ -7,6 +7,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from api.acts.documents_asked import OpenQuestions
+from api.queue import Queue
 from engine.domain.rights import Role
 from engine.queue.match_outcomes import ACTS
 from tests.support.clocks import travel
@@ -49,6 +50,13 @@ def list_open(world: World, *, overdue: bool = False) -> list[dict[str, Any]]:
     return found
 
 
+def read_row(world: World, crossing_id: str, role: Role = Role.SUPERVISOR) -> dict[str, Any]:
+    waiting = world.get(f"/v1/posts/{POST}/queue", role).json()["waiting"]
+    TypeAdapter(Queue).validate_python({"post": POST, "as_of": until(0), "waiting": waiting})
+    found: dict[str, Any] = next(one for one in waiting if one["crossing_id"] == crossing_id)
+    return found
+
+
 def count_acts(world: World, crossing_id: str) -> int:
     with world.runtime.store.read() as connection:
         rows = connection.execute(ACTS.select().where(ACTS.c.crossing_id == crossing_id))
@@ -64,14 +72,17 @@ def test_a_question_is_open_until_an_act_and_no_act_itself(world: World) -> None
     assert one["documents"] == ["N851", "certificate of origin"] and one["came"] is None
     assert not one["is_overdue"] and one["decision_id"] and one["asked_by"]
     assert count_acts(world, crossing) == 0, "no label, no rate, no minutes"
-    waiting = world.get(f"/v1/posts/{POST}/queue").json()["waiting"]
-    assert crossing in {each["crossing_id"] for each in waiting}
+    assert read_row(world, crossing)["question"] == one
+    desk = at_desk(world, "asking-zara", Role.SUPERVISOR)
+    assert "documents asked, until" in desk.get(f"/posts/{POST}/queue").text
     came = world.post(f"{PATH}/{one['sequence']}/answers", {"documents": ["N851"]})
     assert came.status_code == 201, came.text
     twice = world.post(f"{PATH}/{one['sequence']}/answers", {"documents": []})
     assert twice.status_code == 409
     (one,) = (one for one in list_open(world) if one["crossing_id"] == crossing)
     assert one["came"] == ["N851"], "what came is said; the act says what follows"
+    assert read_row(world, crossing, Role.CHECKPOINT)["question"]["came"] == ["N851"]
+    assert "documents came" in desk.get(f"/posts/{POST}/queue").text
     filed = world.post("/v1/inspections", act(71_001, crossing, methods=["documents"]))
     assert filed.status_code == 201
     assert crossing not in {each["crossing_id"] for each in list_open(world)}
