@@ -30,6 +30,7 @@ from engine.audit.file_anchors import (
     DeclaredNetwork,
     note_network,
     parse_network,
+    read_approved_network,
     read_declared_networks,
 )
 from engine.criteria.dual_control import ApprovalState
@@ -133,6 +134,12 @@ class PolicyEffectView(Answer):
     """Expected minutes of inspection."""
     shifts: Change | None
     """Shifts of the posts concerned, where their hours change."""
+    loads: Change | None
+    """Finds that teach the chance of a load, where the classes of goods change."""
+    gravity: Change | None
+    """What finds of classes that are no substances weigh together, where the classes change."""
+    suspended: Change | None
+    """Entries of known lawful trade beyond their bound over 90 days, where it may change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,20 +223,23 @@ def read_policy_view(service: Runtime, caller: Caller) -> PolicyView:
         if note := note_network(service.home, connection):
             ignored.append(note)
         declared = next(iter(read_declared_networks(connection)[-1:]), None)
+        awaits_start = _list_awaiting_start(service, connection, history)
     return PolicyView(
         settings=[_describe_setting(history, one, declared) for one in SETTINGS.values()],
         waiting=waiting,
         ignored=ignored,
-        awaits_start=_list_awaiting_start(service, history),
+        awaits_start=awaits_start,
     )
 
 
-def _list_awaiting_start(service: Runtime, history: PolicyHistory) -> list[str]:
+def _list_awaiting_start(
+    service: Runtime, connection: Connection, history: PolicyHistory
+) -> list[str]:
     """Return the settings whose newest value is not the one that this process runs with."""
     silence = cast("Silence", history.read(SILENCE)).as_limits()
-    network = cast("NetworkText | None", history.read(NETWORK))
+    network = read_approved_network(connection)
     found = [] if silence == service.posts.limits else [SILENCE.name]
-    if network is not None and parse_network(network.file) != service.network:
+    if network is not None and parse_network(network) != service.network:
         found.append(NETWORK.name)
     return found
 
@@ -302,7 +312,10 @@ def _describe_effect(effect: PolicyEffect) -> PolicyEffectView:
         channels={code: _change(pair) for code, pair in effect.channels.items()},
         random_checks=_change(effect.random_checks),
         minutes=_change(effect.minutes),
-        shifts=None if effect.shifts is None else _change(effect.shifts),
+        **{
+            name: None if (pair := getattr(effect, name)) is None else _change(pair)
+            for name in ("shifts", "loads", "gravity", "suspended")
+        },
     )
 
 

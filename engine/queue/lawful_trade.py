@@ -181,7 +181,7 @@ class LawfulWatch:
         return len(self._journal.append_found(_draft_suspensions))
 
     def _look(self, connection: Connection) -> object:
-        names = [one.subject for one in _list_own(connection)]
+        names = [one.subject for one in list_own_entries(connection)]
         kinds = (SEIZURE, SEIZURE_CORRECTED, FIND_CONFIRMED, INSPECTION_CORRECTED)
         last = [find_last_sequence(connection, kind) for kind in kinds] if names else []
         hit = select(_A.seq).where(_A.is_hit).order_by(_A.seq.desc()).limit(1)
@@ -190,7 +190,7 @@ class LawfulWatch:
 
 def _draft_suspensions(connection: Connection, now: int) -> list[Draft]:
     """Return the records that end the entries beyond their bound."""
-    own, policy = _list_own(connection), read_policy(connection)
+    own, policy = list_own_entries(connection), read_policy(connection)
     counts = count_lanes(connection, own, since=now - WINDOW)
     return [
         draft_suspension(KNOWN_LAWFUL, one, describe_counts(counts[one.subject]))
@@ -199,7 +199,7 @@ def _draft_suspensions(connection: Connection, now: int) -> list[Draft]:
     ]
 
 
-def _list_own(connection: Connection) -> list[ApprovalState]:
+def list_own_entries(connection: Connection) -> list[ApprovalState]:
     """Return the entries in force that this installation recorded: a centre suspends its own."""
     states: Mapping[str, ApprovalState] = read_approval_states(connection, KNOWN_LAWFUL)
     return [one for one in states.values() if one.state == "in_force" and not one.there]

@@ -1,10 +1,15 @@
 """What a proposed value of a setting would have done in the last 28 days, by recorded decisions.
 
 Each decision is chosen again with its own draws, chances and matches, once by the value in force
-now and once by the proposed one, so that a value in force has no effect. Where a roster or a silent
-centre had set a share, it stays as it was: a proposal changes the fixed shares alone. Of two models
-on trial the one that led is asked. Without a model the rules pick nothing here, so only random
-checks tell the two apart.
+now and once by the proposed one, so that a value in force has no effect. A share of random checks
+that a silent centre had set stays as it was. A share by score that a roster had set is taken from
+the same minutes: it falls by as much as the random share of its channel grows. What chance may add
+to that, which a roster keeps back, is not computed again. Of two models on trial the one that led
+is asked. Without a model the rules pick nothing here, so only random checks tell the two apart.
+
+Classes of goods change no decision that was made: of those the finds of the same days are counted
+again, by what they teach and weigh. The bound of known lawful trade suspends entries, by their last
+90 days.
 """
 
 import math
@@ -16,6 +21,7 @@ from typing import cast
 from sqlalchemy import ColumnElement, Connection, false
 
 from engine.criteria.policy import (
+    GOODS_CLASSES,
     LAWFUL_TRADE,
     SHARES,
     SHIFT_TIMES,
@@ -26,17 +32,29 @@ from engine.criteria.policy import (
     Shares,
     ShiftTimes,
     Silence,
+    read_goods_classes,
 )
 from engine.decision.decision import ScoredArrival, choose_channel
 from engine.decision.record_codec import StoredDecision, decode_decision
-from engine.domain.records import Record
+from engine.domain.goods_classes import GoodsClasses, class_of
+from engine.domain.records import SUBSTANCES, Record
 from engine.domain.shift_plan import read_opening
 from engine.domain.time_units import DAY, HOUR, RECENT_WINDOW, SECOND
 from engine.journal.journal import JOURNAL, JournalReader
-from engine.journal.kinds import DECISION
+from engine.journal.kinds import DECISION, FIND_CONFIRMED, SEIZURE
 from engine.journal.power_records import find_first_sequence
 from engine.ports import Chances
-from engine.selection import RANDOM_SHARE, Channel, ChannelCode, Policy, RiskTables
+from engine.queue.corrections import read_stated
+from engine.queue.lawful_trade import WINDOW, count_lanes, list_own_entries
+from engine.selection import (
+    LAWFUL_SHARES,
+    RANDOM_SHARE,
+    Channel,
+    ChannelCode,
+    Policy,
+    RiskTables,
+)
+from engine.shifts.workload import MOST_SHARE, fit_shares
 
 MOST = 2_000
 """The newest decisions that are chosen again."""
@@ -60,6 +78,12 @@ class PolicyEffect:
     """Expected minutes of inspection."""
     shifts: tuple[int, int] | None = None
     """Shifts of all posts concerned; None of other settings than their hours."""
+    loads: tuple[int, int] | None = None
+    """Finds that teach the chance of a load; None of other settings than the classes of goods."""
+    gravity: tuple[float, float] | None = None
+    """What finds of classes that are no substances weigh together; None as of ``loads``."""
+    suspended: tuple[int, int] | None = None
+    """Entries of known lawful trade beyond their bound; None of other settings."""
 
 
 def measure_effect(
@@ -109,7 +133,55 @@ def measure_effect(
         lengths = [cast("ShiftTimes", one).hours for one in times]
         before, after = (len(posts) * EFFECT_DAYS * DAY // (hours * HOUR) for hours in lengths)
         effect.shifts = before, after
+    elif setting is GOODS_CLASSES:
+        _weigh_finds(connection, effect, cast("GoodsClasses", value), since=now - RECENT_WINDOW)
+    elif setting is LAWFUL_TRADE:
+        bound = cast("LawfulTrade", value).bound
+        effect.suspended = _count_suspended(connection, history, bound, post=post, now=now)
     return effect
+
+
+def _count_suspended(
+    connection: Connection, history: PolicyHistory, bound: float, *, post: str | None, now: int
+) -> tuple[int, int]:
+    """Return how many entries are beyond the bound in force, and how many beyond another one.
+
+    A bound of one post holds for the entries of that post, one of all for those without their own.
+    """
+    entries = [
+        one
+        for one in list_own_entries(connection)
+        if (at := one.content.get("post")) == post
+        or (post is None and at not in history.list_posts(LAWFUL_TRADE))
+    ]
+    counts = count_lanes(connection, entries, since=now - WINDOW)
+    return (
+        sum(
+            counts[one.subject].is_beyond(history.find_lawful_bound(one.content.get("post")))
+            for one in entries
+        ),
+        sum(counts[one.subject].is_beyond(bound) for one in entries),
+    )
+
+
+def _weigh_finds(
+    connection: Connection, effect: PolicyEffect, table: GoodsClasses, *, since: int
+) -> None:
+    """Count the finds linked to crossings since an instant by the table in force and by another."""
+    linked = [
+        record.body["seizure"]
+        for record in read_stated(
+            connection, SEIZURE, FIND_CONFIRMED, where=[JOURNAL.c.known_at >= since]
+        )
+        if record.body["linked_crossing_id"] is not None
+    ]
+    codes = [class_of(one["substance_class"], one.get("goods_class")) for one in linked]
+    tables = read_goods_classes(connection), table
+    loads = [sum(one.teaches_load(code) for code in codes) for one in tables]
+    weights = [
+        math.fsum(one.gravity(code) for code in codes if code not in SUBSTANCES) for one in tables
+    ]
+    effect.loads, effect.gravity = (loads[0], loads[1]), (weights[0], weights[1])
 
 
 def _list_decisions(
@@ -133,16 +205,33 @@ def _change(
         return had
     if setting is SHARES:
         new = cast("Shares", value).as_policy()
-        names = [n for n in Shares.model_fields if getattr(had, n) == getattr(fixed, n)]
-        return replace(had, **{n: getattr(new, n) for n in names})
+        random = new.random_share if had.random_share == fixed.random_share else had.random_share
+        lawful = {name: getattr(had, name) for name in LAWFUL_SHARES}
+        return _fit_rosters(had, fixed, replace(new, random_share=random, **lawful))
     if setting is LAWFUL_TRADE:
-        lawful = cast("LawfulTrade", value)
-        return replace(had, lawful_factor=lawful.factor, lawful_floor=lawful.floor)
+        trade = cast("LawfulTrade", value)
+        return replace(had, lawful_factor=trade.factor, lawful_floor=trade.floor)
     if setting is SILENCE:
         limits = cast("Silence", value).as_limits()
         is_silent = filing.inputs.silence_seconds * SECOND > limits.random
-        return replace(had, random_share=RANDOM_SHARE[1] if is_silent else fixed.random_share)
+        random = RANDOM_SHARE[1] if is_silent else fixed.random_share
+        return _fit_rosters(had, fixed, replace(fixed, random_share=random))
     return had
+
+
+def _fit_rosters(had: Policy, fixed: Policy, new: Policy) -> Policy:
+    """Return new shares; where a roster had set a share by score, what its minutes leave of it."""
+    red = yellow = None
+    if had.red_share != fixed.red_share:
+        red = _refill(had.red_share, had.random_share - new.random_share)
+    if had.yellow_share != fixed.yellow_share:
+        yellow = _refill(had.yellow_share, had.random_yellow_share - new.random_yellow_share)
+    return fit_shares(new, red=red, yellow=yellow)
+
+
+def _refill(share: float, freed: float) -> float:
+    """Return a share after random checks freed or took one; none and all say nothing of how far."""
+    return min(max(share + freed, 0.0), MOST_SHARE) if 0.0 < share < MOST_SHARE else share
 
 
 @dataclass(frozen=True, slots=True)
