@@ -31,6 +31,7 @@ from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import PastOf, PastView, read_past
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import read_approval_state
+from engine.criteria.match import HARD_FACT, SUPERSEDED
 from engine.criteria.policy import read_policy
 from engine.decision.inspection_minutes import Minutes
 from engine.decision.role_views import flat
@@ -448,6 +449,9 @@ def put_in_words(made: Sequence[ReasonBar]) -> ReasonsInWords:
         and one.reason["parameters"].get("strength") not in weak
         and one.reason["message"] not in _DRAWN
     ]
+    facts = {one.reason["message"] for one in told if one.reason["code"] == HARD_FACT}
+    if facts > {SUPERSEDED}:  # what is known now leads; the tabs have the rest
+        told = [one for one in told if one.reason["message"] != SUPERSEDED]
     picks = [one for one in told if one.contribution == 0.0]
     favour = min(made, key=lambda one: one.contribution, default=None)
     if favour is not None and favour.contribution >= 0.0:

@@ -22,6 +22,8 @@ KNOWN_LAWFUL = "known_lawful"
 """Source of the matches that lower what the score alone may do."""
 HARD_FACT = "hard_fact"
 """Code of the reason that a hard fact gives."""
+SUPERSEDED = "fact_superseded"
+"""Message of a hard fact that only an earlier record shows."""
 HardFact = Literal["load", "mass", "seals", "trailer", "two_places", "too_soon", "papers", "body"]
 FACTS: tuple[HardFact, ...] = get_args(HardFact)
 """What profiles may state as impossible, in the order in which it is said."""
@@ -100,7 +102,7 @@ def _by_profile(match: Match) -> Reason:
         (sentence,) = match.parameters["figures"]
         said = Message.from_dict(sentence)
         if match.is_superseded:
-            said = Message("fact_superseded", {"figures": [sentence]})
+            said = Message(SUPERSEDED, {"figures": [sentence]})
         return make_whole_reason(said, code=HARD_FACT)
     title = f" «{match.title}»" if match.title else ""
     return Reason(

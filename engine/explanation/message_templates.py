@@ -280,10 +280,24 @@ BRIEF: Final[Mapping[str, Template]] = {
     "usual_finds": "usual {per_hundred} in 100",
     "amount_against_usual": "{noun}: {own}; usual {there}",
     "paired_transit": "took {elapsed} from {opposite}",
-    "fact_seals": "Left {opposite} on {left_at} with another seal than {names}.",
-    "fact_trailer": "Left {opposite} on {left_at} on another trailer than {text}.",
+    "fact_came_laden": (
+        "Left {opposite} empty ({mass_there}, {left_time}), "
+        "arrived laden ({mass_here}, {came_time})."
+    ),
+    "fact_came_empty": (
+        "Left {opposite} laden ({mass_there}, {left_time}), "
+        "arrived empty ({mass_here}, {came_time})."
+    ),
+    "fact_mass_gained": (
+        "{mass_there} at {opposite} ({left_time}), {mass_here} here ({came_time}): {gap} more."
+    ),
+    "fact_mass_lost": (
+        "{mass_there} at {opposite} ({left_time}), {mass_here} here ({came_time}): {gap} less."
+    ),
+    "fact_seals": "Left {opposite} ({left_time}) with another seal than {names}.",
+    "fact_trailer": "Left {opposite} ({left_time}) on another trailer than {text}.",
 }
-"""How the head of a page says what the record says with times and whom it is compared with."""
+"""How the head of a page says in short what the record says with days and comparisons."""
 TEMPLATES: Final[Mapping[str, Template]] = {**FACTS, **COMPARISONS, **WHOLE}
 """By message identifier."""
 

@@ -8,7 +8,7 @@ and lists of them, never words of a language; only what a person wrote is kept a
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any, Protocol, cast
@@ -93,6 +93,10 @@ class Speaker(Protocol):
         """Return a day and time."""
         ...
 
+    def time(self, moment: datetime) -> str:
+        """Return a time of day."""
+        ...
+
 
 class English:
     """English as records have it: UTC, and numbers with commas."""
@@ -120,6 +124,10 @@ class English:
     def moment(self, moment: datetime) -> str:
         """Return a day and time in UTC."""
         return moment.strftime("%Y-%m-%d %H:%M UTC")
+
+    def time(self, moment: datetime) -> str:
+        """Return a time of day in UTC."""
+        return moment.strftime("%H:%M UTC")
 
 
 ENGLISH = English()
@@ -383,6 +391,17 @@ def _moment(text: str | None, speaker: Speaker) -> str:
     return speaker.moment(datetime.fromisoformat(text))
 
 
+SAME_SHIFT = timedelta(hours=12)
+"""A time that lies this long before another needs its day."""
+
+
+def _left_time(parameters: Parameters, speaker: Speaker) -> str:
+    if parameters["left_at"] is None:
+        return speaker.say(SHORT["unknown"])
+    left, came = (datetime.fromisoformat(parameters[name]) for name in ("left_at", "came_at"))
+    return speaker.time(left) if came - left < SAME_SHIFT else speaker.moment(left)
+
+
 _TEXTS = (
     "code",
     "title",
@@ -424,6 +443,8 @@ _PLACES: Mapping[str, Callable[[Parameters, Speaker], str]] = {
     "left_at": lambda p, speaker: _moment(p["left_at"], speaker),
     "seen_at": lambda p, speaker: _moment(p["seen_at"], speaker),
     "came_at": lambda p, speaker: _moment(p["came_at"], speaker),
+    "left_time": _left_time,
+    "came_time": lambda p, speaker: speaker.time(datetime.fromisoformat(p["came_at"])),
     "mass_there": lambda p, speaker: _mass(p["kg_there"], speaker),
     "mass_here": lambda p, speaker: _mass(p["kg"], speaker),
     "gap": lambda p, speaker: _mass(p["gap"], speaker),

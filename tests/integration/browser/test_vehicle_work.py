@@ -181,6 +181,36 @@ def test_a_decisions_page_is_read_in_one_look(page: Page, site: Site) -> None:
         assert page.evaluate(TALL) <= 2_500, (name, language)
 
 
+COVERED = """() => {
+  const button = document.querySelector("#act > .primary"), found = [];
+  const fields = "#act :is(input:not([type=hidden]), select, textarea)";
+  for (const one of document.querySelectorAll(fields)) {
+    if (!one.checkVisibility()) continue;
+    one.focus();
+    const a = one.getBoundingClientRect(), b = button.getBoundingClientRect();
+    if (a.top < b.bottom - 1 && b.top < a.bottom - 1) found.push(one.name);
+  }
+  return found;
+}"""
+"""Fields of the act over which its button lies while they have the focus."""
+
+
+def test_a_phone_has_help_and_the_button_covers_no_field(page: Page, site: Site) -> None:
+    red = site.find("red")
+    signed_in(page, site, "umed")
+    page.set_viewport_size({"width": 390, "height": 500})
+    page.goto(path(red))
+    page.click("[data-help]")
+    expect(page.locator("#help")).to_contain_text("File the act here")
+    expect(page.locator(".keyboard")).to_be_hidden()
+    page.click("#help button")
+    page.check("input[name=outcome][value=seizure]")
+    assert page.evaluate(COVERED) == []
+    page.evaluate("document.querySelector('#act > .primary').style.position = 'sticky'")
+    page.evaluate("document.documentElement.style.scrollPadding = '0'")
+    assert page.evaluate(COVERED) != [], "a seeded fault is found"
+
+
 OVERLAPS = """() => [...document.querySelectorAll("[data-row]")].flatMap((row) => {
   const cells = [...row.children].filter((one) => one.checkVisibility());
   const boxes = cells.map((one) => {
