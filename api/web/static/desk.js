@@ -245,13 +245,24 @@ function showGlance(pane) {
 }
 
 const TYPED = "typed ", UNKEPT = ["hidden", "password", "file", "submit", "button"];
+const KEPT_MS = 12 * 3600 * 1000;
 
-/** Keep what is typed in a form until it is recorded: a session ends, a line fails, a page is left. */
+/** Return what was typed in a form, nothing after twelve hours or where it cannot be read. */
+function readTyped(key) {
+  try {
+    const kept = JSON.parse(localStorage.getItem(key));
+    return Date.now() - kept.at < KEPT_MS ? kept.typed : [];
+  } catch {
+    return [];
+  }
+}
+
+/** Keep what is typed in a form until it is recorded: a session ends, a line fails, a browser is closed. */
 function keepTyped(form) {
   const key = TYPED + form.dataset.keep;
   const fields = () => [...form.elements].filter((one) => one.name && !UNKEPT.includes(one.type));
   const isBox = (one) => one.type === "checkbox" || one.type === "radio";
-  for (const [name, value] of JSON.parse(sessionStorage.getItem(key) ?? "[]")) {
+  for (const [name, value] of readTyped(key)) {
     for (const one of fields().filter((each) => each.name === name)) {
       if (!isBox(one)) one.value = value;
       else if (one.value === value) one.checked = true;
@@ -262,16 +273,16 @@ function keepTyped(form) {
   }
   const save = () => {
     const typed = fields().filter((one) => (isBox(one) ? one.checked : one.value)).map((one) => [one.name, one.value]);
-    sessionStorage.setItem(key, JSON.stringify(typed));
+    localStorage.setItem(key, JSON.stringify({ at: Date.now(), typed }));
   };
   form.addEventListener("input", save);
   form.addEventListener("change", save);
 }
 
-/** Forget what was typed about the page's subject, or all of it. */
-function forgetTyped(subject) {
-  for (const key of Object.keys(sessionStorage)) {
-    if (key.startsWith(TYPED) && (!subject || key.endsWith(` ${subject}`))) sessionStorage.removeItem(key);
+/** Forget what was typed under the keys that are over. */
+function forgetTyped(isOver) {
+  for (const key of Object.keys(localStorage)) {
+    if (key.startsWith(TYPED) && isOver(key)) localStorage.removeItem(key);
   }
 }
 
@@ -313,8 +324,12 @@ for (const button of document.querySelectorAll("[data-close]")) {
 }
 for (const pane of document.querySelectorAll("[data-pane]")) showGlance(pane);
 document.querySelector(".menu a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
-if (document.getElementById("done")) forgetTyped(decodeURIComponent(location.pathname.split("/").pop()));
-document.querySelector("form.who")?.addEventListener("submit", () => forgetTyped(""));
+forgetTyped((key) => !readTyped(key).length);
+if (document.getElementById("done")) {
+  const subject = decodeURIComponent(location.pathname.split("/").pop());
+  forgetTyped((key) => key.endsWith(` ${subject}`));
+}
+document.querySelector("form.who")?.addEventListener("submit", () => forgetTyped(() => true));
 for (const form of document.querySelectorAll("[data-keep]")) keepTyped(form);
 for (const form of document.querySelectorAll("[data-check]")) checkAsTyped(form);
 for (const field of document.querySelectorAll("[data-values]")) offerValues(field);

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cache
 
 import httpx2 as httpx
@@ -27,6 +27,7 @@ from api.service.assembly import open_runtime
 from api.service.runtime import Runtime
 from api.service.settings import Settings
 from engine.domain.rights import Role
+from engine.storage.home import Home
 from models.explanation.reason_sentences import sentences
 from tests.integration.browser.users_and_vehicles import Site, bearer, people
 from tests.support.running_service import FakeModels, cheap_passwords, make_home, make_keys
@@ -54,18 +55,16 @@ def _cheap_passwords() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Serve a fresh home over HTTP."""
-    home = make_home(tmp_path_factory.mktemp("home"))
-    keys, _ = make_keys(home)
+@contextmanager
+def serve(home: Home, *, port: int = 0) -> Iterator[tuple[str, Runtime]]:
+    """Serve a home over HTTP; yield its address and what runs there."""
     opened: list[Runtime] = []
 
     def open_service() -> Runtime:
         opened.append(open_runtime(home, Settings(model_seconds=0.05), SayingModels()))
         return opened[0]
 
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(
         create_app(open_service), log_level="warning", timeout_graceful_shutdown=1
     )
@@ -74,13 +73,23 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    key = bearer(keys[Role.CHECKPOINT])
-    with httpx.Client(base_url=address, headers=key, timeout=PATIENCE_MS / 1000) as sender:
-        yield Site(address, sender, people(opened[0]), opened[0])
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}", opened[0]
     server.should_exit = True
     thread.join(PATIENCE_MS / 1000)
     listener.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Serve a fresh home over HTTP."""
+    home = make_home(tmp_path_factory.mktemp("home"))
+    keys, _ = make_keys(home)
+    key = bearer(keys[Role.CHECKPOINT])
+    with (
+        serve(home) as (address, runtime),
+        httpx.Client(base_url=address, headers=key, timeout=PATIENCE_MS / 1000) as sender,
+    ):
+        yield Site(address, sender, people(runtime), runtime)
 
 
 _OPEN = ExitStack()
@@ -105,15 +114,19 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
             _open_browser.cache_clear()
 
 
+def find_chromium() -> str | None:
+    """Return the path of the system's browser."""
+    found = map(shutil.which, ("chromium-headless-shell", "chromium"))
+    return os.environ.get("CHROMIUM") or next(filter(None, found), None)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Browser:
     """Drive the system's Chromium, which all files in a row share.
 
     Its headless shell draws the same pages in half of the time.
     """
-    found = map(shutil.which, ("chromium-headless-shell", "chromium"))
-    chromium = os.environ.get("CHROMIUM") or next(filter(None, found), None)
-    if not chromium:
+    if not (chromium := find_chromium()):
         pytest.skip("no browser: install chromium, or set CHROMIUM")
     return _open_browser(chromium)
 

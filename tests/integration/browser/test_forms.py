@@ -1,17 +1,23 @@
 """Forms in a real browser, without scripts: numbers in four languages, and what a refusal shows."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from api.web.i18n import LANGUAGES
+from engine.domain.rights import Role
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import SEIZURE
-from tests.integration.browser.conftest import PATIENCE_MS
+from tests.integration.browser.conftest import FLAGS, PATIENCE_MS, find_chromium, serve
 from tests.integration.browser.page_layouts import looked_at
-from tests.integration.browser.users_and_vehicles import Site, signed_in
+from tests.integration.browser.users_and_vehicles import Site, bearer, people, signed_in
+from tests.support.running_service import make_home, make_keys
 from tests.support.sizes import PROOF
 from tests.unit.api.web.test_number_parsing import GROUPED, SPELLINGS
 
@@ -147,10 +153,76 @@ def test_a_supervisor_reaches_a_vehicle_again_after_its_act(plain: Page, site: S
 
 
 SEIZED = {"#amount": "2300", "#minutes": "45", "#place": "fuel.tank"}
+KEPT = "Object.keys(localStorage).filter((key) => key.startsWith('typed ')).length"
+
+
+def type_act(page: Page) -> None:
+    page.check("input[name=outcome][value=seizure]")
+    page.check("input[name=methods][value=physical]")
+    page.select_option("#goods_class", "narcotics")
+    page.fill("#amount", SEIZED["#amount"])
+    page.fill("#minutes", SEIZED["#minutes"])
+    page.select_option("#place", SEIZED["#place"])
 
 
 def read_typed(page: Page) -> dict[str, str]:
     return {field: page.locator(field).input_value() for field in SEIZED}
+
+
+def test_a_typed_act_survives_a_closed_browser(
+    browser: Browser, site: Site, tmp_path: Path
+) -> None:
+    """Negative control: after twelve hours, and for another person, nothing is left."""
+    red = site.find("red")
+    open_profile = partial(
+        browser.browser_type.launch_persistent_context,
+        tmp_path,
+        executable_path=find_chromium(),
+        args=FLAGS,
+        base_url=site.address,
+    )
+    with open_profile() as opened:
+        page = opened.new_page()
+        signed_in(page, site, "umed")
+        page.goto(path(red))
+        type_act(page)
+    with open_profile() as opened:
+        page = opened.new_page()
+        opened.clear_cookies()
+        signed_in(page, site, "malika")
+        page.goto(path(red))
+        assert set(read_typed(page).values()) == {""}, "what another person typed is not theirs"
+        opened.clear_cookies()
+        signed_in(page, site, "umed")
+        page.goto(path(red))
+        assert read_typed(page) == SEIZED
+        page.clock.set_system_time(datetime.now(UTC) + timedelta(hours=13))
+        page.goto(path(red))
+        assert set(read_typed(page).values()) == {""}
+        assert page.evaluate(KEPT) == 0
+
+
+def test_a_typed_act_survives_a_restart_of_the_service(browser: Browser, tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    keys, _ = make_keys(home)
+    with serve(home) as (address, runtime):
+        key = bearer(keys[Role.CHECKPOINT])
+        with httpx.Client(base_url=address, headers=key, timeout=PATIENCE_MS / 1000) as sender:
+            site = Site(address, sender, people(runtime), runtime)
+            red = site.find("red")
+        page = browser.new_context(base_url=address).new_page()
+        signed_in(page, site, "umed")
+        page.goto(path(red))
+        type_act(page)
+    page.click("#act button.primary")  # nobody answers
+    page.wait_for_function("location.protocol === 'chrome-error:'")
+    with serve(home, port=int(address.rpartition(":")[2])):
+        page.goto(path(red))
+        assert read_typed(page) == SEIZED, "the session goes on as well"
+        page.click("#act button.primary")
+        page.click("#confirm button.primary")
+        expect(page.locator("#done")).to_be_visible()
+        page.context.close()
 
 
 def test_a_typed_act_survives_a_session_a_reload_and_a_line(page: Page, site: Site) -> None:
@@ -158,14 +230,9 @@ def test_a_typed_act_survives_a_session_a_reload_and_a_line(page: Page, site: Si
     red = site.find("red")
     signed_in(page, site, "umed")
     page.goto(path(red))
-    page.check("input[name=outcome][value=seizure]")
-    page.check("input[name=methods][value=physical]")
+    type_act(page)
     page.locator("[data-place='fuel.tank']").click()
     expect(page.locator("input[name=places_searched][value='fuel.tank']")).to_be_checked()
-    page.select_option("#goods_class", "narcotics")
-    page.fill("#amount", SEIZED["#amount"])
-    page.fill("#minutes", SEIZED["#minutes"])
-    page.select_option("#place", SEIZED["#place"])
     page.context.clear_cookies()  # the session ends
     page.click("#act button.primary")
     page.wait_for_url(lambda url: "/login?next=" in url)
@@ -186,11 +253,10 @@ def test_a_typed_act_survives_a_session_a_reload_and_a_line(page: Page, site: Si
     page.click("#act button.primary")
     page.click("#confirm button.primary")
     expect(page.locator("#done")).to_be_visible()
-    kept = "Object.keys(sessionStorage).filter((key) => key.startsWith('typed ')).length"
-    page.wait_for_function(f"{kept} === 0")
+    page.wait_for_function(f"{KEPT} === 0")
     page.goto(path(site.find("red")))
     page.fill("#minutes", "7")
-    assert page.evaluate(kept) == 1
+    assert page.evaluate(KEPT) == 1
     page.click(".who button")
     page.wait_for_url("**/login")
-    assert page.evaluate(kept) == 0
+    assert page.evaluate(KEPT) == 0
