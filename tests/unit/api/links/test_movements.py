@@ -22,7 +22,7 @@ from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros
 from engine.journal.entries import JournalRecord
 from engine.journal.journal import Journal, JournalReader
-from engine.journal.kinds import CROSSING, INSPECTION, SEIZURE
+from engine.journal.kinds import CROSSING
 from engine.links.agreement import parse_agreement
 from engine.links.area import LINK_RECEIVED, LINK_SENT
 from engine.links.identity import LinkKeys
@@ -195,16 +195,6 @@ def test_the_backtest_and_the_live_link_make_the_same_records(linked_sides: Side
         assert list_partner_rows(side.read_log()) == expected
         rows.update({table: one.total() for table, one in expected.items()})
     assert min(rows.values()) > 2
-
-
-def test_an_outcome_is_an_act_of_the_counterpart_and_no_draw(linked_sides: Sides) -> None:
-    for side in linked_sides:
-        acts = [body for body in side.bodies(INSPECTION) if "message" in body]
-        assert len(acts) > 3
-        assert {body["inspection"]["basis"] for body in acts} == {"counterpart"}
-        assert not any("propensity" in body["inspection"] for body in acts)
-        finds = [body["seizure"] for body in side.bodies(SEIZURE) if "message" in body]
-        assert not any("quantity_g" in find or "substance" in find for find in finds)
 
 
 @pytest.mark.parametrize("commits", range(5))

@@ -39,12 +39,10 @@ from tests.unit.features.online.replay import (
     bits,
     draft,
     name_of,
-    rough,
     steps,
     unlike_bulk,
     until,
 )
-from tests.unit.features.online.small_logs import write_at_once
 from tests.unit.features.random_histories import (
     EVENTFUL,
     NETWORK,
@@ -82,36 +80,6 @@ def test_a_loaded_history_reads_as_if_replayed(
     with store.read() as connection:
         served = FEATURES.read(connection, arrivals, as_of=log.as_of.tolist()).values
     assert bits(served, matrix(log, PLAN).values) == 0
-
-
-def moved_by_the_future(store: Store) -> int:
-    """Replay a history by a bad clock and ask for its first half again, at the cuts of then."""
-    found = history(13, REPLAYED, step=3 * DAY)
-    replay = Replay(store)
-    for time, batch in rough(steps(found), 6):
-        replay.batch(batch, time)
-    early = [(c, d) for _, c, d in found.crossings[: REPLAYED // 2]]
-    before = np.array([replay.rows[c.crossing_id][1] for c, _ in early])
-    arrivals = [Arrival(crossing=c, declaration=d) for c, d in early]
-    cuts = [replay.rows[c.crossing_id][0] for c, _ in early]
-    with store.read() as connection:
-        now = replay.journal.head(connection).as_of
-    assert (replay.read(arrivals, [now] * len(arrivals)) != before).any(axis=1).mean() > 0.9
-    return bits(replay.read(arrivals, cuts), before)
-
-
-def test_the_future_moves_no_feature_of_the_store(store: Store) -> None:
-    """Whatever is recorded later, the same question about the same cut has the same answer."""
-    assert moved_by_the_future(store) == 0
-
-
-def test_a_seek_that_sees_its_own_time_is_caught(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_at_once(monkeypatch.setattr)
-    leaky = counter_store._LATEST.replace("known_at < q.t", "known_at <= q.t")
-    monkeypatch.setattr(counter_store, "_LATEST", leaky)
-    assert moved_by_the_future(store) > 0
 
 
 def apart(found: History) -> History:
