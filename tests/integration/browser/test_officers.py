@@ -107,23 +107,6 @@ def hits_of_overrides(page: Page, language: str) -> int:
     return int(rows.filter(has_text=name).locator("td").nth(2).text_content() or "")
 
 
-def test_an_officer_reads_words_after_the_search(page: Page, site: Site) -> None:
-    red = site.find("red")
-    sign_in(page, site, "umed")
-    page.wait_for_url(f"**{QUEUE}")
-    page.goto(path(red))
-    assert page.locator("#about").count() == page.locator(".chart").count() == 0
-    page.check("input[name=outcome][value=clear]")
-    page.check("input[name=methods][value=physical]")
-    page.locator("input[name=places_searched]").first.check()
-    page.fill("#minutes", "40")
-    page.click("#act button")
-    page.click("#confirm button.primary")
-    expect(page.locator("#about")).to_be_visible()
-    page.wait_for_load_state()
-    assert page.locator("#why").count() == page.locator(".chart").count() == 0
-
-
 def test_the_queue_is_live_within_two_seconds(page: Page, site: Site) -> None:
     site.find("red")
     signed_in(page, site, "malika")

@@ -107,16 +107,6 @@ def test_the_queue_and_a_decisions_page_agree(world: World) -> None:
     assert [read_state(boss, one["decision_id"])[1] for one in first] == ["inspected", "has left"]
 
 
-def test_a_checkpoint_sees_its_queue_blind(world: World) -> None:
-    find(world, "red", START + 100)
-    officer = at_desk(world, "queue-officer", Role.CHECKPOINT)
-    assert officer.get("/").headers["location"] == PAGE
-    text = officer.get(PAGE).text
-    assert ids(text) and "matters." not in text
-    assert officer.get(f"/posts/{OTHER}/queue").status_code == 403
-    assert at_desk(world, "queue-analyst", Role.ANALYST).get(PAGE).status_code == 403
-
-
 def test_the_mark_follows_decisions_acts_reviews_and_rosters(world: World) -> None:
     seen = [mark(world.runtime, POST)]
 

@@ -107,14 +107,6 @@ def test_two_people_change_it_and_each_role_does_its_part(
     assert again.status_code == 404, "its effect was shown over another policy"
 
 
-def test_a_checkpoint_and_other_roles_see_nothing_of_it(world: World) -> None:
-    for role in (Role.CHECKPOINT, Role.COUNTERPART, Role.DECLARANT, Role.ADMINISTRATOR):
-        assert world.get(PATH, role).status_code == 403, role
-        body = {"setting": "shares", "value": {}}
-        assert world.post(f"{PATH}/previews", body, role).status_code == 403, role
-    assert world.get(PATH, Role.INTEGRITY).status_code == 200, "negative control"
-
-
 def test_shares_take_effect_with_the_next_shift_at_their_post_alone(
     world: World, people: dict[str, dict[str, str]]
 ) -> None:

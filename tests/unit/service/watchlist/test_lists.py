@@ -216,11 +216,6 @@ def test_rows_leave_as_csv_that_runs_nothing(world: World, people: People) -> No
         assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
 
 
-def test_a_checkpoint_sees_no_list(world: World) -> None:
-    for path in (PATH, "/v1/watchlist/watch-0/rows"):
-        assert world.get(path, Role.CHECKPOINT).status_code == 403
-
-
 def test_a_list_is_checked_proposed_and_renewed_by_page(world: World, people: People) -> None:
     desk = at_desk(world, "lola")
     fields = {"list": "By page", "owner": "Analysis", "reason": "x", "once": "b" * 24}
