@@ -413,23 +413,31 @@ def _read_proposal(reader: FormReader, form: Form, *, needs_reason: bool) -> Pol
     return reader.finish(reader.record(PolicyProposal, fields))
 
 
-def _fields(setting: PolicySetting) -> Mapping[str, Literal["number", "text", "json"]]:
+Control = Literal["number", "share", "text", "json"]
+SHARES = frozenset(
+    {"red_share", "yellow_share", "blue_share", "random_share", "random_yellow_share",
+     "random_blue_share", "floor", "bound"}
+)  # fmt: skip
+"""Fields that a form states in percent."""
+
+
+def _fields(setting: PolicySetting) -> Mapping[str, Control]:
     """Return how a form asks for each field of a value."""
-    kinds: Mapping[Any, Literal["number", "text", "json"]] = {
+    kinds: Mapping[Any, Control] = {
         int: "number",
         float: "number",
         str: "text",
     }
     return {
-        name: kinds.get(bare(field.annotation), "json")
+        name: "share" if name in SHARES else kinds.get(bare(field.annotation), "json")
         for name, field in setting.value.model_fields.items()
     }
 
 
 def _read_value(reader: FormReader, form: Form, setting: PolicySetting, name: str) -> Any:
     kind = _fields(setting)[name]
-    if kind == "number":
-        found = reader.number(name)
+    if kind in ("number", "share"):
+        found = reader.share(name) if kind == "share" else reader.number(name)
         if found is None and not any(one.at == name for one in reader.mistakes):
             reader.refuse(name, "missing_key")
         return found
@@ -460,6 +468,7 @@ def _page(
         found=found,
         chosen=chosen,
         fields={} if chosen is None else _fields(chosen),
+        shares=SHARES,
         posts=[*service.network.posts],
         at=post if post in service.network.posts else "",
         kept={**_begin_form(found, chosen, post), **kept},
@@ -483,7 +492,9 @@ def _begin_form(
     return {name: [_write_value(kinds[name], one)] for name, one in value.items()}
 
 
-def _write_value(kind: str, value: Any) -> str:
+def _write_value(kind: Control, value: Any) -> str:
+    if kind == "share":
+        return f"{100 * value:g} %"
     if kind == "number":
         return f"{value:g}"
     return str(value) if kind == "text" else json.dumps(value, ensure_ascii=False, indent=1)

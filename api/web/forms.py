@@ -170,7 +170,21 @@ class FormReader:
 
     def number(self, name: str) -> float | None:
         """Return a number, None where the field is empty or wrong."""
-        if not (text := read_field(self._form, name)):
+        return self._read_number(name, read_field(self._form, name))
+
+    def share(self, name: str) -> float | None:
+        """Return a share in [0, 1], typed as a percentage, or as it is if that is less than 1.
+
+        None where the field is empty or wrong.
+        """
+        text = read_field(self._form, name).strip()
+        number = self._read_number(name, text.removesuffix("%").rstrip())
+        if number is None:
+            return None
+        return number / 100.0 if text.endswith("%") or number >= 1.0 else number
+
+    def _read_number(self, name: str, text: str) -> float | None:
+        if not text:
             return None
         locale = self._speech.locale
         try:

@@ -602,7 +602,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "red_share": N_("Red by score"),
         "yellow_share": N_("Yellow by score"),
         "blue_share": N_("Blue by score"),
-        "random_share": N_("Red at random, 0.03 to 0.1"),
+        "random_share": N_("Red at random, 3 to 10 %"),
         "random_yellow_share": N_("Yellow at random"),
         "random_blue_share": N_("Blue at random"),
         "blur": N_("Randomised band at a cut"),

@@ -322,13 +322,15 @@ def test_the_page_shows_proposes_and_approves(
     bob, cem = at_desk(world, "bob"), at_desk(world, "cem")
     assert "Shares of channels" in bob.get("/policy").text
     form = dict.fromkeys(("red_share", "yellow_share", "blue_share", "random_share"), "0.05")
-    form |= {"random_yellow_share": "0.01", "random_blue_share": "0.01", "blur": "0.25"}
+    form |= {"random_yellow_share": "1", "random_blue_share": "1 %", "blur": "0.25"}
+    form |= {"random_share": "6"}
     form |= {"setting": "shares", "post": POST, "reason": "the interval is too wide"}
     page = f"/policy?setting=shares&post={POST}"
+    assert 'name="random_share" inputmode="decimal" value="3 %"' in bob.get(page).text
     once = bob.get(page).text.partition('name="once" value="')[2][:24]
     seen = bob.send(page, "/policy/previews", form)
     assert seen.status_code == 200 and "The last 28 days again" in seen.text
-    wrong = bob.send(page, "/policy", form | {"once": once, "random_share": "0.5"})
+    wrong = bob.send(page, "/policy", form | {"once": once, "random_share": "50 %"})
     assert wrong.status_code == 422 and "The number is too large." in wrong.text
     assert bob.send(page, "/policy", form | {"once": once}).status_code == 303
     shown = bob.get("/policy").text
@@ -339,3 +341,9 @@ def test_the_page_shows_proposes_and_approves(
     assert "bob, cem" in cem.get("/policy").text
     (shares,) = world.client.get(PATH, headers=people["ann"]).json()["settings"][:1]
     assert [one["post"] for one in shares["values"]] == [None, POST]
+    value = shares["values"][1]["value"]
+    assert (value["random_share"], value["random_yellow_share"], value["red_share"]) == (
+        0.06,
+        0.01,
+        0.05,
+    )
