@@ -215,12 +215,22 @@ class JournalFilter:
     until: date | None = None
     """The last day, by UTC."""
     before: int | None = None
+    person: str = ""
+    """Who acted, as the record's body names them."""
+
+
+MOST_LOOKED_THROUGH = 2_000
+"""Records among which one page looks for those of a person."""
 
 
 def list_records(
     service: Runtime, caller: Caller, wanted: JournalFilter, *, most: int
 ) -> JournalPage:
-    """Return records without their bodies, the newest first."""
+    """Return records without their bodies, the newest first.
+
+    Those of a person are looked for among ``MOST_LOOKED_THROUGH``; ``next_before`` leads on.
+    """
+    read = MOST_LOOKED_THROUGH if wanted.person else most
     with service.store.read() as snapshot:
         head = service.journal.head(snapshot)
         query = select(*_COLUMNS, BODIES.c.seq.is_not(None).label("has_body"))
@@ -238,9 +248,17 @@ def list_records(
             query = query.where(_J.post == caller.post)
         if caller.hidden_posts:
             query = query.where(_J.post.not_in(caller.hidden_posts))
-        rows = snapshot.execute(query.limit(most + 1)).all()
+        rows = snapshot.execute(query.limit(read + 1)).all()
         checked, reads = _last_check(snapshot, service), _reads(snapshot, caller)
-        shown = rows[:most]
+        found = _list_acted(snapshot, rows[:read], wanted.person) if wanted.person else rows[:read]
+        shown = found[:most]
+        last = (
+            found[most - 1].seq
+            if len(found) > most
+            else rows[read - 1].seq
+            if rows[read:]
+            else None
+        )
         seen = _select_visible(snapshot, caller, shown)
     return JournalPage(
         journal_id=head.journal_id,
@@ -249,10 +267,16 @@ def list_records(
         ),
         synthetic=service.network.synthetic,
         records=[_list_record(row) for row in shown if row.seq in seen],
-        next_before=shown[-1].seq if len(rows) > most else None,
+        next_before=last,
         verified=checked,
         reads=reads,
     )
+
+
+def _list_acted(snapshot: Connection, rows: Sequence[Row[Any]], person: str) -> Sequence[Row[Any]]:
+    """Return the records whose bodies say that a person acted."""
+    bodies = JournalReader(snapshot).bodies([row.seq for row in rows])
+    return [row for row in rows if bodies.get(row.seq, {}).get("by") == person]
 
 
 def _select_visible(

@@ -43,9 +43,10 @@ def read_filter(
     post: Annotated[PostCode | Literal[""], Query()] = "",
     until: Annotated[date | Literal[""], Query(description="The last day, by UTC.")] = "",
     before: Before = None,
+    person: Annotated[Identifier | Literal[""], Query(description="Who acted.")] = "",
 ) -> JournalFilter:
     """Return which records a list is to hold."""
-    return JournalFilter(kind, post, until or None, before)
+    return JournalFilter(kind, post, until or None, before, person)
 
 
 Wanted = Annotated[JournalFilter, Depends(read_filter)]
@@ -95,6 +96,7 @@ ROWS = 40
 def show(visit: TheVisit, service: TheService, wanted: Wanted) -> Response:
     """Show records, the newest first, and when the journal was last checked."""
     asked = {"kind": wanted.kind, "post": wanted.post, "until": wanted.until or ""}
+    asked["person"] = wanted.person
     query = urlencode({name: value for name, value in asked.items() if value})
     return visit.page(
         "journal.html",

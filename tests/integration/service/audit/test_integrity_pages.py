@@ -54,6 +54,30 @@ def test_who_opens_a_record_is_recorded_before_it_is_shown(world: World) -> None
     assert len(reads(world)) == len(before) + 1
 
 
+def test_what_a_person_did_is_listed_further_back_page_by_page(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = at_desk(world, "acted-here", Role.INTEGRITY)
+    red = find(world, "red", START + 500)["receipt"]["sequence"]
+    for _ in range(3):
+        assert reader.get(f"/journal/{red}").status_code == 200
+    for number in range(3):
+        world.decide(arrival(START + 900 + number))
+    done = reads(world)[:3]
+    assert {one["by"] for one in done} == {"acted-here"}
+    found = world.get("/v1/journal?person=acted-here&limit=2", Role.INTEGRITY).json()
+    rest = world.get(
+        f"/v1/journal?person=acted-here&before={found['next_before']}", Role.INTEGRITY
+    ).json()["records"]
+    listed = [one["kind"] for one in (*found["records"], *rest)]
+    assert len(found["records"]) == 2 and listed.count("sensitive_read") == 3
+    monkeypatch.setattr(audit_reads, "MOST_LOOKED_THROUGH", 3)
+    none = world.get("/v1/journal?person=acted-here", Role.INTEGRITY).json()
+    assert none["records"] == [] and none["next_before"], "the three newest are of others"
+    page = reader.get("/journal?person=acted-here").text
+    assert f"person=acted-here&amp;before={none['next_before']}" in page
+
+
 def test_a_body_is_not_shown_where_its_reading_cannot_be_recorded(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
