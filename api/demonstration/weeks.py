@@ -438,7 +438,7 @@ class _Work:
             "due_at": rfc3339(self._clock.now() + 10 * DAY),
             "reason": "The value of the first item is low for its mass (synthetic).",
         }
-        client.post(Acknowledged, "/v1/inspections", asked)
+        client.post(AcknowledgedAct, "/v1/inspections", asked)
         self._lived.count("documents asked for")
 
     def _open_case(self, seizure_id: object) -> None:
