@@ -167,12 +167,13 @@ def taken_in(
     folder: Path, layout: Format, *, ignored: list[str], report_progress: ReportProgress
 ) -> "Tables":
     """Return the valid rows of a bulk folder, and say how many others there are."""
+    from features.history.tables import without_questions
     from features.intake.load import read_folder
 
     found = read_folder(folder, format=layout, ignore_columns=ignored, progress=report_progress)
     if bad := sum(found.quarantined.values()):
         say(f"{bad:,} bad rows are left out: `darvoza load --check` says which and why")
-    return found.tables
+    return without_questions(found.tables)
 
 
 def translate(

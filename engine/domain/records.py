@@ -28,6 +28,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    create_model,
     model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -331,6 +332,7 @@ Basis = Literal[
 _PAPERS = frozenset({"documents", "weighing"})
 Method = Literal["documents", "weighing", "xray", "canine", "physical"]
 Outcome = Literal["clear", "discrepancy", "seizure"]
+RowOutcome = Literal["clear", "discrepancy", "seizure", "documents_asked"]
 SubstanceClass = Literal["narcotic", "psychotropic", "precursor", "other"]
 SUBSTANCES: Mapping[str, SubstanceClass] = MappingProxyType(
     {"narcotics": "narcotic", "psychotropics": "psychotropic", "precursors": "precursor"}
@@ -511,7 +513,7 @@ class InspectionAct(Record):
 
 
 def check_assessment(
-    outcome: Outcome, kinds: Collection[str], duty: float | None, currency: str | None
+    outcome: RowOutcome, kinds: Collection[str], duty: float | None, currency: str | None
 ) -> None:
     """Refuse what was assessed of an act that found nothing, and a sum without its currency.
 
@@ -521,7 +523,7 @@ def check_assessment(
         missing = "currency" if currency is None else "duty_assessed"
         why = "duty_assessed and currency go together"
         raise PydanticCustomError("missing_key", why, {"field": missing})
-    if outcome == "clear" and (kinds or duty is not None):
+    if outcome in ("clear", "documents_asked") and (kinds or duty is not None):
         why = "discrepancy_kinds and duty_assessed belong to an act that found something"
         raise PydanticCustomError("nothing_found", why, {"field": "outcome"})
 
@@ -541,6 +543,9 @@ class Inspection(InspectionAct):
     basis: Basis
     propensity: Propensity | None = None
     """Probability with which the policy in force selected this crossing; None when unknown."""
+    is_audit: bool | None = None
+    """True of an audit of a vehicle that was released: clear books tell that the papers were right,
+    and nothing about a load."""
 
     @property
     def is_full(self) -> bool:
@@ -551,6 +556,26 @@ class Inspection(InspectionAct):
     def is_evidence(self) -> bool:
         """Tell whether it says anything of the goods: a hit, or a search that could have found."""
         return self.outcome != "clear" or self.is_full
+
+
+class _QuestionRow(Inspection):
+    documents: Codes = ()
+    due_at: Time | None = None
+
+    @model_validator(mode="after")
+    def _asked(self) -> Self:
+        if (str(self.outcome) == "documents_asked") != (self.due_at is not None):
+            why = "documents_asked and due_at go together"
+            raise PydanticCustomError("missing_key", why, {"field": "due_at"})
+        return self
+
+
+InspectionRow = create_model(
+    "InspectionRow",
+    __base__=_QuestionRow,
+    __doc__="An act as a bulk file has it, or documents that were asked for: those are no act.",
+    outcome=(RowOutcome, ...),
+)
 
 
 def complete_goods(goods: Any) -> dict[str, Any]:

@@ -85,7 +85,15 @@ from engine.queue.queue import (
     merits_of_scored,
     strictest_answered,
 )
-from engine.queue.reviews import PLACE, Review, Reviewer, review_draft, second_step
+from engine.queue.reviews import (
+    PLACE,
+    Review,
+    Reviewer,
+    read_channel,
+    read_reviews,
+    review_draft,
+    second_step,
+)
 from engine.queue.takings import (
     TakingRequest,
     TakingStep,
@@ -205,6 +213,7 @@ class ReportWriter:
             basis, propensity = _basis(decided, said)
             known = act.model_dump(include=set(InspectionAct.model_fields))
             known["recorded_at"] = self._recorded_at(connection, act)
+            known["is_audit"] = self._was_released(connection, act.crossing_id) or None
             full = Inspection(**known, basis=basis, propensity=propensity)
             crossing = {} if decided is None else decided["arrival"]["crossing"]
             body: InspectionBody = {
@@ -513,6 +522,14 @@ class ReportWriter:
         decided = DECISION.draft(decision.decision_id, body, post=decision.post)
         tables = _read_tables(connection, replace(decided, origin=origin), inputs.table_sequence)
         return replace(inputs, peers=peers, tables=tables).drawn_place(channel)
+
+    def _was_released(self, connection: Connection, crossing_id: str) -> bool:
+        """Tell whether a vehicle was released with an audit afterwards."""
+        filed = last_of_crossing(connection, crossing_id)
+        if filed is None:
+            return False
+        body = self._journal.body(connection, filed.seq, of=DECISION)
+        return read_channel(read_reviews(connection, filed), body) is Channel.BLUE
 
     def _last_decision(self, connection: Connection, crossing_id: str) -> DecisionBody | None:
         """Return the record of the last decision on a crossing, None where there is none."""

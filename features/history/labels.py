@@ -2,10 +2,11 @@
 
 One label a crossing: the maximum over its acts, known when the deciding act was recorded. A seizure
 is a load where its goods are of a class that teaches loads, or of no class; an act whose finds are
-all of other classes, such as tobacco or currency, is a discrepancy. A clear
-act of documents or weighing alone is no evidence that a vehicle carried nothing, so it is no event
-and no label. Finds linked back to a crossing from elsewhere are a stream of their own for features;
-as a label they count, since the vehicle did carry something.
+all of other classes, such as tobacco or currency, is a discrepancy. A clear act of documents or
+weighing alone is no evidence that a vehicle carried nothing, so it is no event and no label; an
+audit of a released vehicle that was clear in its books says that there was no discrepancy, and
+nothing about a load. Finds linked back to a crossing from elsewhere are a stream of their own for
+features; as a label they count, since the vehicle did carry something.
 """
 
 from collections import defaultdict
@@ -35,7 +36,7 @@ class Labels:
     Attributes
     ----------
     seizure, discrepancy : int8 array of shape (n,)
-        1, 0, or -1 where nothing is known.
+        1, 0, or -1 where nothing is known; after an audit of books that of a discrepancy alone is.
     known_at : int64 array of shape (n,)
         UTC microseconds of the deciding record; ``NEVER`` where there is no label.
     basis : object array of shape (n,)
@@ -240,14 +241,12 @@ def _note_act(out: Labels, row: int, act: dict[str, Any]) -> None:
 
 
 def _raise_act(out: Labels, row: int, known_at: int, act: dict[str, Any]) -> None:
-    if not is_papers_only(act["methods"]) or act["outcome"] != "clear":
-        _raise_label(
-            out,
-            row,
-            known_at,
-            seizure=int(act["outcome"] == "seizure"),
-            discrepancy=int(act["outcome"] != "clear"),
-        )
+    is_clear, is_papers = act["outcome"] == "clear", is_papers_only(act["methods"])
+    if is_clear and is_papers and act["is_audit"]:
+        _raise_label(out, row, known_at, seizure=-1, discrepancy=0)
+    elif not (is_clear and is_papers):
+        seizure = int(act["outcome"] == "seizure")
+        _raise_label(out, row, known_at, seizure=seizure, discrepancy=int(not is_clear))
 
 
 def _raise_label(out: Labels, row: int, known_at: int, *, seizure: int, discrepancy: int) -> None:
@@ -272,7 +271,7 @@ def _rows(tables: Tables, crossing_ids: Any) -> Ints:
 
 def _acts(tables: Tables) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """Yield (crossing row, known_at, act) in the order in which acts became known."""
-    names = ["inspection_id", "outcome", "methods", "basis", "propensity"]
+    names = ["inspection_id", "outcome", "methods", "basis", "propensity", "is_audit"]
     acts = tables.inspections.select(names).to_pylist()
     rows = _rows(tables, tables.inspections["crossing_id"]).tolist()
     return zip(rows, tables.inspections["known_at"].to_pylist(), acts, strict=True)

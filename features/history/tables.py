@@ -17,7 +17,7 @@ not checked again.
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as attribute
 from datetime import datetime
 from hashlib import sha256
@@ -42,6 +42,7 @@ from engine.domain.records import (
     DeclarationHead,
     GoodsItemRow,
     Inspection,
+    InspectionRow,
     Record,
     Seizure,
 )
@@ -172,7 +173,7 @@ MODELS: Mapping[str, type[Record]] = MappingProxyType(
         "crossings": Crossing,
         "declarations": DeclarationHead,
         "goods_items": GoodsItemRow,
-        "inspections": Inspection,
+        "inspections": InspectionRow,
         "seizures": Seizure,
     }
 )
@@ -254,8 +255,8 @@ class Tables:
         Fields of ``DeclarationHead``, sorted by declaration_id, which is unique.
     goods_items : Table of shape (n_items, 13)
         Fields of ``GoodsItemRow``, sorted by declaration_id, then item_no.
-    inspections : Table of shape (n_inspections, 16)
-        Fields of ``Inspection``, and ``known_at`` = recorded_at, never before its crossing's.
+    inspections : Table of shape (n_inspections, 19)
+        Fields of ``InspectionRow``, and ``known_at`` = recorded_at, never before its crossing's.
     seizures : Table of shape (n_seizures, 17)
         Fields of ``Seizure``, ``known_at`` (never before its crossing's), and
         ``linked_crossing_id``: the crossing it belongs to, null for none.
@@ -281,6 +282,16 @@ class Tables:
         if name not in SCHEMAS:
             raise KeyError(name)
         return getattr(self, name)
+
+
+QUESTION = "documents_asked"
+"""Outcome of a row that is no act: documents were asked for."""
+
+
+def without_questions(tables: Tables) -> Tables:
+    """Return a history without the rows of documents that were asked for: they are no acts."""
+    acts = tables.inspections
+    return replace(tables, inspections=acts.filter(pc.not_equal(acts["outcome"], QUESTION)))
 
 
 def arrange_table(name: str, table: Any) -> Any:
@@ -468,9 +479,11 @@ def read_event_log(
     loaded, recorded = read_history(home, only=only), _read_recorded(connection, upto)
     _drop_lost_crossings(recorded, loaded)
     crossings = loaded.crossings.append_column(_AS_OF, loaded.crossings["known_at"])
-    made = {name: loaded.table(name) for name in SCHEMAS} | {"crossings": crossings}
+    acts = without_questions(loaded).inspections
+    made = {name: loaded.table(name) for name in SCHEMAS}
+    made |= {"crossings": crossings, "inspections": acts}
     network, digest = read_network_in_force(home, connection), loaded.digest
-    del loaded, crossings
+    del loaded, crossings, acts
     for name, table in made.items():
         by = [(column, "ascending") for column in ORDER[name]]
         if recorded[name].num_rows:
@@ -528,7 +541,7 @@ def _read_recorded(connection: Connection, upto: int | None = None) -> dict[str,
                 _add_arrival(rows, arrival, known_at, as_of=as_of, name=f"journal:{record.seq}")
         elif kind in (INSPECTION, INSPECTION_CORRECTED):
             act = Inspection.model_validate(body["inspection"], strict=False)
-            rows["inspections"].append(to_row(act) | {"known_at": known_at})
+            rows["inspections"].append(to_row(act) | {"documents": [], "known_at": known_at})
         elif kind == SEIZURE_CORRECTED:
             rows["seizures"].append(_restate_seizure(body) | {"known_at": known_at})
         elif "pending_crossing_id" not in body:  # else it becomes known when it is confirmed

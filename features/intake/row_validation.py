@@ -41,7 +41,7 @@ from engine.domain.records import (
 )
 from engine.domain.time_units import micros
 from engine.domain.validation import bare, list_faults
-from features.history.tables import MODELS, SCHEMAS
+from features.history.tables import MODELS, QUESTION, SCHEMAS
 from features.intake.file_reader import (
     BETWEEN_MEMBERS,
     FileRows,
@@ -302,10 +302,15 @@ def _assesses_nothing(columns: Mapping[str, Any]) -> Any:
     return pc.and_(absent, pc.equal(pc.list_value_length(columns["discrepancy_kinds"]), 0))
 
 
+def _asks_until(columns: Mapping[str, Any]) -> Any:
+    return pc.equal(pc.equal(columns["outcome"], QUESTION), columns["due_at"].is_valid())
+
+
 _BETWEEN: Mapping[str, Callable[[Mapping[str, Any]], Any]] = MappingProxyType(
     {
         "_recorded_after_start": _is_recorded_after_start,
         "_assessed": _assesses_nothing,
+        "_asked": _asks_until,
         "_linked": _names_vehicle,
         "_classed": _names_no_class,
     }

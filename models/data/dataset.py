@@ -158,10 +158,10 @@ class Dataset:
         Evidence is a find, or a full act that found nothing.
 
         Papers alone show nothing about what a vehicle carried, so a clear act of documents or
-        weighing is no negative.
+        weighing is no negative. A row without a label of a seizure is that of an audit of books.
         """
         label = self.label(target)
-        usable = (label == 1) | ((label == 0) & self.is_full)
+        usable = (label == 1) | ((label == 0) & (self.is_full | (self.seizure < 0)))
         return np.asarray(self.is_inspected & usable, np.bool_)
 
     def drop_labels(self, posts: Iterable[str]) -> Self:

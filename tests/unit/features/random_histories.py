@@ -254,7 +254,10 @@ def tables(found: History) -> Tables:
         crossings=_table("crossings", [(c, {"known_at": t}) for t, c, _ in found.crossings]),
         declarations=_table("declarations", [(d, {}) for d in heads]),
         goods_items=_table("goods_items", [(i, {"declaration_id": d}) for d, i in items]),
-        inspections=_table("inspections", [(i, {"known_at": t}) for t, i in found.inspections]),
+        inspections=_table(
+            "inspections",
+            [(i, {"known_at": t, "documents": (), "due_at": None}) for t, i in found.inspections],
+        ),
         seizures=_table(
             "seizures",
             [(s, {"known_at": t, "linked_crossing_id": link}) for t, s, link in found.seizures],

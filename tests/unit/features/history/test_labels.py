@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 
 from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
-from engine.domain.time_units import HOUR, MINUTE
+from engine.domain.time_units import HOUR, MINUTE, rfc3339
+from engine.storage.home import Home
+from features.catalogue.plan import current_plan
 from features.history import labels as history_labels
-from features.history.labels import labels
-from features.history.tables import Tables
-from features.intake.load import read_folder
+from features.history.labels import act_events, labels
+from features.history.tables import Tables, read_history, without_questions
+from features.intake.load import load, read_folder
+from models.data.build_dataset import assemble
 from tests.unit.features.intake import bulk_folders as folders
 from tests.unit.features.intake.bulk_folders import NOW, START
 
@@ -94,3 +97,50 @@ def test_a_class_and_a_unit_of_no_table_are_quarantined(tmp_path: Path) -> None:
         (5, "unit", "unknown_unit"),
     }  # fmt: skip
     assert intake.accepted["seizures.csv"] == 1
+
+
+def test_a_clear_audit_of_books_teaches_a_discrepancy_alone(tmp_path: Path) -> None:
+    rows = folders.clean(100) | {"seizures": []}
+    papers = {"methods": "documents", "outcome": "clear"}
+    rows["inspections"] = [
+        folders.inspection(1, **papers, is_audit="true"),
+        folders.inspection(2, **papers),
+        folders.inspection(3, **papers | {"outcome": "discrepancy"}, is_audit="true"),
+        folders.inspection(4, methods="physical", is_audit="true"),
+    ]
+    folders.write(rows, tmp_path)
+    tables = read_folder(tmp_path, now=NOW).tables
+    found = labels(tables)
+    names = tables.crossings["crossing_id"].to_pylist()
+    which = [names.index(f"c{number}") for number in (1, 2, 3, 4)]
+    assert found.discrepancy[which].tolist() == [0, -1, 1, 0]
+    assert found.seizure[which].tolist() == [-1, -1, 0, 0], "books say nothing about a load"
+    made = assemble(tables, current_plan())
+    seen = {name: row for row, name in enumerate(made.crossing_id)}
+    rows_of = [seen[f"c{number}"] for number in (1, 2, 3, 4)]
+    assert made.evidence("discrepancy")[rows_of].tolist() == [True, False, True, True]
+    assert made.evidence("seizure")[rows_of].tolist() == [False, False, False, True]
+
+
+def test_documents_asked_for_are_kept_and_are_no_act(tmp_path: Path) -> None:
+    rows = folders.clean(100) | {"seizures": []}
+    asked = {"outcome": "documents_asked", "methods": "", "documents": "N851;N954"}
+    due = {"due_at": rfc3339(START + 900 * HOUR)}
+    rows["inspections"] = [
+        folders.inspection(1, **asked, **due),
+        folders.inspection(2, **asked),
+        folders.inspection(3, **due),
+        folders.inspection(4, **asked, **due, duty_assessed="5", currency="UZS"),
+        folders.inspection(5),
+    ]
+    folders.write(rows, tmp_path / "folder")
+    home = Home(tmp_path / "home")
+    loaded = load(home, tmp_path / "folder", now=NOW)
+    assert loaded.accepted["inspections.csv"] == 2 and loaded.quarantined["inspections.csv"] == 3
+    stored = read_history(home)
+    kept = stored.inspections.to_pylist()
+    (question,) = [one for one in kept if one["outcome"] == "documents_asked"]
+    assert question["documents"] == ["N851", "N954"] and question["due_at"] is not None
+    known = without_questions(stored)
+    assert read_labels(known).keys() == {"c5"}
+    assert act_events(known)[1].tolist() == [known.crossings["crossing_id"].to_pylist().index("c5")]

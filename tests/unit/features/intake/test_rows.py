@@ -258,6 +258,8 @@ GOOD: dict[str, dict[str, list[str]]] = {
         "discrepancy_kinds": ["", "value", "value;mass"],
         "duty_assessed": ["", "10.5"],
         "currency": ["", "UZS"],
+        "is_audit": ["", "true", "false"],
+        "documents": ["", "N851"],
     },
     "seizures": {
         "seizure_id": ["z1", "z2", "z3"],
@@ -302,6 +304,8 @@ BAD: dict[str, dict[str, list[str]]] = {
         "discrepancy_kinds": ["taste", "value;"],
         "duty_assessed": ["-1", "nan"],
         "currency": ["ZZZ", "usd"],
+        "is_audit": ["yes", "2"],
+        "documents": [";", "x" * 65],
     },
     "seizures": {
         "seizure_id": [""],
@@ -400,7 +404,7 @@ def test_a_rule_unknown_to_columns_leaves_its_table_to_the_model(
 
 LOOSE = {
     rule: lambda columns: columns["recorded_at"].is_valid()
-    for rule in ("_recorded_after_start", "_linked", "_classed", "_assessed")
+    for rule in ("_recorded_after_start", "_linked", "_classed", "_assessed", "_asked")
 }
 
 
@@ -416,6 +420,7 @@ LOOSE = {
         ("seizures", "_BETWEEN", LOOSE, "goods_class", "tobacco"),
         ("seizures", "_BETWEEN", LOOSE, "unit", "kg"),
         ("inspections", "_BETWEEN", LOOSE, "duty_assessed", "5"),
+        ("inspections", "_BETWEEN", LOOSE, "outcome", "documents_asked"),
         ("crossings", "_PLAUSIBLE", -(1 << 62), "arrived_at", "1900-01-01T00:00:00Z"),
         ("crossings", "_find_kind", lambda _: None, "crossing_id", "NULL"),
     ],

@@ -200,8 +200,8 @@ def blue_decisions(world: World) -> list[dict[str, Any]]:
     bodies = [arrival(number, carrier_id="blue-9") for number in range(START, START + 40)]
     found = [world.decide(body).json() | {"body": body} for body in bodies]
     blue = [one for one in found if one["channel"] == "blue" and one["body"]["declaration"]]
-    assert len(blue) >= 6
-    return blue[:6]
+    assert len(blue) >= 7
+    return blue[:7]
 
 
 def list_audits(world: World, **asked: str) -> dict[str, Any]:
@@ -250,6 +250,13 @@ def test_an_audit_teaches_like_any_act(
     world.post("/v1/inspections", act(START + 1, one["crossing_id"], outcome="discrepancy"))
     assert taught(world, one["crossing_id"]) == (1, "profile", True)
     assert finds(world) == before + 1
+    books = act(START + 9, blue_decisions[6]["crossing_id"], methods=["documents"])
+    assert world.post("/v1/inspections", books).status_code == 201
+    assert taught(world, blue_decisions[6]["crossing_id"])[0] == 0
+    red = find(world, "red", START + 60)["crossing_id"]
+    papers = act(START + 10, red, methods=["documents"])
+    assert world.post("/v1/inspections", papers).status_code == 201
+    assert taught(world, red)[0] == -1, "no audit: clear papers say nothing"
     # Negative control: an audit that its projection and the labels never hear of.
     monkeypatch.setattr("features.history.tables.KINDS", (DECISION, CROSSING, SEIZURE))
     journal = world.runtime.journal
