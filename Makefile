@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One thread for numerics, as the command has it: two in each worker wait for one another, busily.
 test integration proof: export OMP_NUM_THREADS = 1
 
-.PHONY: help setup demo test integration proof spark check format bench screenshots lock clean
+.PHONY: help setup demo test integration proof spark check format bench screenshots dashboard lock clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -56,6 +56,9 @@ bench: $(READY)  ## Every benchmark against its peers (BENCHES="features lookup"
 
 screenshots: $(READY)  ## Picture every page of a demonstration into docs/pictures; needs chromium
 	PYTHONPATH=. $(BIN)/python -m tests.integration.browser.screenshots $(ARGS)
+
+dashboard: $(READY)  ## Write deploy/dashboard.json from the service's list of metrics
+	PYTHONPATH=. $(BIN)/python deploy/dashboard.py >deploy/dashboard.json
 
 COMPILE = $(UV) pip compile --quiet $(UPGRADE) --universal --python-version 3.11 \
 	--fork-strategy fewest --generate-hashes --no-header --no-annotate --no-emit-index-url

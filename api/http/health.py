@@ -8,6 +8,7 @@ from api.http.answers import Alive, Ready
 from api.http.dependencies import CheckedRoute, TheService
 from api.http.responses import answer
 from api.service.metrics import exposition
+from api.service.runtime import Runtime
 from engine.domain.time_units import SECOND
 from engine.errors import RiskError
 from features.online.crossing_index import read_standing
@@ -30,6 +31,12 @@ async def alive() -> Response:
 )
 def ready(service: TheService) -> Response:
     """Say whether decisions can be recorded, and by which model they are made."""
+    found = assess(service)
+    return answer(found, 200 if found.ready else 503)
+
+
+def assess(service: Runtime) -> Ready:
+    """Try to record, and return what readiness and metrics say of this process."""
     standing = service.watch.state
     scorer, challenger = standing.in_force.scorer, standing.in_force.challenger
     ahead, wrong = None, ""
@@ -40,7 +47,7 @@ def ready(service: TheService) -> Response:
             ahead = service.journal.reading(connection).ahead
     except RiskError as error:
         wrong = str(error)
-    found = Ready(
+    return Ready(
         ready=not wrong,
         store=wrong or "ok",
         mode=standing.in_force.mode,
@@ -52,12 +59,18 @@ def ready(service: TheService) -> Response:
         clock="unknown" if ahead is None else "held" if ahead else "ok",
         clock_ahead_seconds=(ahead or 0) / SECOND,
     )
-    return answer(found, 503 if wrong else 200)
 
 
 @router.head("/metrics", include_in_schema=False)
 @router.get("/metrics", response_class=PlainTextResponse)
 def metrics(service: TheService) -> Response:
     """Return the metrics of this process, and what waits at each post, for Prometheus."""
+    seen = assess(service)
+    service.metrics.show_readiness(
+        is_ready=seen.ready,
+        mode=seen.mode,
+        is_trial_stopped=bool(seen.trial_why),
+        ahead=seen.clock_ahead_seconds,
+    )
     found = exposition(service.metrics, service.store, service.journal, service.posts)
     return Response(found, media_type=CONTENT_TYPE_LATEST)

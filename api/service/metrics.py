@@ -12,12 +12,13 @@ share of random checks among the red ones: 31 too many or too few of 300 fair co
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from api.areas import list_parts
+from engine.decision.decision import Mode
 from engine.domain.time_units import SECOND
 from engine.errors import OtherSideError, StoreUnavailableError
 from engine.journal.areas import UNCOUNTED
@@ -31,6 +32,7 @@ _SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 _UNBACKED = "a table of the store claims what no journal record states: run darvoza verify"
+MODES: tuple[str, ...] = get_args(Mode)
 BOUND = 0.10
 """By which the probability that one red vehicle is a random check may move with a batch."""
 REDS_TOGETHER = 300
@@ -143,6 +145,19 @@ class Metrics:
             "Links whose other side was not reached in the last exchange, by cause.",
             ["cause"],
         )
+        self.ready = gauge(
+            "darvoza_ready", "1 while a decision can be recorded, as /readyz says, otherwise 0."
+        )
+        self.clock_ahead = gauge(
+            "darvoza_clock_ahead_seconds",
+            "How far the wall clock is ahead of the journal's time while it is not followed.",
+        )
+        self.mode = gauge(
+            "darvoza_mode", "1 at what makes decisions now, 0 at the other modes.", ["mode"]
+        )
+        self.trial_stopped = gauge(
+            "darvoza_trial_stopped", "1 while the model on trial decides nothing, otherwise 0."
+        )
         self.links_failing: dict[str, OtherSideError] = {}
         """Why the last exchange with a link failed."""
         self.links_expected: dict[str, int] = {}
@@ -168,6 +183,16 @@ class Metrics:
         """Count one attempt, but for what would tell a checkpoint of its vehicle."""
         if event_type not in UNCOUNTED:
             self.deliveries.labels(state).inc()
+
+    def show_readiness(
+        self, *, is_ready: bool, mode: str, is_trial_stopped: bool, ahead: float
+    ) -> None:
+        """Show what ``/readyz`` says; ``ahead`` is in seconds, ``mode`` one of ``MODES``."""
+        self.ready.set(is_ready)
+        self.clock_ahead.set(ahead)
+        self.trial_stopped.set(is_trial_stopped)
+        for one in MODES:
+            self.mode.labels(one).set(one == mode)
 
     def show_outbox(self, figures: Any, now: int) -> None:
         """Show how the outbox of events fares."""
