@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # One thread for numerics, as the command has it: two in each worker wait for one another, busily.
 test integration proof: export OMP_NUM_THREADS = 1
 
-.PHONY: help setup demo test integration proof spark check format bench screenshots dashboard lock clean
+.PHONY: help setup demo test integration proof spark check format bench screenshots dashboard install bundle lock clean
 
 help:  ## Say what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -60,6 +60,21 @@ screenshots: $(READY)  ## Picture every page of a demonstration into docs/pictur
 dashboard: $(READY)  ## Write deploy/dashboard.json from the service's list of metrics
 	PYTHONPATH=. $(BIN)/python deploy/dashboard.py >deploy/dashboard.json
 
+install: $(UV)  ## Install for an operator, without what tests and benches need; PREFIX=/opt/darvoza
+	$(UV) venv --quiet --clear --no-project --python $(PYTHON) $(PREFIX)/.venv
+	VIRTUAL_ENV=$(PREFIX)/.venv $(UV) pip sync --quiet --require-hashes --compile-bytecode requirements-train.lock
+	$(UV) build --quiet --wheel --out-dir $(PREFIX)/wheel --clear
+	VIRTUAL_ENV=$(PREFIX)/.venv $(UV) pip install --quiet --no-deps --no-index --compile-bytecode $(PREFIX)/wheel/*.whl
+PREFIX ?= /opt/darvoza
+
+bundle: $(READY)  ## Write all that a machine without a network needs; OUT=DIR KEY=FILE PYTHONS="3.11 3.13"
+	OUT=$(OUT) KEY=$(KEY) PYTHONS="$(PYTHONS)" PLATFORM=$(PLATFORM) PYTHON=$(PYTHON) UV=$(UV) BIN=$(BIN) \
+		sh deploy/bundle.sh
+OUT ?= out/bundle
+KEY ?= release.pem
+PYTHONS ?= 3.11 3.12 3.13
+PLATFORM ?= x86_64
+
 COMPILE = $(UV) pip compile --quiet $(UPGRADE) --universal --python-version 3.11 \
 	--fork-strategy fewest --generate-hashes --no-header --no-annotate --no-emit-index-url
 UPGRADE ?= --upgrade
@@ -68,6 +83,8 @@ lock: $(UV)  ## Choose new versions (the only thing that moves pins)
 	$(COMPILE) --output-file requirements.lock pyproject.toml
 	$(COMPILE) --output-file requirements-dev.lock --constraint requirements.lock \
 		--extra train --group dev --group bench pyproject.toml
+	$(COMPILE) --output-file requirements-train.lock --constraint requirements-dev.lock \
+		--extra train pyproject.toml
 	$(COMPILE) --output-file requirements-spark.lock --constraint requirements-dev.lock \
 		--extra spark --group spark pyproject.toml
 	echo setuptools | $(COMPILE) --output-file requirements-build.lock \
