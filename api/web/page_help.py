@@ -103,10 +103,13 @@ WORDS: Final[Mapping[str, str]] = {
     N_("discrepancy"): N_("goods or papers differ from what was declared"),
     N_("seizure"): N_("something was taken: drugs, weapons, goods that were not declared"),
     N_("second person"): N_("someone else than the one who proposed or reported it"),
-    N_("●●●, ●●○, ●○○"): N_(
-        "high, medium or low risk; before a reason, how much it raises the risk"
-    ),
     N_("hard fact"): N_("what no lawful passage shows, such as empty there and laden here"),
     N_("k of n"): N_("so many of so many; below 30 no share is stated"),
 }
 """Words that pages share, each with its meaning."""
+RISK_WORDS: Final[Mapping[str, str]] = {
+    N_("●●●, ●●○, ●○○"): N_(
+        "high, medium or low risk; before a reason, how much it raises the risk"
+    ),
+}
+"""Words of what a checkpoint does not see."""

@@ -22,7 +22,7 @@ from api.http.csv_lists import LISTS
 from api.web.i18n import LANGUAGES, ReaderLocale, choose_form, language_of, translations
 from api.web.labels import TABLES
 from api.web.menu import menu, split_menu
-from api.web.page_help import HELP, WORDS
+from api.web.page_help import HELP, RISK_WORDS, WORDS
 from api.web.visitor import json_route
 from engine.criteria.policy import read_goods_classes
 
@@ -104,10 +104,12 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "has_scanner": True,
         "done": request.query_params.get("done", ""),
         "help": HELP.get(template, ""),
-        "help_words": WORDS,
     }
     known["training"] = training = getattr(request.app.state, "training_menu", None)
     visitor, where, post = values.get("visitor"), request.url.path, values.get("post")
+    explanation = "GET", "/v1/decisions/{decision_id}/explanation"
+    sees_risk = not training and visitor is not None and visitor.may(*explanation)
+    known["help_words"] = {**WORDS, **RISK_WORDS} if sees_risk else WORDS
     address = request.app.state.runtime.settings.training_address
     links = training(visitor, where) if training else menu(visitor, post, where, training=address)
     known["menu"], known["folded"] = split_menu(links)
