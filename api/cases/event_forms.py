@@ -111,7 +111,7 @@ OFFERED: Final[Mapping[str, tuple[str, ...]]] = {
 """Kinds that an open case offers, by what they are about."""
 ABOUT: Final = (
     EventField("happened_at", N_("When it happened, if not now"), "moment"),
-    EventField("remark", N_("Remark")),
+    EventField("remark", N_("Note")),
 )
 """What may be said of any event but a step of the case itself."""
 BARE = frozenset({"note", "link", "assignment", "agreement", "withdrawal", "closed", "reopened"})
