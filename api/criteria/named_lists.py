@@ -38,13 +38,19 @@ LONGEST_FILE = 2_000_000
 """Characters of a file; the limit of all bodies stands above it."""
 
 
-class ListText(NamedList):
-    """A list with the text of its file, or with pasted lines."""
+class ListLines(Record):
+    """The text of a list's file, or pasted lines."""
 
     kind: Identifier | None = None
     """What each line names; absent where the first line names the columns of a CSV file."""
     lines: Annotated[str, Field(min_length=1, max_length=LONGEST_FILE)]
     """CSV with a header, or one identifier on each line."""
+    EXAMPLE: ClassVar = {"kind": "plate", "lines": "01 A 123 BC\n01 B 456 CD\n"}
+
+
+class ListText(NamedList, ListLines):
+    """A list with the text of its file, or with pasted lines."""
+
     EXAMPLE: ClassVar = {
         "list": "False tanks, spring",
         "owner": "Customs analysis office",
@@ -81,6 +87,15 @@ class RowFaultView(Answer):
     """A column, empty for the row as a whole."""
     rule: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultyLines:
+    """One fault with all lines that have it, as the page shows them."""
+
+    field: str
+    rule: str
+    lines: list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +157,11 @@ def read_file(caller: Caller, asked: ListText) -> ListFile:
 
 def check_file(caller: Caller, asked: ListText) -> ListCheck:
     """Return what of a file can be taken; raises ``RecordError``."""
-    found = read_file(caller, asked)
+    return describe_check(read_file(caller, asked))
+
+
+def describe_check(found: ListFile) -> ListCheck:
+    """Return what a file that was read can give."""
     faults = [
         RowFaultView(line=one.line, field=one.field, rule=one.rule, why=one.why)
         for one in found.faults
@@ -273,9 +292,13 @@ def show_lists(visit: TheVisit, service: TheService) -> Response:
 
 @page_router.post("/lists/checks")
 def show_check(visit: TheVisit, service: TheService, form: TheForm, reader: TheReader) -> Response:
-    """Show the form with the faults of its rows; nothing is recorded."""
+    """Show the form with the faults of its rows, whatever else is missing; nothing is recorded."""
+    sent = {"kind": reader.text("kind") or None, "lines": read_field(form, "lines")}
     try:
-        found = check_file(visit.caller, _read_form(reader, form, ListText))
+        rows = reader.finish(reader.record(ListLines, sent))
+        found = describe_check(
+            read_list_file(rows.lines, kind=rows.kind or "", agency=visit.caller.agency)
+        )
     except (FormError, RecordError) as error:
         return _show_page(visit, service, kept=form, wrong=list_mistakes(error))
     return _show_page(visit, service, kept=form, found=found)
@@ -346,7 +369,17 @@ def _show_page(
         json_address="/v1/watchlist/lists",
         found=describe_lists(service, visit.caller).lists,
         check=found,
+        faults=[] if found is None else _join_faults(found.faults),
         kinds=NAMED,
         kept=kept or {},
         wrong=wrong,
     )
+
+
+def _join_faults(faults: Sequence[RowFaultView]) -> list[FaultyLines]:
+    """Return each fault once with its lines, the commonest first."""
+    lines: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for one in faults:
+        lines[one.field, one.rule].append(one.line)
+    found = [FaultyLines(*about, numbers) for about, numbers in lines.items()]
+    return sorted(found, key=lambda one: -len(one.lines))

@@ -223,6 +223,10 @@ def test_a_list_is_checked_proposed_and_renewed_by_page(world: World, people: Pe
         "expiry": ahead(30)[:10],
         "lines": "plate;note\r\n79K0001;a\r\n=1;b\r\n79K0002;c\r\n",
     }
+    lines = "plate,look_alikes\n" + "01A,yes\n" * 30 + "02B,1\n"
+    alone = desk.send("/watchlist/lists", "/watchlist/lists/checks", {"lines": lines})
+    assert alone.status_code == 200, "rows are checked before anything else is filled in"
+    assert alone.text.count("look_alikes</td>") == 1, "one fault of thirty lines is one row"
     checked = desk.send("/watchlist/lists", "/watchlist/lists/checks", fields)
     assert checked.status_code == 200 and 'name="faulty_rows"' in checked.text
     refused = desk.send("/watchlist/lists", "/watchlist/lists", fields)
