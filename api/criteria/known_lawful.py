@@ -19,6 +19,8 @@ from api.proposals.matters import ProposalMatter, Step, name_at_random
 from api.proposals.routes import TheDesk
 from api.service.runtime import Runtime
 from api.web.forms import FieldMistake, FormError, FormReader, TheReader, list_mistakes
+from api.web.i18n import N_
+from api.web.labels import TABLES
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
 from engine.criteria.dual_control import ApprovalState, read_approval_states
@@ -192,6 +194,7 @@ def propose(
 
 page_router = APIRouter(prefix="/known-lawful", route_class=PageRoute, include_in_schema=False)
 STATES = ("proposed", "in_force", "expired", "retired")
+COUNTRIES = ("dispatch_country", "destination_country", "administration")
 ROWS = ("first", "second")
 """Identifiers that the form asks for."""
 
@@ -217,9 +220,8 @@ def send_proposal(
 def _propose_entry(visit: Visit, service: Runtime, reader: FormReader) -> None:
     """Propose the entry of a form; raises ``FormError``."""
     once = reader.once()
-    fields = reader.texts(
-        "note", "post", "dispatch_country", "destination_country", "certificate", "administration"
-    )
+    fields = reader.texts("note", "post", "certificate")
+    fields |= {name: code for name in COUNTRIES if (code := reader.country(name)) is not None}
     fields |= {"reason": reader.text("reason"), "expiry": reader.day("expiry", is_last=True)}
     for row in ROWS:
         kind, named = reader.text(f"{row}_kind"), reader.text(row)
@@ -243,6 +245,8 @@ def _page(
         trade=found,
         by_state={state: [one for one in found.entries if one.state == state] for state in STATES},
         kinds=NAMED,
+        posts=[code for code in service.network.posts if visit.caller.reaches(code)],
+        field_names={**TABLES["named"], **dict.fromkeys(ROWS, N_("Identifier"))},
         approves=visit.caller.permits(KNOWN_LAWFUL_TRADE.rule(Right.APPROVE)),
         kept=kept,
         wrong=wrong,

@@ -5,7 +5,6 @@ countries, posts, closed lists of the records, yes and no, and the HS headings o
 declared lately with the words of their declarations.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +35,6 @@ _TRUTH: Final[Mapping[str, str]] = {"true": N_("yes"), "false": N_("no")}
 _FLAGS: Final[Mapping[str, str]] = {"1": N_("yes"), "0": N_("no")}
 _OPEN: Final = ("headings",)
 """Lists that do not hold every value."""
-_COUNTRY = re.compile(r"[A-Z]{2}")
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class FieldWords:
     @cached_property
     def lists(self) -> Mapping[str, Mapping[str, str]]:
         """The lists of values: by code, what each is called."""
-        say, regions = self.speech.say, self.speech.locale.territories
+        say = self.speech.say
         tables = {table: TABLES[table] for table in _TABLES.values()} | {
             "truth": _TRUTH,
             "flags": _FLAGS,
@@ -106,11 +104,7 @@ class FieldWords:
         said = {name: {code: say(text) for code, text in of.items()} for name, of in tables.items()}
         return {
             **said,
-            "countries": {
-                str(code): str(name)
-                for code, name in regions.items()
-                if _COUNTRY.fullmatch(str(code))
-            },
+            "countries": self.speech.countries,
             "posts": {post: post for post in self.posts},
             "headings": {code: say(text) for code, text in (self.headings or {}).items()},
         }
@@ -124,12 +118,12 @@ class FieldWords:
         name, text = self.list_name(field), typed.casefold()
         if not name:
             return typed
+        if name == "countries":
+            return self.speech.find_country(typed)
         known = self.lists[name]
         words = {word.casefold(): code for code, word in known.items()}
         folded = {code.casefold(): code for code in known}
         found = folded.get(text) or words.get(text)
-        if name == "countries" and found is None and _COUNTRY.fullmatch(typed.upper()):
-            return typed.upper()
         return typed if found is None and name in _OPEN else found
 
 

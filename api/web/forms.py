@@ -197,6 +197,14 @@ class FormReader:
             self.refuse(name, "not_a_number", example=f"40{get_decimal_symbol(locale)}5")
         return None
 
+    def country(self, name: str) -> str | None:
+        """Return the two letters of a country, None where the field is empty or wrong."""
+        if not (text := self.text(name)):
+            return None
+        if (code := self._speech.find_country(text)) is None:
+            self.refuse(name, "not_offered")
+        return code
+
     def day(self, name: str, *, is_last: bool = False) -> datetime | None:
         """Return when a local day begins, or ends where it is the last of a period."""
         if not (text := read_field(self._form, name)):

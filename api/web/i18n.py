@@ -31,6 +31,7 @@ LANGUAGES = {"en": "English", "ru": "Русский", "uz": "Oʻzbekcha", "tg": 
 """Codes, and how each language calls itself. Texts in the code are English."""
 COOKIE = "darvoza_language"
 FOLDER = Path(__file__).parent / "locale"
+_COUNTRY = re.compile(r"[A-Z]{2}")
 _QUALITY = re.compile(r"q=([01](?:\.\d{0,3})?)")
 
 
@@ -196,6 +197,21 @@ class ReaderLocale:
     def country(self, code: str) -> str:
         """Return the name of a country given by its two letters; the letters of one unknown."""
         return str(self.locale.territories.get(code, code))
+
+    @property
+    def countries(self) -> dict[str, str]:
+        """The names of all countries, by their two letters."""
+        names = self.locale.territories.items()
+        return {str(code): str(name) for code, name in names if _COUNTRY.fullmatch(str(code))}
+
+    def find_country(self, typed: str) -> str | None:
+        """Return the two letters of a country that was typed as such or by name, None for none."""
+        if _COUNTRY.fullmatch(letters := typed.strip().upper()):
+            return letters
+        text = typed.strip().casefold()
+        return next(
+            (code for code, name in self.countries.items() if name.casefold() == text), None
+        )
 
     def number(self, value: float, digits: int = 0) -> str:
         """Return a number with at most so many decimals."""

@@ -216,6 +216,10 @@ def test_the_form_proposes_and_says_what_is_wrong(world: World) -> None:
     wrong = desk.send("/known-lawful", "/known-lawful", fields)
     assert wrong.status_code == 422 and "carrier-82" in wrong.text
     fields |= {"second": ""}
+    unknown = desk.send("/known-lawful", "/known-lawful", fields | {"dispatch_country": "Narnia"})
+    assert unknown.status_code == 422 and 'id="dispatch_country-wrong"' in unknown.text
+    assert ">Goods from</a>: Choose from the list." in unknown.text
+    fields |= {"dispatch_country": "Tajikistan", "destination_country": "uz"}
     done = desk.send("/known-lawful", "/known-lawful", fields)
     assert done.status_code == 303, done.text
     assert "carrier-82" in desk.get("/known-lawful").text
