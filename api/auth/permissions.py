@@ -45,6 +45,7 @@ _RULES: Rules = {
         GET /v1/decisions/{decision_id}/features
         GET /v1/decisions/{decision_id}/explanation
         GET /v1/decisions/{decision_id}/past
+        GET /v1/decisions/{decision_id}/recomputation
         GET /v1/audits
         """,
     (Matter.DECISIONS, Right.SEE, _READERS | _CHECKPOINT): """

@@ -32,11 +32,14 @@ from api.cli.common import (
 )
 from engine.domain.rights import Right, Role
 from engine.domain.time_units import rfc3339
-from engine.errors import ConflictError, InputError, NotAllowedError
+from engine.errors import ConflictError, ErasedError, InputError, NotAllowedError
 from engine.storage.home import Home
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from api.audit.home_check import HomeVerdict
+    from engine.audit.decision_replay import DecisionReplay
     from engine.audit.verification import Verdict
     from engine.journal.clock import Reading
     from engine.journal.entries import JournalFault
@@ -64,6 +67,77 @@ def backup(
         typer.echo(f"{copied} copied to {out}; keys are not among them")
 
     emit(result, as_json=as_json, text=text, ok=verdict.ok)
+
+
+def recompute(
+    home: HomeOption,
+    decision: Annotated[
+        str | None, typer.Argument(help="One decision; the newest ones by default.")
+    ] = None,
+    *,
+    newest: Annotated[int, typer.Option(min=1, help="How many, without a decision.")] = 1_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Make decisions again from their records; exit status 1 where one differs."""
+    with opened_to_read(home) as (found, store):
+        made = recompute_decisions(found, store, decision, most=newest)
+    same = sum(one["identical"] for one in made)
+
+    def text() -> None:
+        for one in made:
+            if one["why"]:
+                typer.echo(f"{one['decision_id']}  not made again: {one['why']}")
+            elif not one["identical"]:
+                typer.echo(f"{one['decision_id']}  DIFFERS: {', '.join(one['differences'])}")
+        typer.echo(f"{same:,} of {count_of(len(made), 'decision')} the same")
+
+    result = {"decisions": made, "same": same}
+    is_same = all(one["identical"] or one["why"] for one in made)
+    if decision is not None:
+        is_same = same == 1
+    emit(result, as_json=as_json, text=text, ok=is_same)
+
+
+def recompute_decisions(
+    home: Home, store: "Store", decision: str | None, *, most: int
+) -> list[dict[str, Any]]:
+    """Return one decision made again, or the newest ``most``; raises ``NotFoundError``.
+
+    Of each whether it is ``identical``, the names of its ``differences``, and ``why`` it could not
+    be made again.
+    """
+    from api.service.model_watch import HomeModels
+    from engine.audit.decision_replay import DecisionReplay
+    from engine.audit.file_anchors import open_network
+    from engine.journal.journal import Journal
+    from engine.queue.queue import list_decisions, read_decision
+    from features.catalogue.plan import current_plan
+    from features.online.online_features import OnlineFeatures
+
+    models, network = HomeModels(home), open_network(home, store)
+    features = OnlineFeatures(current_plan(), network)
+    replay = DecisionReplay(
+        Journal(store), features, scorer=models.load, sentences=models.sentences
+    )
+    with store.read() as connection:
+        if decision is not None:
+            known = [read_decision(connection, decision)]
+        else:
+            known = list_decisions(connection, post=None, channel=None, since=0, most=most)
+        return [
+            {"decision_id": one.decision_id} | _recompute(replay, connection, one.seq)
+            for one in known
+        ]
+
+
+def _recompute(replay: "DecisionReplay", connection: "Connection", seq: int) -> dict[str, Any]:
+    try:
+        made, why = replay.attempt(connection, seq)
+    except ErasedError as error:
+        made, why = None, str(error)
+    if made is None:
+        return {"identical": False, "differences": [], "why": why}
+    return {"identical": made.is_identical, "differences": list(made.differences), "why": ""}
 
 
 def copy_home(home: Home, out: Path) -> "Verdict":

@@ -67,6 +67,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     service.serve,
     home.verify,
     home.rebuild,
+    home.recompute,
     home.backup,
     home.subject,
     home.erase,

@@ -30,6 +30,7 @@ from api.http.access import visible_reasons
 from api.http.answers import Answer, Time
 from api.http.dependencies import TheCaller, TheService
 from api.service.runtime import Runtime
+from engine.audit.decision_replay import RecomputedDecision
 from engine.criteria.match import KNOWN_LAWFUL
 from engine.decision.decision import Mode, Rank, Risk
 from engine.declarations.lodgings import alerts_of as declaration_alerts
@@ -299,6 +300,34 @@ class Explanation(Answer):
     reasons: Sequence[Reason]
 
 
+@dataclass(frozen=True, slots=True)
+class RecomputedField(Answer):
+    """What differs when a decision is made again; both values as JSON."""
+
+    field: str
+    """``features``, ``place`` or ``declaration`` of what the decision was made of, which have no
+    values here; else a field of the decision."""
+    stored: Any
+    again: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recomputation(Answer):
+    """A decision made again from its record, and what differs from it."""
+
+    tables = ("differences",)
+    decision_id: str
+    sequence: int
+    """The decision's record."""
+    as_of: Time
+    """The features were read again as they were known then."""
+    model_version: str | None
+    identical: bool
+    why: str
+    """Why it cannot be made again here; empty where it was."""
+    differences: list[RecomputedField]
+
+
 TEXTS: Final[Mapping[str, str]] = {
     "timing": "When it came, and when it was recorded.",
     "conveyance": "The vehicle itself.",
@@ -434,6 +463,30 @@ class DecisionReader:
         with self._service.store.read() as connection:
             known = self._open(connection, decision_id)
             return Explanation(decision_id, self._service.recompute.reasons(connection, known.seq))
+
+    def recompute(self, decision_id: str) -> Recomputation:
+        """Make a decision again and return what differs; raises ``ErasedError``."""
+        with self._service.store.read() as connection:
+            known = self._open(connection, decision_id)
+            body = self._service.journal.body(connection, known.seq, of=DECISION)
+            about: dict[str, Any] = {
+                "decision_id": decision_id,
+                "sequence": known.seq,
+                "as_of": body["decision"]["as_of"],
+                "model_version": body["decision"]["model_version"],
+            }
+            made, why = self._service.recompute.attempt(connection, known.seq)
+        differences = [] if made is None else self._list_differences(made)
+        is_same = made is not None and made.is_identical
+        return Recomputation(**about, identical=is_same, why=why, differences=differences)
+
+    def _list_differences(self, made: RecomputedDecision) -> list[RecomputedField]:
+        stored, again = made.stored, made.again
+        for one in (stored, again):
+            one["reasons"] = visible_reasons(self._caller, one["reasons"])
+        return [
+            RecomputedField(name, stored.get(name), again.get(name)) for name in made.differences
+        ]
 
     def past(self, decision_id: str) -> PastView:
         """Return what was known of a decision's vehicle and parties when it was made."""

@@ -388,6 +388,22 @@ def show_order(visit: TheVisit, service: TheService, decision_id: str) -> Respon
     return visit.page("order.html", post=found.seen["post"], order=order, found=found, now=now)
 
 
+@order_router.get("/{decision_id}/recomputation")
+def show_recomputation(visit: TheVisit, service: TheService, decision_id: str) -> Response:
+    """Show a decision with its grounds and its proof, as it is printed, and made again."""
+    reading = DecisionReader(service, visit.caller)
+    made, seen = reading.recompute(decision_id), reading.decision(decision_id)
+    post = str(seen["post"])
+    return visit.page(
+        "recomputation.html",
+        post=post,
+        json_address=f"/v1/decisions/{decision_id}/recomputation",
+        made=made,
+        seen=seen,
+        retell=MessageReader(speech_of(visit.request, post)),
+    )
+
+
 def draw_code(address: str) -> Markup:
     """Return an address as a QR code: an SVG without a style of its own."""
     import segno

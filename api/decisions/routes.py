@@ -17,6 +17,7 @@ from api.decisions.answers import (
     Explanation,
     FeatureValues,
     OpenedView,
+    Recomputation,
     SupervisorView,
     TheReading,
     first_words,
@@ -220,6 +221,16 @@ def features(reading: TheReading, decision_id: DecisionId) -> Response:
 def explanation(reading: TheReading, decision_id: DecisionId) -> Response:
     """Return what speaks for and against, computed again for any channel."""
     return answer(reading.explanation(decision_id))
+
+
+@router.get(
+    "/{decision_id}/recomputation",
+    response_model=Recomputation,
+    responses=document_problems(404),
+)
+def recomputation(reading: TheReading, decision_id: DecisionId) -> Response:
+    """Make a decision again from its record, and name what differs from it."""
+    return answer(reading.recompute(decision_id))
 
 
 @router.get("/{decision_id}/past", response_model=PastView, responses=document_problems(404))

@@ -289,11 +289,4 @@ def _recompute(
         made = replay.decision(copy.connection, seq)
     except (NoModelError, TamperedBundleError, NotFoundError) as error:
         return CentreRecomputation(one.subject, False, (str(error),))
-    differs = {
-        "features": not made.same_features,
-        "place": not made.same_place,
-        "declaration": not made.same_declaration,
-        **{name: made.again.get(name) != value for name, value in made.stored.items()},
-    }
-    names = tuple(name for name, is_other in differs.items() if is_other)
-    return CentreRecomputation(one.subject, made.is_identical, (), names)
+    return CentreRecomputation(one.subject, made.is_identical, (), made.differences)

@@ -21,9 +21,10 @@ from engine.decision.record_codec import StoredDecision, decode_decision, digest
 from engine.decision.role_views import outcome
 from engine.declarations.lodgings import read_contents
 from engine.declarations.matcher import match_arrivals
+from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.reasons import Reason, Sentences
 from engine.journal.journal import Journal
-from engine.journal.kinds import DECISION, PERCENTILES
+from engine.journal.kinds import COPIED, DECISION, PERCENTILES
 from engine.ports import FeatureRows, Features, Scorer
 from engine.selection import Channel, RiskTables
 from engine.targeting.context import reasons, scored_arrival
@@ -72,8 +73,25 @@ class RecomputedDecision:
 
         All but figures of the model is bit for bit (:mod:`engine.audit.decision_replay`).
         """
-        is_same = self.same_features and self.same_place and self.same_declaration
-        return is_same and are_same(self.stored, self.again)
+        return not self.differences
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """Names of what differs.
+
+        ``features``, ``place`` and ``declaration`` are what the decision was made of; the others
+        are fields of the decision.
+        """
+        is_same = {
+            "features": self.same_features,
+            "place": self.same_place,
+            "declaration": self.same_declaration,
+            **{
+                name: are_same(self.stored.get(name), self.again.get(name))
+                for name in self.stored | self.again
+            },
+        }
+        return tuple(name for name, is_kept in is_same.items() if not is_kept)
 
 
 class DecisionReplay:
@@ -118,6 +136,18 @@ class DecisionReplay:
         return RecomputedDecision(
             filing.decision, outcome(decision), is_same, filing.place == decision.place, matched
         )
+
+    def attempt(self, connection: Connection, seq: int) -> tuple[RecomputedDecision | None, str]:
+        """Recompute the decision of a record; None, and why, where that cannot be done here.
+
+        Raises ``ErasedError``.
+        """
+        if COPIED in self._journal.body(connection, seq, of=DECISION):
+            return None, "it is a copy of a node's record: darvoza links recompute makes it again"
+        try:
+            return self.decision(connection, seq), ""
+        except (NoModelError, TamperedBundleError) as error:
+            return None, str(error)
 
     def features(self, connection: Connection, seq: int) -> tuple[int, dict[str, float]]:
         """Return the time of a decision (UTC microseconds) and its features by name."""
