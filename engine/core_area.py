@@ -479,6 +479,7 @@ AREA: Final = Area(
         ),
         "passages": TableRule(erased_by=("crossing_id",), blanked={"plate_key": 0}),
         "searched_places": _BY_CROSSING,
+        "seized_goods": _BY_RECORD,
         "spread_crossings": _BY_CROSSING,
         "spread_finds": _BY_CROSSING,
         "spread_head": TableRule(kept="one time"),

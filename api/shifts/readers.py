@@ -52,7 +52,6 @@ from engine.journal.kinds import INSPECTION, ShiftBalance
 from engine.queue.corrections import read_stated
 from engine.queue.match_outcomes import FindGravity
 from engine.queue.queue import DECISIONS, WaitingCount, count_waiting, read_plates
-from engine.queue.reviews import REVIEWS
 from engine.selection import COUNTERPART, INSPECTED, Channel
 from engine.shifts.handovers import FiledAct, Handover, list_filed_acts, read_handover
 from engine.storage.database import split_in_slices
@@ -98,7 +97,7 @@ HOURLY: tuple[HourlyMethod, ...] = get_args(HourlyMethod)
 """Methods whose hours the report counts: what equipment is asked for by."""
 FEWEST_DELAYS = 6
 """Below this many no interval of a median exists at 95 %."""
-_D, _R = DECISIONS.c, REVIEWS.c
+_D = DECISIONS.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,6 @@ def read_shift_report(service: Runtime, post: str, at: int, caller: Caller) -> S
             snapshot,
             service.network,
             is_seen=lambda agency: caller.sees(Matter.SEIZURES, agency),
-            since=since,
         )
         period = [
             _with_gravity(_without_hidden(one, caller), gravity)
@@ -434,20 +432,16 @@ def _read_decisions(
     snapshot: Connection, post: str, *, since: int, until: int
 ) -> list[ReportedDecision]:
     query = (
-        select(_D.decision_id, _D.seq, _D.channel, _D.basis, _D.known_at, _D.minutes, _D.act_seq)
-        .add_columns(_D.crossing_id)
+        select(_D.sent, _D.channel, _D.basis, _D.known_at, _D.minutes, _D.act_seq, _D.crossing_id)
         .where(_D.post == post, _D.known_at >= since, _D.known_at < until)
         .join(BODIES, BODIES.c.seq == _D.seq)  # what is erased is in no report
         .order_by(_D.known_at)
     )
     rows = snapshot.execute(query).all()
-    overridden = select(_R.decision_id).where(_R.post == post, _R.verdict == "override")
-    moved = set(snapshot.scalars(overridden))
-    first = _first_channels(snapshot, [row.seq for row in rows if row.decision_id in moved])
     acts = _acts(snapshot, [row.act_seq for row in rows if row.act_seq is not None])
     decided = [
         ReportedDecision(
-            channel=first.get(row.seq, Channel(row.channel)),
+            channel=Channel(row.sent),
             stands=Channel(row.channel),
             basis=row.basis,
             known_at=row.known_at,
@@ -487,12 +481,6 @@ def _read_partner_acts(
                 crossing_id=act.crossing_id,
             )
     return list(found.values())
-
-
-def _first_channels(snapshot: Connection, seqs: Sequence[int]) -> dict[int, Channel]:
-    """Return where the engine sent vehicles that a supervisor sent elsewhere afterwards."""
-    bodies = JournalReader(snapshot).bodies(seqs)
-    return {seq: Channel.of(body["decision"]["channel"]) for seq, body in bodies.items()}
 
 
 def _acts(snapshot: Connection, seqs: Sequence[int]) -> dict[int, tuple[Inspection, int]]:

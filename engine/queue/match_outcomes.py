@@ -14,7 +14,6 @@ the act's outcome alone says what was found.
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from math import fsum
 from typing import Any
 
@@ -32,6 +31,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
+    delete,
     exists,
     func,
     or_,
@@ -55,10 +55,11 @@ from engine.journal.kinds import (
     INSPECTION_CORRECTED,
     PROFILE_COUNTED,
     SEIZURE,
+    SEIZURE_CORRECTED,
     DecisionBody,
     InspectionBody,
 )
-from engine.queue.corrections import Corrections, read_stated
+from engine.queue.corrections import Corrections
 from engine.storage.database import (
     Int64,
     declare_columns,
@@ -86,17 +87,35 @@ ACTS = record_table(
     Column("minutes", Float(53)),
     Column("duty", Float(53)),
     Column("currency", String),
+    *declare_columns(String, "outcome", "basis", "methods", "places", "kinds"),
     Index("acts_crossing_ix", "crossing_id"),
     Index("acts_currency_ix", "currency", "seq"),
 )
-"""Inspection acts, for sums by what their agencies let a reader see; ``duty`` is as assessed."""
+"""Inspection acts, for sums by what their agencies let a reader see; ``duty`` is as assessed.
+
+Methods, places searched and kinds of discrepancy are codes with semicolons between them.
+"""
+SEIZED_GOODS = record_table(
+    "seized_goods",
+    *declare_columns(String, "crossing_id"),
+    Column("agency", String),
+    *declare_columns(String, "substance_class"),
+    Column("substance", String),
+    Column("quantity_g", Float(53)),
+    Column("goods_class", String),
+    Column("amount", Float(53)),
+    Column("unit", String),
+    Column("place", String),
+    Index("seized_goods_crossing_ix", "crossing_id"),
+)
+"""Seizures that belong to a crossing, as they were last stated; none that was withdrawn."""
 COUNTS = record_table(
     "profile_counts",
     Column("code", String, primary_key=True),
     *declare_columns(Int64, "arrivals", "matches"),
 )
 """What shadows would have matched, a row for each time it was recorded."""
-_M, _A, _C = MATCHES.c, ACTS.c, COUNTS.c
+_M, _A, _C, _S = MATCHES.c, ACTS.c, COUNTS.c, SEIZED_GOODS.c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +175,40 @@ def project_outcomes(connection: Connection, entries: Sequence[tuple[Entry, Draf
         for code, number in body["counts"].items()
     ]
     insert_rows(connection, COUNTS, counted)
+    _project_goods(connection, entries)
+
+
+def _project_goods(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+    """Keep the goods that were seized from crossings, as they are stated."""
+    seized = [
+        _goods_row(entry.seq, body["linked_crossing_id"], body["seizure"])
+        for kind in (SEIZURE, FIND_CONFIRMED)
+        for entry, body in list_bodies(entries, kind)
+        if body["linked_crossing_id"] is not None
+    ]
+    insert_rows(connection, SEIZED_GOODS, seized)
+    for entry, draft in entries:
+        if entry.kind != SEIZURE_CORRECTED:
+            continue
+        of, stated = find_local_number(connection, draft, draft.body["of"]), draft.body["seizure"]
+        if stated is None:
+            connection.execute(delete(SEIZED_GOODS).where(_S.seq == of))
+        else:
+            connection.execute(update(SEIZED_GOODS).where(_S.seq == of).values(_goods_of(stated)))
+
+
+def _goods_of(seizure: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns that a seizure states, by name."""
+    return {name: seizure.get(name) for name in _STATED_GOODS}
+
+
+def _goods_row(seq: int, crossing_id: str, seizure: Mapping[str, Any]) -> Sequence[object]:
+    return (seq, crossing_id, *_goods_of(seizure).values())
+
+
+_STATED_GOODS = tuple(
+    column.name for column in SEIZED_GOODS.columns if column.name not in ("seq", "crossing_id")
+)
 
 
 def _matches_of(body: DecisionBody) -> dict[str, bool]:
@@ -179,7 +232,11 @@ def _act(body: InspectionBody) -> Inspection:
 def _act_row(seq: int, act: Inspection) -> Sequence[object]:
     is_hit = act.outcome != "clear"
     assessed = act.duty_assessed, act.currency
-    return (seq, act.crossing_id, act.agency, act.is_evidence, is_hit, act.minutes, *assessed)
+    codes = (act.methods, act.places_searched, act.discrepancy_kinds)
+    return (
+        *(seq, act.crossing_id, act.agency, act.is_evidence, is_hit, act.minutes, *assessed),
+        *(act.outcome, act.basis, *map(";".join, codes)),
+    )
 
 
 def _act_values(act: Inspection) -> dict[str, object]:
@@ -338,7 +395,7 @@ class FindGravity:
     """Weighs finds of one snapshot.
 
     ``is_seen`` tells of an agency whether the reader sees its seizures: those of others count as
-    not reported. ``since`` is the UTC microsecond from which on seizures are read.
+    not reported.
     """
 
     def __init__(
@@ -347,10 +404,8 @@ class FindGravity:
         network: Network,
         *,
         is_seen: Callable[[str | None], bool],
-        since: int = 0,
     ) -> None:
-        self._snapshot, self._network = snapshot, network
-        self._is_seen, self._since = is_seen, since
+        self._snapshot, self._network, self._is_seen = snapshot, network, is_seen
         self.classes = read_goods_classes(snapshot)
 
     def of(self, crossing_id: str, acts: Sequence[Inspection]) -> float:
@@ -389,15 +444,6 @@ class FindGravity:
 
     def list_goods(self, crossing_id: str) -> Sequence[Mapping[str, Any]]:
         """Return the seizures of a crossing as they were last stated, those that are seen."""
-        return self._goods.get(crossing_id, ())
-
-    @cached_property
-    def _goods(self) -> Mapping[str, list[Mapping[str, Any]]]:
-        found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        later = [JOURNAL.c.known_at >= self._since]
-        records = read_stated(self._snapshot, SEIZURE, FIND_CONFIRMED, where=later)
-        for record in records:
-            seizure, crossing = record.body["seizure"], record.body["linked_crossing_id"]
-            if crossing is not None and self._is_seen(seizure.get("agency")):
-                found[crossing].append(seizure)
-        return found
+        query = select(SEIZED_GOODS).where(_S.crossing_id == crossing_id).order_by(_S.seq)
+        rows = self._snapshot.execute(query).mappings()
+        return [row for row in rows if self._is_seen(row["agency"])]

@@ -19,6 +19,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice
 from threading import Event, Thread
 from typing import Any, cast
@@ -42,10 +43,11 @@ from sqlalchemy import (
     update,
 )
 
+from engine.criteria.match import KNOWN_LAWFUL
 from engine.decision.decision import Decision, Rank
 from engine.decision.inspection_minutes import CHANNEL_STEP, FORWARD
 from engine.domain.records import InspectionAct, is_papers_only
-from engine.domain.time_units import DAY, rfc3339
+from engine.domain.time_units import DAY, micros, rfc3339
 from engine.errors import NotFoundError, RiskError
 from engine.journal.copies import find_local_number
 from engine.journal.entries import Draft, Entry, list_bodies
@@ -58,6 +60,7 @@ from engine.journal.kinds import (
     INSPECTION_CORRECTED,
     QUEUE_EXPIRED,
     RELEASE,
+    DecisionBody,
     InspectionBody,
 )
 from engine.journal.power_records import read_record
@@ -133,7 +136,15 @@ DECISIONS = Table(
     Column("amends", String),
     *declare_columns(String, "plate"),
     *declare_columns(Boolean, "left"),
+    *declare_columns(SmallInteger, "sent"),
+    *declare_columns(Int64, "arrived_at"),
+    *declare_columns(String, "corridor"),
+    *declare_columns(Boolean, "is_lawful"),
+    Column("released_at", Int64),
 )
+"""``sent`` is where the engine sent it, ``channel`` where it stands; ``corridor`` the countries
+that the declaration names, as ``TJ>UZ``, empty without both; ``is_lawful`` tells whether an entry
+of known lawful trade fitted."""
 _D = DECISIONS.c
 Index(  # known_at with it, so that counting who waits reads the index alone
     "decisions_waiting_ix",
@@ -464,18 +475,18 @@ def project_queue(connection: Connection, entries: Sequence[tuple[Entry, Draft]]
 
     A record acts on decisions of its own post alone, whatever it names: it may be a copy.
     """
-    decided = [(entry, body["queue"]) for entry, body in list_bodies(entries, DECISION)]
-    insert_rows(connection, DECISIONS, [_row(entry, where) for entry, where in decided])
+    decided = list_bodies(entries, DECISION)
+    insert_rows(connection, DECISIONS, [_row(entry, body) for entry, body in decided])
     again = [
-        {"crossing": where["crossing_id"], "at_post": entry.post, "newest": entry.seq}
-        for entry, where in decided
-        if where.get("amends") is not None
+        {"crossing": body["crossing_id"], "at_post": entry.post, "newest": entry.seq}
+        for entry, body in decided
+        if body["queue"].get("amends") is not None
     ]
     execute_rows(connection, _REPLACED, again)
     acts = [_read_act(connection, *one) for one in entries if one[0].kind in _ACTS]
     execute_rows(connection, _ACT, acts)
     left = [
-        {"crossing": body["crossing_id"], "at_post": entry.post}
+        {"crossing": body["crossing_id"], "at_post": entry.post, "at": entry.known_at}
         for entry, body in list_bodies(entries, RELEASE)
     ]
     execute_rows(connection, _RELEASE, left)
@@ -553,7 +564,7 @@ _ACT = _OF_CROSSING.where(_D.channel <= bindparam("answers")).values(
     answered=case((_D.answered < bindparam("answers"), bindparam("answers")), else_=_D.answered),
 )
 _REPLACED = _OF_CROSSING.where(_D.seq < bindparam("newest")).values(waiting=False)
-_RELEASE = _OF_CROSSING.values(waiting=False, left=True)
+_RELEASE = _OF_CROSSING.values(waiting=False, left=True, released_at=bindparam("at"))
 _OVER = (
     update(DECISIONS).where(_D.decision_id == bindparam("which"), _OF_POST).values(waiting=False)
 )
@@ -562,9 +573,25 @@ _OVER = (
 _COLUMNS = tuple(column.name for column in DECISIONS.columns)
 
 
-def _row(entry: Entry, where: dict[str, Any]) -> list[Any]:
-    now = {"seq": entry.seq, "post": entry.post, "known_at": entry.known_at}
-    known = where | now | {"act_seq": None, "answered": 0, "left": False}
+def _row(entry: Entry, body: DecisionBody) -> list[Any]:
+    arrival, where = body["arrival"], body["queue"]
+    declaration = arrival.get("declaration") or {}
+    ends = declaration.get("dispatch_country"), declaration.get("destination_country")
+    arrived_at = datetime.fromisoformat(arrival["crossing"]["arrived_at"])
+    known: dict[str, Any] = {
+        "seq": entry.seq,
+        "post": entry.post,
+        "known_at": entry.known_at,
+        "act_seq": None,
+        "answered": 0,
+        "left": False,
+        "sent": where["channel"],
+        "arrived_at": micros(arrived_at),
+        "corridor": ">".join(ends) if all(ends) else "",
+        "is_lawful": any(one["source"] == KNOWN_LAWFUL for one in body["inputs"]["matches"]),
+        "released_at": None,
+    }
+    known = where | known
     return [known[name] for name in _COLUMNS]
 
 
