@@ -16,6 +16,7 @@ from api.audit import routes as audit
 from api.criteria import known_lawful, named_lists, policy, register, watchlist
 from api.decisions import page as decisions_page
 from api.decisions import routes as decisions
+from api.figures import page as figures
 from api.http import health
 from api.models import page as models_page
 from api.models import routes as models
@@ -47,6 +48,7 @@ ROUTERS = (
     shifts.handover_router,
     shifts.report_router,
     network.router,
+    figures.router,
     integrity.router,
     integrity.overview_router,
     audit.router,
@@ -80,6 +82,7 @@ PAGES = (
     shifts_page.router,
     shifts_page.roster_page_router,
     network.page_router,
+    figures.page_router,
     shifts_page.handover_page_router,
     profiles_page.router,
     proposals.page_router,

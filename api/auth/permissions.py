@@ -185,6 +185,8 @@ _RULES: Rules = {
         GET /v1/network
         """,
     (Matter.REPORTS, Right.SEE, _READERS | _INTEGRITY): """
+        GET /v1/figures
+        GET /v1/figures.pdf
         GET /v1/posts/{post}/shift
         GET /v1/quality
         POST /v1/quality/assessments

@@ -211,7 +211,7 @@ _HOW_TO_CHECK = N_(
 
 def write_certificate(signed: SignedCertificate, speech: ReaderLocale) -> bytes:
     """Return the PDF file of a certificate, with what is signed among its properties."""
-    from api.cases.dossier_pdf import GREY, DocumentPages  # its library is slow to import
+    from api.web.document_pdf import GREY, DocumentPages  # its library is slow to import
 
     certificate = signed.certificate
     say, content = speech.say, certificate.content

@@ -52,8 +52,9 @@ from engine.journal.kinds import INSPECTION, ShiftBalance
 from engine.queue.corrections import read_stated
 from engine.queue.match_outcomes import FindGravity
 from engine.queue.queue import DECISIONS, WaitingCount, count_waiting, read_plates
-from engine.selection import COUNTERPART, INSPECTED, Channel
+from engine.selection import INSPECTED, Channel
 from engine.shifts.handovers import FiledAct, Handover, list_filed_acts, read_handover
+from engine.shifts.period_counts import name_stream
 from engine.storage.database import split_in_slices
 from models.monitoring.drift_monitor import measure_parties
 from models.statistics.intervals import rate, share
@@ -120,13 +121,8 @@ class ReportedDecision:
     @property
     def stream(self) -> str | None:
         """Name what sent it to officers, None where nothing did."""
-        if self.channel in INSPECTED:
-            return self.basis
-        if self.stands in INSPECTED:
-            return "override"
-        if self.act is None:
-            return None
-        return COUNTERPART if self.act.basis == COUNTERPART else "officer"
+        act_basis = None if self.act is None else self.act.basis
+        return name_stream(self.channel, self.stands, self.basis, act_basis=act_basis)
 
     @property
     def delay(self) -> float | None:

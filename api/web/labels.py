@@ -285,6 +285,13 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "override": N_("Decisions changed by supervisors"),
         "officer": N_("Officer"),
     },
+    "difference": {
+        "new": N_("new"),
+        "more": N_("more than before"),
+        "fewer": N_("fewer than before"),
+        "same": N_("no certain difference"),
+        "not_knowable": N_("not yet knowable"),
+    },
     "alert": {
         "mass": N_("Weighbridge mass"),
         "plate": N_("Plate"),

@@ -21,6 +21,7 @@ _CORE = (
     MenuEntry("/journal", "Journal", 60),
     MenuEntry("/", "Posts", 70),
     MenuEntry("/network", "Network", 80),
+    MenuEntry("/figures", "Figures", 85),
     MenuEntry("/declarations", "Expected arrivals", 172),
     MenuEntry("/watchlist", "Watch list", 110),
     MenuEntry("/known-lawful", "Known lawful trade", 115),

@@ -27,6 +27,10 @@ HELP: Final[Mapping[str, str]] = {
         "All posts together, those that fall behind first. The folds hold eight weeks, hours of "
         "the week, and finds by place."
     ),
+    "period.html": N_(
+        "What was searched, found and released in a month, a quarter or any days, beside the "
+        "period before. A difference is stated where chance alone would hardly bring it."
+    ),
     "notifications.html": N_(
         "What waits for you. An approval leaves when it is given, a vehicle when it is inspected "
         "or has a verdict, an alarm after a day."

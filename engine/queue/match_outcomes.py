@@ -446,4 +446,4 @@ class FindGravity:
         """Return the seizures of a crossing as they were last stated, those that are seen."""
         query = select(SEIZED_GOODS).where(_S.crossing_id == crossing_id).order_by(_S.seq)
         rows = self._snapshot.execute(query).mappings()
-        return [row for row in rows if self._is_seen(row["agency"])]
+        return [dict(row) for row in rows if self._is_seen(row["agency"])]

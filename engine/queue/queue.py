@@ -576,7 +576,8 @@ _COLUMNS = tuple(column.name for column in DECISIONS.columns)
 def _row(entry: Entry, body: DecisionBody) -> list[Any]:
     arrival, where = body["arrival"], body["queue"]
     declaration = arrival.get("declaration") or {}
-    ends = declaration.get("dispatch_country"), declaration.get("destination_country")
+    named = declaration.get("dispatch_country"), declaration.get("destination_country")
+    ends = [one for one in named if one is not None]
     arrived_at = datetime.fromisoformat(arrival["crossing"]["arrived_at"])
     known: dict[str, Any] = {
         "seq": entry.seq,
@@ -587,7 +588,7 @@ def _row(entry: Entry, body: DecisionBody) -> list[Any]:
         "left": False,
         "sent": where["channel"],
         "arrived_at": micros(arrived_at),
-        "corridor": ">".join(ends) if all(ends) else "",
+        "corridor": ">".join(ends) if len(ends) == len(named) else "",
         "is_lawful": any(one["source"] == KNOWN_LAWFUL for one in body["inputs"]["matches"]),
         "released_at": None,
     }

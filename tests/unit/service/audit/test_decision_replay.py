@@ -5,12 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from api.decisions.answers import Recomputation
 from engine.audit.decision_replay import RecomputedDecision
 from engine.decision.record_codec import decode_decision
 from engine.domain.rights import Role
 from engine.journal.kinds import DECISION
 from engine.queue.queue import QueuedDecision, list_decisions
+from tests.support.people import at_desk
 from tests.support.running_service import World, arrival
 from tests.support.sizes import PROOF
 from tests.unit.service.decisions.test_decisions import amend, heavier
@@ -144,6 +147,44 @@ def test_a_number_that_was_changed_is_found(
     ][:20]
     serve_changed(world, monkeypatch, change_body)
     assert explained and not any(one.is_identical for one in recompute_filed(world, explained))
+
+
+def test_whoever_doubts_a_decision_recomputes_it(
+    world: World, replayed_decisions: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By route and page; a decision that was made to differ is named with both values."""
+    one = replayed_decisions[0]
+    path = f"/v1/decisions/{one.decision_id}/recomputation"
+    found = TypeAdapter(Recomputation).validate_python(world.get(path).json())
+    assert (found.identical, found.why, found.differences) == (True, "", [])
+    assert found.sequence == one.seq
+    desk = at_desk(world, "doubting")
+    page = desk.get(f"/decisions/{one.decision_id}/recomputation")
+    assert "the decision is the same" in page.text and one.decision_id in page.text
+    for role, status in ((Role.CHECKPOINT, 403), (Role.ANALYST, 200), (Role.ADMINISTRATOR, 403)):
+        assert world.get(path, role).status_code == status, role
+    assert world.get("/v1/decisions/none/recomputation").status_code == 404
+
+    def change_body(body: Body) -> Body:
+        body["decision"]["propensity"] += 0.001
+        return body
+
+    serve_changed(world, monkeypatch, change_body)
+    differs = world.get(path).json()
+    (named,) = differs["differences"]
+    assert not differs["identical"] and named["field"] == "propensity"
+    assert named["stored"] == pytest.approx(named["again"] + 0.001)
+    page = desk.get(f"/decisions/{one.decision_id}/recomputation")
+    assert "the decision differs" in page.text and "<code>propensity</code>" in page.text
+
+
+def test_what_cannot_be_made_again_says_why(
+    world: World, replayed_decisions: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/v1/decisions/{replayed_decisions[0].decision_id}/recomputation"
+    monkeypatch.setattr(world.models, "broken", frozenset({"m1"}))
+    found = world.get(path).json()
+    assert not found["identical"] and found["differences"] == [] and "m1" in found["why"]
 
 
 @pytest.mark.parametrize(

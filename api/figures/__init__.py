@@ -1,0 +1,1 @@
+"""Figures of any period: what was decided, searched, found and released, and what is new."""

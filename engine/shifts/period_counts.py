@@ -1,0 +1,223 @@
+"""Counts of a period at one post: what was decided, searched, found and released.
+
+A period is a span of the journal's time, ``since`` included and ``until`` not, in UTC microseconds.
+Vehicles count in the period in which they were decided on, acts in the one in which they were
+filed, as in the shift report. All of it is read from tables that are kept as records come, by the
+indexes of time and number: the time that it takes follows from the period and not from the history.
+
+Rows have the agency of their act, so that a caller adds up what it may see.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    false,
+    func,
+    literal_column,
+    null,
+    select,
+)
+
+from engine.domain.time_units import MINUTE
+from engine.journal.journal import JOURNAL
+from engine.queue.match_outcomes import ACTS, SEIZED_GOODS
+from engine.queue.queue import DECISIONS
+from engine.selection import COUNTERPART, INSPECTED, Channel
+
+Stage = Literal["decision", "act", "release", "whole"]
+"""From the arrival to the decision, from there to the act, from there to the release where one was
+recorded, and from the arrival to the end: the release, else the act, else a decision of green or
+blue."""
+_D, _A, _S, _J = DECISIONS.c, ACTS.c, SEIZED_GOODS.c, JOURNAL.c
+_LAST = DECISIONS.alias("last").c
+
+
+class Span(NamedTuple):
+    """A period at a post."""
+
+    post: str
+    since: int
+    until: int
+
+
+class VehicleGroup(NamedTuple):
+    """Vehicles that were decided on and are alike in all that figures ask."""
+
+    sent: int
+    """The channel that the engine chose."""
+    channel: int
+    """The channel where they stand."""
+    basis: str | None
+    vehicle_class: str
+    agency: str | None
+    """Of the act that answered the referral, as the next three; None where there is none."""
+    outcome: str | None
+    methods: str | None
+    act_basis: str | None
+    vehicles: int
+
+    @property
+    def stream(self) -> str | None:
+        """What sent them to officers, None where nothing did."""
+        return name_stream(
+            Channel(self.sent), Channel(self.channel), self.basis, act_basis=self.act_basis
+        )
+
+
+def name_stream(
+    sent: Channel, channel: Channel, basis: str | None, *, act_basis: str | None
+) -> str | None:
+    """Return what sent a vehicle to officers: the engine, a supervisor, or who searched it."""
+    if sent in INSPECTED:
+        return basis
+    if channel in INSPECTED:
+        return "override"
+    if act_basis is None:
+        return None
+    return COUNTERPART if act_basis == COUNTERPART else "officer"
+
+
+_ALIKE: tuple[ColumnElement[Any], ...] = (
+    _D.sent, _D.channel, _D.basis, _D.vehicle_class, _A.agency, _A.outcome, _A.methods,
+    _A.basis.label("act_basis"),
+)  # fmt: skip
+
+
+def _within(span: Span) -> ColumnElement[bool]:
+    return and_(_D.post == span.post, _D.known_at >= span.since, _D.known_at < span.until)
+
+
+def count_vehicles(connection: Connection, span: Span) -> Iterator[VehicleGroup]:
+    """Yield the vehicles that were decided on.
+
+    A vehicle that is decided on again counts once, by what first sent it to officers: its other
+    decisions follow as groups of minus one.
+    """
+    answered = DECISIONS.outerjoin(ACTS, _A.seq == _D.act_seq)
+    each = select(*_ALIKE).select_from(answered).where(_within(span))
+    for row in connection.execute(each.add_columns(func.count()).group_by(*_ALIKE)):
+        yield VehicleGroup(*row)
+    again = select(_D.crossing_id).where(_within(span), _D.amends.is_not(None))
+    repeated = each.where(_D.crossing_id.in_(again)).add_columns(_D.crossing_id)
+    decided: dict[str, list[VehicleGroup]] = defaultdict(list)
+    for row in connection.execute(repeated.order_by(_D.known_at)):
+        decided[row.crossing_id].append(VehicleGroup._make([*row[:-1], -1]))
+    for some in decided.values():
+        kept = next((at for at, one in enumerate(some) if one.stream), len(some) - 1)
+        yield from (one for at, one in enumerate(some) if at != kept)
+
+
+class StageGroup(NamedTuple):
+    """Vehicles that took a stage of their way in the same whole minutes."""
+
+    channel: int
+    vehicle_class: str
+    is_lawful: bool
+    """An entry of known lawful trade fitted."""
+    agency: str | None
+    """Of the act that ends the stage; None where none does, or it names none."""
+    is_act: bool
+    """An act has a part in the stage."""
+    minutes: int
+    vehicles: int
+
+
+def count_stage(connection: Connection, span: Span, stage: Stage) -> Iterator[StageGroup]:
+    """Yield how long vehicles took for a stage, by their first decisions."""
+    acted = _J.known_at
+    is_released_late = _D.released_at > acted
+    let_go = case((_D.channel <= int(Channel.BLUE), _D.known_at))
+    begin, end = {
+        "decision": (_D.arrived_at, _D.known_at),
+        "act": (_D.known_at, acted),
+        "release": (acted, case((is_released_late, _D.released_at))),
+        "whole": (_D.arrived_at, func.coalesce(_D.released_at, acted, let_go)),
+    }[stage]
+    is_of_act = stage != "decision"
+    alike: tuple[ColumnElement[Any], ...] = (
+        _D.channel,
+        _D.vehicle_class,
+        _D.is_lawful,
+        (_A.agency if is_of_act else null()).label("owner"),
+        (acted.is_not(None) if is_of_act else false()).label("has_act"),
+        ((end - begin) // literal_column(str(MINUTE))).label("taken"),
+    )
+    query = (
+        select(*alike, func.count())
+        .select_from(DECISIONS)
+        .outerjoin(JOURNAL, _J.seq == _D.act_seq)
+        .outerjoin(ACTS, _A.seq == _D.act_seq)
+        .where(_within(span), _D.amends.is_(None), begin.is_not(None), end.is_not(None))
+        .group_by(*(one.name for one in alike))
+    )
+    for row in connection.execute(query):
+        yield StageGroup._make(row)._replace(minutes=max(row.taken, 0))
+
+
+def find_number(connection: Connection, at: int) -> int:
+    """Return the number of the first record at or after an instant, or the next one to come."""
+    first = select(_J.seq).where(_J.known_at >= at).order_by(_J.known_at).limit(1)
+    if (found := connection.scalar(first)) is None:
+        found = 1 + (connection.scalar(select(func.max(_J.seq))) or 0)
+    return int(found)
+
+
+def list_acts(connection: Connection, span: Span) -> Sequence[Row[Any]]:
+    """Return the acts that were filed and answered a referral, in their order.
+
+    Each has the columns of :data:`engine.queue.match_outcomes.ACTS`, and of the last decision that
+    it answered ``corridor`` and ``vehicle_class``.
+    """
+    query = select(ACTS, _D.corridor, _D.vehicle_class).select_from(ACTS)
+    return connection.execute(_join_decisions(connection, query, span)).all()
+
+
+def list_goods(connection: Connection, span: Span) -> Sequence[Row[Any]]:
+    """Return the goods of the seizures that these acts state, in the order of their reports.
+
+    Each has the columns of :data:`engine.queue.match_outcomes.SEIZED_GOODS`, and the agency of its
+    act as ``act_agency``.
+    """
+    stated = SEIZED_GOODS.join(ACTS, _A.crossing_id == _S.crossing_id)
+    query = select(SEIZED_GOODS, _A.agency.label("act_agency")).select_from(stated)
+    query = query.where(_A.outcome == "seizure")
+    return connection.execute(_join_decisions(connection, query, span, order=_S.seq)).all()
+
+
+def _join_decisions(
+    connection: Connection,
+    query: Select[Any],
+    span: Span,
+    *,
+    order: ColumnElement[int] = _A.seq,
+) -> Select[Any]:
+    """Return a query of acts with the last decision that each answered."""
+    first, after = (find_number(connection, at) for at in (span.since, span.until))
+    last = (
+        select(_LAST.decision_id)
+        .where(_LAST.crossing_id == _A.crossing_id, _LAST.act_seq == _A.seq)
+        .order_by(_LAST.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return (
+        query.join(DECISIONS, _D.decision_id == last)
+        .where(_D.post == span.post, _A.seq >= first, _A.seq < after)
+        .order_by(order)
+    )
+
+
+def list_posts(connection: Connection) -> Iterator[str]:
+    """Yield the posts at which anything was decided, by the index of posts alone."""
+    post = connection.scalar(select(func.min(_D.post)))
+    while post is not None:
+        yield post
+        post = connection.scalar(select(func.min(_D.post)).where(_D.post > post))
