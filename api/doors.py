@@ -46,6 +46,25 @@ CASES: Final = Doors(
     page_routers=("api.cases.page:router", "api.cases.page:file_page_router"),
     approvals={CASE_EVENT: ("case", ("GET", "/v1/cases/{case_id}"))},
 )
+COMPLAINTS: Final = Doors(
+    name="complaints",
+    rules={
+        (Matter.REVIEWS, Right.SEE, frozenset({Role.SUPERVISOR, Role.ANALYST, Role.INTEGRITY})): """
+            GET /v1/complaints
+            """,
+        (Matter.REVIEWS, Right.ACT, frozenset({Role.SUPERVISOR})): """
+            POST /v1/complaints
+            """,
+        (Matter.REVIEWS, Right.APPROVE, frozenset({Role.SUPERVISOR, Role.INTEGRITY})): """
+            POST /v1/complaints/{sequence}/answers
+            """,
+    },
+    by_person=("/v1/complaints",),
+    menu=(MenuEntry("/complaints", "Complaints", 105),),
+    routers=("api.complaints.page:router",),
+    page_routers=("api.complaints.page:page_router",),
+    parts={"notifications": "api.complaints.answers:list_waiting"},
+)
 _SEIZURES = ("POST", "/v1/seizures")
 SEIZURE_REPORTS: Final = Doors(
     name="seizure_reports",

@@ -14,6 +14,7 @@ VARIABLE: Final = "DARVOZA_AREAS"
 AREAS: Final[Mapping[str, str]] = {
     "seizure_reports": "",  # its page stands before any case's
     "cases": "engine.cases.area",
+    "complaints": "engine.complaints",
     "links": "engine.links.area",
     "messages": "",
     "webhooks": "engine.events.area",

@@ -36,9 +36,10 @@ from api.service.executors import DOSSIERS, run_apart
 from api.service.runtime import Runtime
 from api.web.i18n import N_, ReaderLocale, mark_plural
 from api.web.labels import TABLES
-from engine.cases.case_events import FREE_TEXTS, looks_like_name
+from engine.cases.case_events import FREE_TEXTS
 from engine.cases.file_content import JPEG, PNG
 from engine.cases.files import open_file
+from engine.domain.free_text import looks_like_name
 from engine.domain.time_units import moment
 from engine.errors import HomeError
 from engine.journal.kinds import SENSITIVE_READ, SensitiveReadBody

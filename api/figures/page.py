@@ -120,21 +120,22 @@ def show(visit: TheVisit, service: TheService, asked: Asked, post: AskedPost = "
     speech = replace(visit.speech, post=found.post)
     with service.store.read() as snapshot:
         today = speech.local(moment(service.journal.now(snapshot))).date()
-    query = urlencode({name: at for name, at in _name_days(asked, post).items() if at})
+    query = urlencode({name: at for name, at in name_days(asked, post).items() if at})
     return visit.page(
         "period.html",
         post=found.post,
         json_address=f"/v1/figures?{query}" if query else "/v1/figures",
         found=found,
         document=_compile(service, found, speech),
-        wanted=_name_days(asked, post),
+        wanted=name_days(asked, post),
         query=query,
         posts=[code for code in service.network.posts if visit.caller.reaches(code)],
         periods=list(list_periods(today, speech)),
     )
 
 
-def _name_days(asked: PeriodAsked, post: str) -> dict[str, str]:
+def name_days(asked: PeriodAsked, post: str) -> dict[str, str]:
+    """Return the query by which a period was asked for."""
     days = {"from": asked.begin, "to": asked.end}
     return {name: "" if at is None else at.isoformat() for name, at in days.items()} | {
         "post": post

@@ -285,6 +285,15 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "override": N_("Decisions changed by supervisors"),
         "officer": N_("Officer"),
     },
+    "ground": {
+        "delay": N_("delay"),
+        "damage": N_("damage to goods or vehicle"),
+        "search": N_("how it was searched"),
+        "outcome": N_("what was found or assessed"),
+        "conduct": N_("conduct of officers"),
+        "other": N_("another reason"),
+    },
+    "complaint": {"upheld": N_("justified"), "rejected": N_("not justified")},
     "difference": {
         "new": N_("new"),
         "more": N_("more than before"),
@@ -692,6 +701,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "link": N_("agreement of a link"),
         "link_resumption": N_("resumption of a link"),
         "case": N_("case past its time"),
+        "complaint": N_("complaint of a trader"),
         "drift": N_("searches find less than the model states"),
         "webhook_disabled": N_("webhook disabled"),
         "link_stopped": N_("link stopped"),

@@ -31,6 +31,10 @@ HELP: Final[Mapping[str, str]] = {
         "What was searched, found and released in a month, a quarter or any days, beside the "
         "period before. A difference is stated where chance alone would hardly bring it."
     ),
+    "complaints.html": N_(
+        "What traders object to. A supervisor files a complaint from the page of the decision; "
+        "another person answers it."
+    ),
     "notifications.html": N_(
         "What waits for you. An approval leaves when it is given, a vehicle when it is inspected "
         "or has a verdict, an alarm after a day."

@@ -409,6 +409,22 @@ sa.Table(
     _index("case_events_case_ix", "case_id"),
 )
 
+# Complaints.
+
+sa.Table(
+    "complaints",
+    TABLES,
+    *_columns(INT64, "seq", key=True),
+    *_columns(TEXT, "decision_id", "post"),
+    *_columns(INT64, "known_at"),
+    *_columns(TEXT, "agency", null=True),
+    *_columns(TEXT, "ground"),
+    *_columns(INT64, "answered_seq", null=True),
+    *_columns(TEXT, "verdict", null=True),
+    _index("complaints_decision_ix", "decision_id"),
+    _index("complaints_post_ix", "post", "known_at"),
+)
+
 # Counters.
 
 sa.Table(

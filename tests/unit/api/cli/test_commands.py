@@ -180,6 +180,7 @@ ASKED = {
     "backup": ["backup", "{out}"],
     "profiles backtest": ["profiles", "backtest", "vehicle_class = 'car'"],
     "rebuild": ["rebuild"],
+    "recompute": ["recompute"],
     "subject": ["subject", "01A", "--as", "ann"],
     "withdraw": ["withdraw", "ab12cd34", "--as", "ann"],
     "erase": ["erase", "--before", "2026-01-01", "--as", "ann"],

@@ -95,6 +95,7 @@ def row(
     known |= {"crossing_id": crossing, "known_at": at, "channel": int(channel), "place": 0}
     known |= {"vehicle_class": "truck", "waiting": False, "act_seq": act}
     known |= {"answered": 0, "left": False, "minutes": 0.0, "plate": ""}
+    known |= {"sent": known["channel"], "arrived_at": 0, "corridor": "", "is_lawful": False}
     return known | {"basis": basis or None}
 
 

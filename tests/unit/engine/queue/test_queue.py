@@ -26,6 +26,7 @@ def row(seq: int, post: str = "P", **more: object) -> dict[str, object]:
     known = {"decision_id": f"d{seq}", "seq": seq, "crossing_id": f"c{seq}", "post": post}
     known |= {"known_at": seq, "channel": int(Channel.BLUE), "place": 0, "waiting": False}
     known |= {"act_seq": None, "answered": 0, "left": False, "minutes": 0.0}
+    known |= {"sent": known["channel"], "arrived_at": 0, "corridor": "", "is_lawful": False}
     return known | {"plate": "", "vehicle_class": "truck"} | more
 
 

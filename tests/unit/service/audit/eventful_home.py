@@ -71,6 +71,7 @@ def live(world: World) -> None:
     world.runtime.profiles.flush(SystemClock().now())
     post_works(world, decided)
     _documents_are_asked(world, decided)
+    _traders_complain(world, decided)
     _other_side_reports(world, decided)
     _people_come_and_go(world)
     _models_are_registered(world)
@@ -166,6 +167,18 @@ def _documents_are_asked(world: World, decided: list[Any]) -> None:
         assert asked.status_code == 201, asked.text
     path = f"/v1/documents-asked/{asked.json()['receipt']['sequence']}/answers"
     assert world.post(path, {"documents": ["N851"]}).status_code == 201
+
+
+def _traders_complain(world: World, decided: list[Any]) -> None:
+    """File two complaints; another person answers one."""
+    by, second = person(world, Role.SUPERVISOR), person(world, Role.SUPERVISOR)
+    for number in (5, 8):
+        body = {"decision_id": decided[number]["decision_id"], "ground": "delay", "text": "a night"}
+        filed = send(world, "/v1/complaints", body, by)
+        assert filed.status_code == 201, filed.text
+    path = f"/v1/complaints/{filed.json()['sequence']}/answers"
+    given = {"verdict": "upheld", "text": "the scanner was down"}
+    assert send(world, path, given, second).status_code == 201
 
 
 def post_works(world: World, decided: list[Any]) -> None:

@@ -27,9 +27,10 @@ from engine.audit.erasures import RecordGroups
 from engine.audit.projection_replay import open_scratch_store
 from engine.cases import case_ledger, case_state
 from engine.cases.area import CASE_EVENT
-from engine.cases.case_events import Agreement, Note, find_name_signs, looks_like_name
+from engine.cases.case_events import Agreement, Note, find_name_signs
 from engine.cases.case_ledger import Reporter, draft_event
 from engine.cases.case_state import OPEN, CaseState, read_case
+from engine.domain.free_text import looks_like_name
 from engine.domain.rights import Role
 from engine.domain.time_units import SystemClock
 from engine.errors import ConflictError

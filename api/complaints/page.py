@@ -1,0 +1,114 @@
+"""Complaints of traders over HTTP and as a page."""
+
+import secrets
+from typing import Annotated
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi.responses import RedirectResponse
+
+from api.complaints.answers import (
+    Complaints,
+    RecordedComplaint,
+    answer_complaint,
+    file_complaint,
+    read_complaints,
+)
+from api.figures.page import Asked, AskedPost, name_days
+from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.http.request_bodies import body_of
+from api.http.responses import answer, creates, json_router
+from api.web.forms import TheReader
+from api.web.labels import TABLES
+from api.web.page_route import PageRoute, TheVisit
+from engine.complaints import Complaint, ComplaintAnswer
+from engine.domain.records import Identifier
+
+router = json_router("/v1/complaints", "complaints")
+Sequence = Annotated[int, Path(ge=1, lt=1 << 63)]
+AskedDecision = Annotated[Identifier | None, Query()]
+
+
+@router.get("", response_model=Complaints)
+def complaints(
+    caller: TheCaller,
+    service: TheService,
+    asked: Asked,
+    post: AskedPost = "",
+    decision: AskedDecision = None,
+) -> Response:
+    """List the complaints that were filed in a period, or all, with counts by their ground."""
+    return answer(read_complaints(service, caller, asked, post or None, decision))
+
+
+@router.post("", **creates(RecordedComplaint, 404, 409, 413, body=Complaint))
+def file(
+    caller: TheCaller,
+    service: TheService,
+    key: IdempotencyKey,
+    complaint: Annotated[Complaint, Depends(body_of(Complaint))],
+) -> Response:
+    """File what a trader objects to in a decision."""
+    return answer(file_complaint(service, caller, complaint, key), 201)
+
+
+@router.post(
+    "/{sequence}/answers", **creates(RecordedComplaint, 404, 409, 413, body=ComplaintAnswer)
+)
+def reply(
+    caller: TheCaller,
+    service: TheService,
+    key: IdempotencyKey,
+    sequence: Sequence,
+    given: Annotated[ComplaintAnswer, Depends(body_of(ComplaintAnswer))],
+) -> Response:
+    """Answer a complaint; never by the person who filed it."""
+    return answer(answer_complaint(service, caller, sequence, given, key), 201)
+
+
+page_router = APIRouter(prefix="/complaints", route_class=PageRoute, include_in_schema=False)
+
+
+@page_router.get("")
+def show(
+    visit: TheVisit,
+    service: TheService,
+    asked: Asked,
+    post: AskedPost = "",
+    decision: AskedDecision = None,
+) -> Response:
+    """Show the complaints of a period, or those about one decision, which may be filed here."""
+    wanted = name_days(asked, post) | {"decision": decision or ""}
+    query = urlencode({name: text for name, text in wanted.items() if text})
+    return visit.page(
+        "complaints.html",
+        json_address=f"/v1/complaints?{query}" if query else "/v1/complaints",
+        found=read_complaints(service, visit.caller, asked, post or None, decision),
+        wanted=wanted,
+        posts=[code for code in service.network.posts if visit.caller.reaches(code)],
+        grounds=TABLES["ground"],
+        verdicts=TABLES["complaint"],
+        once=secrets.token_hex(12),
+    )
+
+
+@page_router.post("")
+def send(visit: TheVisit, service: TheService, reader: TheReader) -> Response:
+    """File a complaint."""
+    once = reader.once()
+    fields = reader.texts("decision_id", "ground", "text", "reference")
+    complaint = reader.finish(reader.record(Complaint, fields))
+    done = file_complaint(service, visit.caller, complaint, once)
+    decision = quote(done.decision_id, safe="")
+    return RedirectResponse(f"/complaints?decision={decision}&done=filed#done", 303)
+
+
+@page_router.post("/{sequence}/answers")
+def send_answer(
+    visit: TheVisit, service: TheService, reader: TheReader, sequence: Sequence
+) -> Response:
+    """Answer a complaint."""
+    once, fields = reader.once(), reader.texts("verdict", "text")
+    given = reader.finish(reader.record(ComplaintAnswer, fields))
+    answer_complaint(service, visit.caller, sequence, given, once)
+    return RedirectResponse("/complaints?done=answered#done", 303)
