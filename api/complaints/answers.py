@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from api.auth.callers import Caller
 from api.decisions.answers import DecisionReader
-from api.figures.answers import PeriodAsked
 from api.http.answers import Answer, Recorded, Time
+from api.http.periods import PeriodAsked
 from api.notifications.answers import NotificationView
 from api.service.runtime import Runtime
 from engine.complaints import (

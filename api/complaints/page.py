@@ -14,8 +14,8 @@ from api.complaints.answers import (
     file_complaint,
     read_complaints,
 )
-from api.figures.page import Asked, AskedPost, name_days
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.http.periods import Asked, AskedPost, name_days
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
 from api.web.forms import TheReader

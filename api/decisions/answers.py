@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection
 
 from api.areas import list_parts
 from api.auth.accounts import Accounts
@@ -35,9 +35,9 @@ from engine.criteria.match import KNOWN_LAWFUL
 from engine.decision.decision import Mode, Rank, Risk
 from engine.declarations.lodgings import alerts_of as declaration_alerts
 from engine.domain.advance_declarations import MatchKind
-from engine.domain.records import Basis, Inspection, Method
+from engine.domain.records import Basis, Inspection, Method, Outcome
 from engine.domain.rights import Matter, Role
-from engine.domain.time_units import rfc3339
+from engine.domain.time_units import NEVER, rfc3339
 from engine.errors import (
     ErasedError,
     LapsedProposalError,
@@ -52,6 +52,7 @@ from engine.journal.kinds import DECISION, INSPECTION, DecisionBody
 from engine.journal.power_records import read_proven
 from engine.journal.receipts import Receipt
 from engine.queue.expected_duty import ExpectedDuty, UsualDuties, read_usual_duties
+from engine.queue.match_outcomes import read_act_outcomes, select_answered
 from engine.queue.mirror_alerts import alerts_of
 from engine.queue.queue import QueuedDecision, list_waiting, opens_decision, read_decision, waits
 from engine.queue.queue import list_decisions as select_decisions
@@ -270,6 +271,8 @@ class SupervisorView(CheckpointView):
     """What selected it although the centre had withdrawn it, where one decision is asked for."""
     expected_duty: ExpectedDuty | None = None
     """Of a yellow vehicle in the queue, as far as acts taught it; it ranks nothing."""
+    outcome: Outcome | None = None
+    """What the act on it found, where decisions are listed; null without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,6 +383,21 @@ def read_duties(snapshot: Connection, caller: Caller) -> UsualDuties:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionFilter:
+    """Which decisions are listed; times in UTC microseconds, the second not included."""
+
+    post: str | None = None
+    channel: ChannelCode | None = None
+    """Where the vehicle stands."""
+    outcome: Outcome | None = None
+    """Of the act that answered it."""
+    since: int = 0
+    until: int = NEVER
+    before: int | None = None
+    """The number of a record: those recorded earlier."""
+
+
 UNREAD = {"plate": None, "plate_country": None}
 """Fields that a crossing may lack and that every page shows."""
 
@@ -413,20 +431,31 @@ class DecisionReader:
                 seen = seen | read_notes(connection, network, body, known_at=known_at)
             return seen
 
-    def list_decisions(
-        self,
-        post: str | None,
-        *,
-        channel: int | None,
-        since: int,
-        before: int | None,
-        most: int,
-    ) -> dict[str, Any]:
-        """Return decisions, the newest first, and where to read on."""
-        which: dict[str, Any] = {"post": post, "channel": channel, "since": since, "before": before}
-        which["hidden"] = self._caller.hidden_posts
+    def list_decisions(self, wanted: DecisionFilter, *, most: int) -> dict[str, Any]:
+        """Return decisions, the newest first, and where to read on.
+
+        Raises ``NotAllowedError`` for a post that the caller does not reach.
+        """
+        caller = self._caller
+        if wanted.post is not None:
+            caller.must_reach(wanted.post)
+        which: list[ColumnElement[bool]] = []
+        if wanted.outcome is not None:
+            own = [one for one in (caller.agency, None) if caller.sees(Matter.ACTS, one)]
+            agencies = None if caller.sees_all(Matter.ACTS) else own
+            which.append(select_answered(wanted.outcome, agencies=agencies))
         with self._service.store.read() as connection:
-            known = select_decisions(connection, most=most + 1, **which)
+            known = select_decisions(
+                connection,
+                *which,
+                post=wanted.post or caller.post,
+                channel=None if wanted.channel is None else int(Channel.of(wanted.channel)),
+                since=wanted.since,
+                until=wanted.until,
+                before=wanted.before,
+                hidden=caller.hidden_posts,
+                most=most + 1,
+            )
             views = list(self._views(connection, known[:most]))
         read_on = known[most - 1].seq if len(known) > most else None
         return {"decisions": views, "next_before": read_on}
@@ -548,9 +577,13 @@ class DecisionReader:
         self, connection: Connection, known: Sequence[QueuedDecision]
     ) -> Iterator[dict[str, Any]]:
         """Yield decisions as listed, without those that are erased."""
+        acts = read_act_outcomes(connection, [one.act_seq for one in known if one.act_seq])
         for one in known:
+            agency, outcome = acts.get(one.act_seq or 0, (None, None))
+            is_seen = self._caller.sees(Matter.ACTS, agency)
             with suppress(ErasedError):
-                yield self._view(connection, one, is_blind=False)
+                seen = self._view(connection, one, is_blind=False)
+                yield seen | {"outcome": outcome if is_seen else None}
 
     def _view(
         self,

@@ -1,4 +1,4 @@
-"""The page of one decision, its forms for a verdict, an act and a release, and its order on paper.
+"""The list of decisions; the page of one, its forms, and its order on paper.
 
 Forms are recorded through the same records as the JSON routes. Each form carries a number of its
 own, made with its page: sent twice, it counts once. A form is read whole before any of it is
@@ -13,7 +13,7 @@ figures, so that it tells no more than a checkpoint may see.
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -24,7 +24,7 @@ from markupsafe import Markup
 
 from api.areas import find_part
 from api.auth.callers import Caller
-from api.decisions.answers import DecisionReader, first_words
+from api.decisions.answers import DecisionFilter, DecisionReader, first_words
 from api.decisions.find_forms import (
     CURRENCIES,
     FIND,
@@ -39,6 +39,7 @@ from api.decisions.page_data import find_displaced, list_named, read_page
 from api.decisions.panels import SHAPES, TIE_KINDS, name_tied
 from api.http.access import fill_agency, post_of
 from api.http.dependencies import TheService
+from api.http.periods import Asked, AskedPost, PeriodAsked, name_days
 from api.http.request_bodies import ReportedAct
 from api.service.runtime import Runtime
 from api.web.forms import FormError, FormReader, TheReader, corrections
@@ -49,15 +50,15 @@ from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
 from api.web.visitor import TOKEN, TheForm
 from engine.criteria.policy import read_goods_classes
-from engine.domain.records import UNITS, Seizure
-from engine.domain.time_units import moment
+from engine.domain.records import UNITS, Outcome, Seizure
+from engine.domain.time_units import moment, rfc3339
 from engine.errors import ConflictError
 from engine.journal.idempotency import claim, find_holders, inspection_name, seizure_name
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE, REVIEW, SEIZURE
-from engine.queue.queue import QueuedDecision
+from engine.queue.queue import QueuedDecision, read_plates
 from engine.queue.reviews import AGREED, Review, Reviewer
 from engine.queue.takings import TakingRequest
-from engine.selection import Handling
+from engine.selection import ChannelCode, Handling
 from engine.shifts.workload import has_scanner
 from engine.targeting.report_writer import ExplainedRelease
 
@@ -217,6 +218,48 @@ STEP = "step"
 """Field of an act's form: ``confirm`` what was shown as read, ``change`` it, or ask for the fields
 of ``another`` find."""
 ANOTHER = "another"
+
+
+LISTED = 50
+"""Decisions on a page of the list."""
+
+
+@router.get("")
+def list_page(
+    visit: TheVisit,
+    service: TheService,
+    asked: Asked,
+    post: AskedPost = "",
+    channel: Annotated[ChannelCode | Literal[""], Query()] = "",
+    outcome: Annotated[Outcome | Literal[""], Query()] = "",
+    before: Annotated[int | None, Query(ge=1, lt=1 << 63)] = None,
+) -> Response:
+    """Show decisions of a period, a post, a channel or an outcome, the newest first."""
+    stated = {"post": post, "channel": channel, "outcome": outcome}
+    wanted = DecisionFilter(post=post or None, channel=channel or None, outcome=outcome or None)
+    with service.store.read() as snapshot:
+        now = service.journal.now(snapshot)
+    if asked != PeriodAsked():
+        zone = service.network.timezone(post or visit.caller.post or "")
+        _, since, until = asked.place(zone, now=now)
+        stated |= {"since": rfc3339(since), "until": rfc3339(until)}
+        wanted = replace(wanted, since=since, until=until)
+    wanted = replace(wanted, before=before)
+    found = DecisionReader(service, visit.caller).list_decisions(wanted, most=LISTED)
+    with service.store.read() as snapshot:
+        plates = read_plates(snapshot, [one["decision_id"] for one in found["decisions"]])
+    query = urlencode({name: text for name, text in stated.items() if text})
+    kept = name_days(asked, post) | {"channel": channel, "outcome": outcome}
+    return visit.page(
+        "decisions.html",
+        json_address=f"/v1/decisions?{query}" if query else "/v1/decisions",
+        found=found,
+        plates=plates,
+        wanted=kept,
+        query=urlencode({name: text for name, text in kept.items() if text}),
+        before=before,
+        posts=[code for code in service.network.posts if visit.caller.reaches(code)],
+    )
 
 
 @router.get("/{decision_id}")

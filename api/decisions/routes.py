@@ -12,6 +12,7 @@ from fastapi import Depends, Path, Query, Request, Response
 from api.auth.callers import Caller
 from api.decisions.answers import (
     CheckpointView,
+    DecisionFilter,
     DecisionReader,
     Decisions,
     Explanation,
@@ -30,14 +31,14 @@ from api.http.problems import refusal
 from api.http.request_bodies import LARGEST_BATCH, body_of, find_formats, reported_batch
 from api.http.responses import answer, creates, document_problems, json_router, takes_many
 from api.service.runtime import Runtime
-from engine.domain.records import Arrival, Identifier, PostCode, Time
-from engine.domain.time_units import micros
+from engine.domain.records import Arrival, Identifier, Outcome, PostCode, Time
+from engine.domain.time_units import NEVER, micros
 from engine.errors import MalformedBodyError, RiskError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import claim, crossing_name
 from engine.journal.kinds import DECISION, REVIEW
 from engine.queue.reviews import Review, Reviewer
-from engine.selection import Channel, ChannelCode
+from engine.selection import ChannelCode
 
 FORMATS = find_formats()
 router = json_router("/v1/decisions", "decisions")
@@ -177,24 +178,29 @@ def review(
 
 @router.get("", response_model=Decisions)
 def decisions(
-    caller: TheCaller,
     reading: TheReading,
     post: Annotated[PostCode | None, Query()] = None,
     channel: Annotated[ChannelCode | None, Query()] = None,
+    outcome: Annotated[Outcome | None, Query()] = None,
     since: Annotated[Time | None, Query()] = None,
+    until: Annotated[Time | None, Query()] = None,
     before: Annotated[int | None, Query(ge=1, lt=1 << 63)] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
 ) -> Response:
-    """List decisions, the newest first; ``since`` is a time with an offset.
+    """List decisions, the newest first; ``since`` and ``until`` are times with an offset.
 
-    ``before`` reads on: the ``next_before`` of the answer before.
+    ``outcome`` is that of the act that answered the referral. ``before`` reads on: the
+    ``next_before`` of the answer before.
     """
-    if post is not None:
-        caller.must_reach(post)
-    level = None if channel is None else int(Channel.of(channel))
-    at, reached = 0 if since is None else micros(since), post or caller.post
-    found = reading.list_decisions(reached, channel=level, since=at, before=before, most=limit)
-    return answer(found)
+    wanted = DecisionFilter(
+        post=post,
+        channel=channel,
+        outcome=outcome,
+        since=0 if since is None else micros(since),
+        until=NEVER if until is None else micros(until),
+        before=before,
+    )
+    return answer(reading.list_decisions(wanted, most=limit))
 
 
 @router.get(

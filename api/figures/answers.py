@@ -11,22 +11,20 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import date, datetime, time, timedelta
 from typing import Any, Literal, cast, get_args
 
 from sqlalchemy import Connection
 
 from api.auth.callers import Caller
 from api.http.answers import Answer, Time
+from api.http.periods import PeriodAsked
 from api.service.runtime import Runtime
 from api.shifts.answers import ClassFigures, Stream, TakenGoods
 from api.shifts.readers import STREAMS, sum_goods
 from engine.domain.goods_classes import class_of
-from engine.domain.network import open_time_zone
 from engine.domain.records import DiscrepancyKind, SubstanceClass, is_papers_only
 from engine.domain.rights import Matter
-from engine.domain.time_units import DAY, micros, moment, rfc3339
-from engine.errors import RecordError
+from engine.domain.time_units import rfc3339
 from engine.selection import RANDOM, Channel, ChannelCode
 from engine.shifts.period_counts import (
     Span,
@@ -43,9 +41,6 @@ Figure = Literal["post", "corridor", "vehicle_class", "method", "place", "goods_
 Conclusion = Literal["new", "more", "fewer", "same", "not_knowable"]
 SURE = 0.05
 """Adjusted chance below which a difference is stated."""
-LONGEST = 3_660
-"""Days of the longest period."""
-_FIRST, _LAST = date(1971, 1, 1), date(2999, 12, 31)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,64 +143,6 @@ class PeriodFigures(Answer):
     breakdown: list[FigureRow]
     release_times: list[ReleaseTime]
     """Of the vehicles decided on in the period."""
-
-
-@dataclass(frozen=True, slots=True)
-class PeriodAsked:
-    """A period as it is asked for: days, the last one included, or instants, the end not."""
-
-    begin: date | None = None
-    """By default the first day of the month of the end."""
-    end: date | None = None
-    """By default now."""
-
-    def place(self, zone: str, *, now: int) -> tuple[int, int, int]:
-        """Return when the period before began, when the period begins, and when it ends.
-
-        Instants in UTC microseconds, by the clocks of a zone. Raises ``RecordError``.
-        """
-        today = moment(now).astimezone(open_time_zone(zone)).date()
-        end = today if self.end is None else self.end
-        begin = _day_of(end, zone).replace(day=1) if self.begin is None else self.begin
-        for name, at in (("from", begin), ("to", end)):
-            if not _FIRST <= _day_of(at, zone) <= _LAST:
-                raise RecordError("figures", name, "out_of_range", "is no day that can be counted")
-        since, until = _start(begin, zone), _start(end, zone)
-        if not isinstance(end, datetime):
-            until = _start(end + timedelta(days=1), zone)
-        if not since < until:
-            raise RecordError("figures", "from", "not_before", "lies after the end of the period")
-        if until - since > LONGEST * DAY:
-            raise RecordError("figures", "to", "too_long", f"is more than {LONGEST} days later")
-        if isinstance(begin, datetime) or isinstance(end, datetime):
-            return 2 * since - until, since, until
-        return _start(_step_back(begin, end + timedelta(days=1)), zone), since, until
-
-
-def _day_of(at: date, zone: str) -> date:
-    return at.astimezone(open_time_zone(zone)).date() if isinstance(at, datetime) else at
-
-
-def _start(at: date, zone: str) -> int:
-    """Return an instant in UTC microseconds; of a day, when it begins in a zone."""
-    if isinstance(at, datetime):
-        return micros(at)
-    return micros(datetime.combine(at, time(), open_time_zone(zone)))
-
-
-def _step_back(begin: date, after: date) -> date:
-    """Return when the period before one of whole days began.
-
-    >>> str(_step_back(date(2026, 3, 1), date(2026, 4, 1)))
-    '2026-02-01'
-    >>> str(_step_back(date(2026, 3, 2), date(2026, 3, 9)))
-    '2026-02-23'
-    """
-    if begin.day != 1 or after.day != 1:
-        return begin - (after - begin)
-    months = 12 * (after.year - begin.year) + after.month - begin.month
-    first = 12 * begin.year + begin.month - 1 - months
-    return date(first // 12, first % 12 + 1, 1)
 
 
 @dataclass(slots=True)

@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from babel.dates import format_date
-from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import PlainValidator, TypeAdapter, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import TypeAdapter
 
 from api.auth.callers import Caller
-from api.figures.answers import PeriodAsked, PeriodFigures, read_figures
+from api.figures.answers import PeriodFigures, read_figures
 from api.figures.words import compile_figures
 from api.http.dependencies import TheCaller, TheService
+from api.http.periods import Asked, AskedPost, PeriodAsked, name_days
 from api.http.responses import answer, json_router
 from api.service.executors import DOSSIERS, run_apart
 from api.service.runtime import Runtime
@@ -23,43 +23,9 @@ from api.web.i18n import ReaderLocale
 from api.web.page_route import PageRoute, TheVisit
 from api.web.templates_env import speech_of
 from engine.criteria.policy import read_goods_classes
-from engine.domain.records import PostCode, Time
 from engine.domain.time_units import moment
 
 PDF = "application/pdf"
-_DAY = len("2026-01-31")
-_TIME = TypeAdapter[Any](Time)
-
-
-def read_day(text: str) -> date | None:
-    """Return a day, or a time with an offset; None for an empty text."""
-    if text == "":
-        return None
-    if len(text) != _DAY:
-        found: date = _TIME.validate_python(text)
-        return found
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        why = "a day such as 2026-01-31, or a time with an offset"
-        raise PydanticCustomError("bad_time", why) from None
-
-
-DayOrTime = Annotated[
-    date | None, PlainValidator(read_day), WithJsonSchema({"type": "string", "maxLength": 40})
-]
-
-
-def asked_period(
-    begin: Annotated[DayOrTime, Query(alias="from")] = None,
-    end: Annotated[DayOrTime, Query(alias="to")] = None,
-) -> PeriodAsked:
-    """Return the period that a query names."""
-    return PeriodAsked(begin, end)
-
-
-Asked = Annotated[PeriodAsked, Depends(asked_period)]
-AskedPost = Annotated[PostCode | Literal[""], Query()]
 router = json_router("/v1", "figures")
 
 
@@ -132,14 +98,6 @@ def show(visit: TheVisit, service: TheService, asked: Asked, post: AskedPost = "
         posts=[code for code in service.network.posts if visit.caller.reaches(code)],
         periods=list(list_periods(today, speech)),
     )
-
-
-def name_days(asked: PeriodAsked, post: str) -> dict[str, str]:
-    """Return the query by which a period was asked for."""
-    days = {"from": asked.begin, "to": asked.end}
-    return {name: "" if at is None else at.isoformat() for name, at in days.items()} | {
-        "post": post
-    }
 
 
 def list_periods(today: date, speech: ReaderLocale) -> Iterator[tuple[str, date, date]]:

@@ -22,6 +22,7 @@ _CORE = (
     MenuEntry("/", "Posts", 70),
     MenuEntry("/network", "Network", 80),
     MenuEntry("/figures", "Figures", 85),
+    MenuEntry("/decisions", "Decisions", 90),
     MenuEntry("/declarations", "Expected arrivals", 172),
     MenuEntry("/watchlist", "Watch list", 110),
     MenuEntry("/known-lawful", "Known lawful trade", 115),

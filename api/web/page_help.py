@@ -10,6 +10,10 @@ HELP: Final[Mapping[str, str]] = {
         "Vehicles that officers are to inspect, in the order of the search. Take the first one, or "
         "open a row to read about it. The line marks where the minutes of the shift end."
     ),
+    "decisions.html": N_(
+        "Every decision, the newest first. Choose days, a post, where the vehicle was sent, and "
+        "what its search found."
+    ),
     "decision.html": N_(
         "One vehicle: what is known of it, and what was done. File the act here after the search; "
         "a correction keeps both statements. A supervisor agrees or sends it elsewhere."

@@ -60,6 +60,7 @@ from engine.journal.kinds import (
     InspectionBody,
 )
 from engine.queue.corrections import Corrections
+from engine.queue.queue import DECISIONS
 from engine.storage.database import (
     Int64,
     declare_columns,
@@ -365,6 +366,33 @@ def join_acts(matched: Select[Any], agencies: Collection[str | None]) -> Subquer
         .group_by(each.code, each.crossing_id, each.day, each.selected)
         .subquery()
     )
+
+
+def select_answered(
+    outcome: str, *, agencies: Collection[str | None] | None
+) -> ColumnElement[bool]:
+    """Return the condition that the act on a decision, of these agencies, had an outcome.
+
+    ``agencies`` None means all; it holds None for acts that name no agency.
+    """
+    answers = select(_A.seq).where(_A.seq == DECISIONS.c.act_seq, _A.outcome == outcome)
+    if agencies is not None:
+        named = [agency for agency in agencies if agency is not None]
+        is_seen: ColumnElement[bool] = _A.agency.in_(named)
+        answers = answers.where(or_(is_seen, _A.agency.is_(None)) if None in agencies else is_seen)
+    return answers.exists()
+
+
+def read_act_outcomes(
+    connection: Connection, seqs: Sequence[int]
+) -> dict[int, tuple[str | None, str]]:
+    """Return the agency and the outcome of acts by the numbers of their records."""
+    query = select(_A.seq, _A.agency, _A.outcome)
+    return {
+        row.seq: (row.agency, row.outcome)
+        for some in split_in_slices(seqs, 500)
+        for row in connection.execute(query.where(_A.seq.in_(some)))
+    }
 
 
 def list_seen_agencies(connection: Connection, seen: OutcomeFilter) -> list[str | None]:

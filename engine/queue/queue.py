@@ -47,7 +47,7 @@ from engine.criteria.match import KNOWN_LAWFUL
 from engine.decision.decision import Decision, Rank
 from engine.decision.inspection_minutes import CHANNEL_STEP, FORWARD
 from engine.domain.records import InspectionAct, is_papers_only
-from engine.domain.time_units import DAY, micros, rfc3339
+from engine.domain.time_units import DAY, NEVER, micros, rfc3339
 from engine.errors import NotFoundError, RiskError
 from engine.journal.copies import find_local_number
 from engine.journal.entries import Draft, Entry, list_bodies
@@ -303,19 +303,22 @@ def list_waiting(connection: Connection, post: str, *, as_of: int) -> list[Queue
 
 def list_decisions(
     connection: Connection,
-    *,
+    *where: ColumnElement[bool],
     post: str | None,
     channel: int | None,
     since: int,
+    until: int = NEVER,
     before: int | None = None,
     hidden: Collection[str] = (),
     most: int,
 ) -> list[QueuedDecision]:
     """Return the newest decisions first; ``post`` None means all, but for ``hidden`` posts.
 
-    ``before`` is a record's number: those recorded earlier.
+    ``before`` is a record's number: those recorded earlier. ``where`` has further conditions on
+    ``DECISIONS``.
     """
-    query = _RECORDED.where(_D.known_at >= since).order_by(_D.known_at.desc()).limit(most)
+    query = _RECORDED.where(_D.known_at >= since, _D.known_at < until, *where)
+    query = query.order_by(_D.known_at.desc()).limit(most)
     if before is not None:
         query = query.where(_D.seq < before)
     if post is not None:

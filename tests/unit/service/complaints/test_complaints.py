@@ -162,7 +162,8 @@ def test_complaints_of_another_agency_are_not_seen(world: World, filed: SimpleNa
         user(world, name, Role.ADMINISTRATOR)
     put_into_force(world.runtime, table, "complaint-first", "complaint-second")
     customs, interior = (key_of(world, one, Role.SUPERVISOR) for one in ("customs", "interior"))
-    made = file(world, filed.decision, customs, text="of customs").json()["sequence"]
+    decision = world.decide(arrival(START + 3)).json()
+    made = file(world, decision, customs, text="of customs").json()["sequence"]
     seen = world.client.get("/v1/complaints", headers=interior).json()["complaints"]
     assert made not in [one["sequence"] for one in seen]
     assert reply(world, made, interior).status_code == 404

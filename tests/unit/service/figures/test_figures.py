@@ -19,8 +19,9 @@ from pydantic import TypeAdapter
 
 from api.auth.agencies import AgencyTable
 from api.figures import answers
-from api.figures.answers import PeriodAsked, PeriodFigures, compare_periods
+from api.figures.answers import PeriodFigures, compare_periods
 from api.figures.words import compile_figures
+from api.http.periods import PeriodAsked
 from api.web.i18n import LANGUAGES, ReaderLocale
 from engine.criteria.policy import read_goods_classes
 from engine.domain.rights import Role
