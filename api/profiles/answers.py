@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
 from api.http.answers import AcknowledgedStep, Answer, Time, reader
+from api.http.periods import PeriodAsked
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState, TimedState, read_approval_state
 from engine.criteria.match import HardFact
@@ -481,13 +482,22 @@ def read_profiles(service: Runtime, caller: Caller) -> list[ProfileView]:
         ]
 
 
-def read_profile(service: Runtime, code: str, caller: Caller) -> ProfileView:
-    """Return one profile with its backtest; raises ``NotFoundError``."""
+def read_profile(
+    service: Runtime, code: str, caller: Caller, asked: PeriodAsked | None = None
+) -> ProfileView:
+    """Return one profile with its backtest, and what became of the matches of a period.
+
+    By default those of all time. Raises ``NotFoundError`` and ``RecordError``.
+    """
     with service.store.read() as connection:
         found = profiles_profile.to_profile(read_approval_state(connection, "profile", code))
         if found.proposed.post in caller.hidden_posts:
             raise NotFoundError("profile", code)
         seen = filter_of(caller)
+        if asked is not None and asked != PeriodAsked():
+            zone = service.network.timezone(found.proposed.post or "")
+            _, since, until = asked.place(zone, now=service.journal.now(connection))
+            seen = replace(seen, since=since, until=until)
         months = read_outcomes(connection, [code], seen)
         weights = weigh_matches(months, find_gravity(service, connection, caller), seen)
         return _describe(service, connection, caller, found, months[code], weights[code])

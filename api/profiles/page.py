@@ -14,11 +14,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import SequenceMatcher
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.http.dependencies import TheService
+from api.http.periods import Asked, name_days
 from api.profiles.answers import (
     ProfileBacktest,
     ProfileField,
@@ -443,18 +445,19 @@ def show(
     visit: TheVisit,
     service: TheService,
     code: Code,
+    asked: Asked,
     against: Annotated[str, Query(max_length=32)] = "",
 ) -> Response:
     """Show one profile: what it asks, what it would have done, what became of its matches."""
     known = read_profiles(service, visit.caller)
-    found = next((one for one in known if one.code == code), None)
-    if found is None:
-        found = read_profile(service, code, visit.caller)  # raises
+    found = read_profile(service, code, visit.caller, asked)
+    days = {name: text for name, text in name_days(asked, "").items() if text}
     others = [one for one in known if one.code != code]
     return visit.page(
         "profile.html",
-        json_address=f"/v1/profiles/{code}",
+        json_address=f"/v1/profiles/{code}?{urlencode(days)}" if days else f"/v1/profiles/{code}",
         found=found,
+        wanted=name_days(asked, ""),
         retell=MessageReader(visit.speech),
         tried=_show_backtest(visit, service, found.backtest),
         difference=_compare_profiles(found, others, against),

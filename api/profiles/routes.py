@@ -6,6 +6,7 @@ from fastapi import Depends, Path, Response
 
 from api.http.answers import AcknowledgedStep
 from api.http.dependencies import TheCaller, TheService
+from api.http.periods import Asked
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router, takes
 from api.profiles.answers import (
@@ -78,9 +79,9 @@ def offered(_caller: TheCaller, service: TheService) -> Response:
 
 
 @router.get("/{code}", response_model=ProfileView)
-def profile(caller: TheCaller, service: TheService, code: Code) -> Response:
-    """Return one profile."""
-    return answer(read_profile(service, code, caller))
+def profile(caller: TheCaller, service: TheService, code: Code, asked: Asked) -> Response:
+    """Return one profile; ``from`` and ``to`` bound the matches whose outcome is counted."""
+    return answer(read_profile(service, code, caller, asked))
 
 
 @router.post("/{code}/backtests", **creates(AcknowledgedProfile, body=Period, is_owed=False))

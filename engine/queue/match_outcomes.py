@@ -44,7 +44,7 @@ from engine.criteria.match import KNOWN_LAWFUL
 from engine.criteria.policy import read_goods_classes
 from engine.domain.network import Network, weigh_find
 from engine.domain.records import Inspection
-from engine.domain.time_units import DAY, moment
+from engine.domain.time_units import DAY, NEVER, moment
 from engine.journal.copies import find_local_number
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.journal import JOURNAL, JournalReader
@@ -153,6 +153,9 @@ class OutcomeFilter:
     hidden_posts: frozenset[str] = frozenset()
     sees_acts_of: Callable[[str | None], bool] = lambda _: True
     """Whether it sees acts of an agency; None where an act names none."""
+    since: int = 0
+    """UTC microseconds of the first match, as ``until``, which is not included."""
+    until: int = NEVER
 
 
 def project_outcomes(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
@@ -332,12 +335,14 @@ def _by_day(
 
 def select_matches(seen: OutcomeFilter) -> Select[Any]:
     """Return the query of what matched: code, crossing, day of the first match, and selection."""
-    day = func.min(JOURNAL.c.known_at) // DAY
+    first = func.min(JOURNAL.c.known_at)
+    day = first // DAY
     matched = (
         select(_M.code, _M.crossing_id, day.label("day"), _number(_M.selected).label("selected"))
         .join(JOURNAL, JOURNAL.c.seq == _M.seq)
         .where(JOURNAL.c.post.not_in(seen.hidden_posts))
         .group_by(_M.code, _M.crossing_id)
+        .having(first >= seen.since, first < seen.until)
     )
     return matched if seen.post is None else matched.where(JOURNAL.c.post == seen.post)
 
@@ -451,15 +456,9 @@ class FindGravity:
 
         Acts whose bodies were erased weigh nothing: what they found is not known any more.
         """
-        matched = (
-            select(MATCHES.c.crossing_id)
-            .join(JOURNAL, JOURNAL.c.seq == MATCHES.c.seq)
-            .where(MATCHES.c.code == code, JOURNAL.c.post.not_in(seen.hidden_posts))
-        )
-        if seen.post is not None:
-            matched = matched.where(JOURNAL.c.post == seen.post)
+        matched = select_matches(seen).where(_M.code == code).subquery().c
         query = select(ACTS.c.seq, ACTS.c.crossing_id, ACTS.c.agency)
-        query = query.where(ACTS.c.is_hit, ACTS.c.crossing_id.in_(matched))
+        query = query.where(ACTS.c.is_hit, ACTS.c.crossing_id.in_(select(matched.crossing_id)))
         rows = [row for row in self._snapshot.execute(query) if seen.sees_acts_of(row.agency)]
         raw = JournalReader(self._snapshot).bodies([row.seq for row in rows])
         bodies = Corrections(self._snapshot).bodies(raw)

@@ -64,6 +64,7 @@ PAGES = {
     "page of a search by plate": "/search?q={plate}",
     "page of a post's shift": "/posts/{post}/shift",
     "page of the network": "/network",
+    "page of a month's figures": "/figures",
     "page of a queue": "/posts/{queue}/queue",
 }
 MOST_SECONDS = {"page of a decision": 0.120, "page of a queue": 0.150}
