@@ -61,7 +61,7 @@ def test_a_mistyped_parameter_is_named(world: World, path: str, name: str) -> No
 def test_a_refusal_lists_what_there_is_and_repeats_no_value(world: World) -> None:
     answer = world.get("/v1/decisions?CANARY=1&kinds=CANARY2")
     assert [one["at"] for one in answer.json()["fields"]] == ["query.?", "query.kinds"]
-    assert "before, channel, limit, post" in answer.json()["fields"][0]["why"]
+    assert "before, channel, limit, outcome, post" in answer.json()["fields"][0]["why"]
     assert "CANARY" not in answer.text
 
 
