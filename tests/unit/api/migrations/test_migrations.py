@@ -24,7 +24,7 @@ def declare_all() -> MetaData:
     """Import every module that speaks of the metadata, so that no layer's tables are forgotten."""
     for layer in LAYERS:
         for path in sorted((ROOT / layer).rglob("*.py")):
-            if re.search(r"\bMETADATA\b", path.read_text("utf-8")):
+            if re.search(r"\b(METADATA|record_table)\b", path.read_text("utf-8")):
                 import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     return METADATA
 
