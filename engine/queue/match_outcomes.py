@@ -82,7 +82,7 @@ MATCHES = record_table(
 """Profiles and entries that matched a decision; what of it was inspected, by acts of any agency."""
 ACTS = record_table(
     "acts",
-    *declare_columns(String, "crossing_id"),
+    *declare_columns(String, "post", "crossing_id"),
     Column("agency", String),
     *declare_columns(Boolean, "is_evidence", "is_hit"),
     Column("minutes", Float(53)),
@@ -90,6 +90,7 @@ ACTS = record_table(
     Column("currency", String),
     *declare_columns(String, "outcome", "basis", "methods", "places", "kinds"),
     Index("acts_crossing_ix", "crossing_id"),
+    Index("acts_post_ix", "post", "seq"),
     Index("acts_currency_ix", "currency", "seq"),
 )
 """Inspection acts, for sums by what their agencies let a reader see; ``duty`` is as assessed.
@@ -166,13 +167,13 @@ def project_outcomes(connection: Connection, entries: Sequence[tuple[Entry, Draf
         for code, is_selected in _matches_of(body).items()
     ]
     insert_rows(connection, MATCHES, matched)
-    acts = [(entry.seq, body, _act(body)) for entry, body in list_bodies(entries, INSPECTION)]
-    insert_rows(connection, ACTS, [_act_row(seq, act) for seq, _, act in acts])
-    execute_rows(connection, _ACT, [_act_values(act) for _, _, act in acts])
+    acts = [(entry, _act(body)) for entry, body in list_bodies(entries, INSPECTION)]
+    insert_rows(connection, ACTS, [_act_row(entry.seq, entry.post, act) for entry, act in acts])
+    execute_rows(connection, _ACT, [_act_values(act) for _, act in acts])
     for entry, draft in entries:
         if entry.kind == INSPECTION_CORRECTED:
             of = find_local_number(connection, draft, draft.body["of"])
-            _restate(connection, draft.body, of=of)
+            _restate(connection, draft.body, of=of, post=entry.post)
     counted = [
         (entry.seq, code, number["arrivals"], number["matches"])
         for entry, body in list_bodies(entries, PROFILE_COUNTED)
@@ -233,12 +234,12 @@ def _act(body: InspectionBody) -> Inspection:
     return Inspection.model_validate(body["inspection"], strict=False)
 
 
-def _act_row(seq: int, act: Inspection) -> Sequence[object]:
+def _act_row(seq: int, post: str, act: Inspection) -> Sequence[object]:
     is_hit = act.outcome != "clear"
     assessed = act.duty_assessed, act.currency
     codes = (act.methods, act.places_searched, act.discrepancy_kinds)
     return (
-        *(seq, act.crossing_id, act.agency, act.is_evidence, is_hit, act.minutes, *assessed),
+        *(seq, post, act.crossing_id, act.agency, act.is_evidence, is_hit, act.minutes, *assessed),
         *(act.outcome, act.basis, *map(";".join, codes)),
     )
 
@@ -263,14 +264,14 @@ _ACT = (
 )
 
 
-def _restate(connection: Connection, body: Mapping[str, Any], *, of: int) -> None:
+def _restate(connection: Connection, body: Mapping[str, Any], *, of: int, post: str) -> None:
     """Let an act count as it is stated now, for all that its crossing matched.
 
     ``of`` is the number of its first record here.
     """
     act = Inspection.model_validate(body["inspection"], strict=False)
     names = [column.name for column in ACTS.columns]
-    stated = dict(zip(names, _act_row(of, act), strict=True))
+    stated = dict(zip(names, _act_row(of, post, act), strict=True))
     connection.execute(update(ACTS).where(_A.seq == of).values(stated))
     later = (_A.crossing_id == _M.crossing_id) & (_A.seq > _M.seq)
     spent = select(func.coalesce(func.sum(_A.minutes), 0.0)).where(later).scalar_subquery()

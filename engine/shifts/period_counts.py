@@ -210,7 +210,7 @@ def _join_decisions(
     )
     return (
         query.join(DECISIONS, _D.decision_id == last)
-        .where(_D.post == span.post, _A.seq >= first, _A.seq < after)
+        .where(_A.post == span.post, _A.seq >= first, _A.seq < after)
         .order_by(order)
     )
 

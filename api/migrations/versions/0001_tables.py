@@ -163,13 +163,14 @@ sa.Table(
     "acts",
     TABLES,
     *_columns(INT64, "seq", key=True),
-    *_columns(TEXT, "crossing_id"),
+    *_columns(TEXT, "post", "crossing_id"),
     *_columns(TEXT, "agency", null=True),
     *_columns(FLAG, "is_evidence", "is_hit"),
     *_columns(REAL, "minutes", "duty", null=True),
     *_columns(TEXT, "currency", null=True),
     *_columns(TEXT, "outcome", "basis", "methods", "places", "kinds"),
     _index("acts_crossing_ix", "crossing_id"),
+    _index("acts_post_ix", "post", "seq"),
     _index("acts_currency_ix", "currency", "seq"),
 )
 sa.Table(

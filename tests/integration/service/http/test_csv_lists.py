@@ -248,7 +248,7 @@ def test_a_file_that_is_cut_short_does_not_end_as_a_whole_one(
     held = answers.DecisionReader.list_decisions
 
     def refuse(*given: Any, **which: Any) -> Any:
-        if which["before"] is not None:
+        if given[1].before is not None:
             raise NotAllowedError("no longer", "role")
         return held(*given, **which)
 

@@ -57,7 +57,13 @@ def fill(store: Store) -> dict[int, int]:
         | {"crossing_id": f"c{four}"},
         row(six, "Q", known_at=at[six], arrived_at=came[six]) | red,
     ]
-    stated = {"crossing_id": f"c{one}", "is_evidence": True, "is_hit": True, "minutes": 30.0}
+    stated = {
+        "post": "P",
+        "crossing_id": f"c{one}",
+        "is_evidence": True,
+        "is_hit": True,
+        "minutes": 30.0,
+    }
     stated |= {"outcome": "seizure", "basis": "random", "methods": "physical", "kinds": ""}
     stated |= {"places": "fuel.tank", "agency": "customs", "duty": None, "currency": None}
     goods = {"crossing_id": f"c{one}", "agency": "customs", "substance_class": "narcotic"}

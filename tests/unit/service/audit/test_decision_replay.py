@@ -1,12 +1,15 @@
 """Stored decisions come out again from the journal alone, of every kind."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
+from typer.testing import CliRunner
 
+from api.cli.main import app
 from api.decisions.answers import Recomputation
 from engine.audit.decision_replay import RecomputedDecision
 from engine.decision.record_codec import decode_decision
@@ -176,6 +179,37 @@ def test_whoever_doubts_a_decision_recomputes_it(
     assert named["stored"] == pytest.approx(named["again"] + 0.001)
     page = desk.get(f"/decisions/{one.decision_id}/recomputation")
     assert "the decision differs" in page.text and "<code>propensity</code>" in page.text
+
+
+def test_the_command_makes_every_decision_again_and_names_one_that_differs(
+    world: World, replayed_decisions: list[QueuedDecision], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.service.model_watch.HomeModels", lambda _home: world.models)
+
+    def run(*words: str) -> tuple[int, Body]:
+        made = CliRunner().invoke(
+            app, ["recompute", *words, "--home", str(world.home.root), "--json"]
+        )
+        return made.exit_code, json.loads(made.stdout)
+
+    status, found = run("--newest", str(DECISIONS))
+    assert (status, found["same"], len(found["decisions"])) == (0, DECISIONS, DECISIONS)
+    one = replayed_decisions[7].decision_id
+
+    def change_body(body: Body) -> Body:
+        if body["decision"]["decision_id"] == one:
+            body["decision"]["risk"]["p_seizure"] += 1e-6
+        return body
+
+    serve_changed(world, monkeypatch, change_body)
+    status, found = run("--newest", str(DECISIONS))
+    (differs,) = (row for row in found["decisions"] if not row["identical"])
+    assert (status, found["same"]) == (1, DECISIONS - 1)
+    assert (differs["decision_id"], differs["differences"]) == (one, ["risk"])
+    assert run(one)[0] == 1 and run(replayed_decisions[8].decision_id)[0] == 0
+    monkeypatch.setattr(world.models, "broken", frozenset({"m1"}))
+    status, found = run(replayed_decisions[8].decision_id)
+    assert status == 1 and "m1" in found["decisions"][0]["why"]
 
 
 def test_what_cannot_be_made_again_says_why(
