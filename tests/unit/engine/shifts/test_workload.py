@@ -168,7 +168,10 @@ def decision(dice: random.Random, number: int, *, amends: str | None = None) -> 
         "plate": "",
         "vehicle_class": "truck",
     }
-    return Draft(DECISION, f"dec-{number}", dice.choice(POSTS), {"queue": queue})
+    arrival = {"crossing": {"arrived_at": "2026-10-14T07:00:00Z"}}
+    body = {"queue": queue, "arrival": arrival, "inputs": {"matches": []}}
+    body |= {"crossing_id": queue["crossing_id"]}
+    return Draft(DECISION, f"dec-{number}", dice.choice(POSTS), body)
 
 
 def act(dice: random.Random, number: int, decided: Sequence[int]) -> Draft:
