@@ -15,6 +15,7 @@ from api.areas import list_doors
 from api.audit import routes as audit
 from api.criteria import known_lawful, named_lists, policy, register, watchlist
 from api.decisions import page as decisions_page
+from api.decisions import reason_verdicts
 from api.decisions import routes as decisions
 from api.figures import page as figures
 from api.http import health
@@ -36,6 +37,7 @@ from engine.journal.areas import load_part
 
 ROUTERS = (
     decisions.router,
+    reason_verdicts.router,
     declarations.router,
     search.router,
     notifications.router,

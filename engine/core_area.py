@@ -87,6 +87,11 @@ def _list_departure_events(_subject: str, body: Body) -> Iterator[Event]:
     yield change_decision(body["crossing_id"])
 
 
+def _list_giving_events(_subject: str, body: Body) -> Iterator[Event]:
+    if "to" in body:
+        yield Event("vehicle.given", f"crossing:{body['crossing_id']}")
+
+
 def _list_review_events(_subject: str, body: Body) -> Iterator[Event]:
     if body["review"]["verdict"] != "override":
         return
@@ -293,7 +298,9 @@ AREA: Final = Area(
         record.QUEUE_EXPIRED: _rule_movement(
             Matter.DECISIONS, events=_list_departure_events, is_frequent=True, **_LEFT
         ),
-        record.VEHICLE_TAKEN: _rule_movement(Matter.DECISIONS, is_frequent=True, **_WAITS),
+        record.VEHICLE_TAKEN: _rule_movement(
+            Matter.DECISIONS, events=_list_giving_events, is_frequent=True, **_WAITS
+        ),
         record.VEHICLE_GIVEN_BACK: _rule_movement(Matter.DECISIONS, **_WAITS),
         record.DOCUMENTS_ASKED: _rule_movement(
             Matter.ACTS,
@@ -311,6 +318,7 @@ AREA: Final = Area(
         record.REVIEW: _rule_movement(
             Matter.REVIEWS, owners=_own_review, events=_list_review_events, **_DECIDED
         ),
+        record.REASON_JUDGED: _rule_movement(Matter.DECISIONS, **_DECIDED),
         record.ROSTER: RecordRule(
             matter=Matter.REPORTS, is_of_post=True, names=(NamedField("post", _SUBJECT),)
         ),
@@ -443,6 +451,7 @@ AREA: Final = Area(
             erased_by=("seq",), identity=("text", "kind", "seq"), shown=("kind", "seq")
         ),
         "reviews": _BY_RECORD,
+        "reason_verdicts": _BY_RECORD,
         "acts": _BY_RECORD,
         "corrections": _BY_RECORD,
         "takings": _BY_RECORD,

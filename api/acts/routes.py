@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request, Response
 
 from api.acts.corrections import correct_act, correct_seizure
+from api.auth.callers import check_officer
 from api.http.access import check_arrival, fill_agency, post_of
 from api.http.answers import (
     Acknowledged,
@@ -28,7 +29,7 @@ from engine.journal.idempotency import claim, crossing_name, inspection_name, se
 from engine.journal.kinds import CROSSING, INSPECTION, RELEASE, SEIZURE
 from engine.queue.corrections import ActCorrection, SeizureCorrection
 from engine.queue.documents_asked import DocumentsAsked
-from engine.queue.takings import TakingRequest
+from engine.queue.takings import GivingRequest, TakingRequest
 from engine.selection import Handling
 from engine.targeting.report_writer import ReleaseReason
 
@@ -193,6 +194,28 @@ def take(
     return answer(acknowledge(service, found, crossing_id), 201)
 
 
+@crossings_router.post(
+    "/{crossing_id:path}/assignments",
+    **creates(Acknowledged, 404, 409, 413, body=GivingRequest),
+)
+def give(
+    caller: TheCaller,
+    service: TheService,
+    key: IdempotencyKey,
+    crossing_id: Annotated[Identifier, Path()],
+    giving: Annotated[GivingRequest, Depends(body_of(GivingRequest))],
+) -> Response:
+    """Give a waiting vehicle to an officer of the post, who is notified.
+
+    One that another holds answers 409, as a taking does. The sender may take it back.
+    """
+    post = post_of(service.recording, caller, crossing_id)
+    check_officer(service.accounts.look(), giving.to, post)
+    by, minutes = Handling(caller.person, None, caller.agency), service.settings.taken_minutes
+    found = service.recording.hold(giving, crossing_id, post=post, by=by, minutes=minutes, key=key)
+    return answer(acknowledge(service, found, crossing_id), 201)
+
+
 @crossings_router.post("/{crossing_id:path}/returns", **creates(Acknowledged, 404, 409))
 def give_back(
     caller: TheCaller,
@@ -201,7 +224,7 @@ def give_back(
     crossing_id: Annotated[Identifier, Path()],
     team: Team = None,
 ) -> Response:
-    """Give back a vehicle that the sender has taken."""
+    """Give back a vehicle that the sender has taken, or take back one that they gave."""
     post = post_of(service.recording, caller, crossing_id)
     by = Handling(caller.person, team, caller.agency)
     found = service.recording.hold(None, crossing_id, post=post, by=by, minutes=0, key=key)

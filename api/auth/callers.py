@@ -17,7 +17,12 @@ from api.auth.credentials import PREFIX, commitment_of, digest, is_token
 from api.auth.permissions import BY_PERSON, OWNED, ROUTES, RouteRule
 from api.auth.tables import KEY_USES, KEYS
 from engine.domain.rights import Matter, Right, Role, Scope
-from engine.errors import NotAllowedError, NotAuthenticatedError, StoreUnavailableError
+from engine.errors import (
+    NotAllowedError,
+    NotAuthenticatedError,
+    RecordError,
+    StoreUnavailableError,
+)
 from engine.journal.power_records import read_last_known_at
 from engine.storage.database import Store, upsert_rows
 
@@ -159,6 +164,27 @@ def call_as(person: PersonGrant, authority: Authority) -> Caller:
         agency=person.agency,
         duties=authority.duties(person.role, person.agency),
     )
+
+
+TAKING = ("POST", "/v1/crossings/{crossing_id}/takings")
+
+
+def list_officers(authority: Authority, post: str) -> list[str]:
+    """Return the people who may take vehicles at a post, by the names of their accounts."""
+    callers = [
+        call_as(person, authority)
+        for one in authority.people()
+        if (person := authority.person(one.name)) is not None
+    ]
+    able = [one.enter(*TAKING) for one in callers if one.may(*TAKING)]
+    return sorted({one.person for one in able if one.reaches(post) and one.sees_post(post)})
+
+
+def check_officer(authority: Authority, name: str, post: str) -> None:
+    """Refuse an account that may not take vehicles at a post; raises ``RecordError``."""
+    if name not in list_officers(authority, post):
+        why = "no person of this name may take vehicles at this post"
+        raise RecordError("giving", "to", "unknown_account", why)
 
 
 class Callers:

@@ -46,6 +46,7 @@ _RULES: Rules = {
         GET /v1/decisions/{decision_id}/explanation
         GET /v1/decisions/{decision_id}/past
         GET /v1/decisions/{decision_id}/recomputation
+        GET /v1/reasons
         GET /v1/audits
         """,
     (Matter.DECISIONS, Right.SEE, _READERS | _CHECKPOINT): """
@@ -73,7 +74,11 @@ _RULES: Rules = {
         POST /v1/decisions/{decision_id}/amendments
         POST /v1/crossings/{crossing_id}/release
         """,
+    (Matter.DECISIONS, Right.ACT, _SUPERVISOR): """
+        POST /v1/crossings/{crossing_id}/assignments
+        """,
     (Matter.DECISIONS, Right.ACT, _POST): """
+        POST /v1/decisions/{decision_id}/reason-verdicts
         POST /v1/crossings/{crossing_id}/takings
         POST /v1/crossings/{crossing_id}/returns
         """,

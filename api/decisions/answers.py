@@ -117,6 +117,8 @@ class TakenBy(Answer):
 
     by: str
     team: str | None
+    given_by: str | None
+    """The supervisor who gave it to them; null where they took it."""
     since: Time
     until: Time
     """When it ends by itself."""
@@ -374,6 +376,11 @@ def subjects(codes: Iterable[str]) -> list[dict[str, str]]:
     ]
 
 
+def name_family(code: str) -> str:
+    """Return what a reason is about, by its code or by that of its subject."""
+    return code if code in TEXTS else _FAMILIES.get(code, "other")
+
+
 def read_duties(snapshot: Connection, caller: Caller) -> UsualDuties:
     """Return what discrepancies bring, by the acts that a caller sees."""
     return read_usual_duties(
@@ -623,7 +630,7 @@ def _view_holder(holder: VehicleHolder | None) -> dict[str, TakenBy]:
     if holder is None:
         return {}
     since, until = rfc3339(holder.taken_at), rfc3339(holder.until)
-    return {"taken": TakenBy(holder.person, holder.team, since, until, holder.seq)}
+    return {"taken": TakenBy(holder.person, holder.team, holder.given_by, since, until, holder.seq)}
 
 
 async def reader_of(caller: TheCaller, service: TheService) -> DecisionReader:

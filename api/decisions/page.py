@@ -23,7 +23,7 @@ from fastapi.responses import RedirectResponse
 from markupsafe import Markup
 
 from api.areas import find_part
-from api.auth.callers import Caller
+from api.auth.callers import Caller, check_officer, list_officers
 from api.decisions.answers import DecisionFilter, DecisionReader, first_words
 from api.decisions.find_forms import (
     CURRENCIES,
@@ -37,6 +37,7 @@ from api.decisions.find_forms import (
 )
 from api.decisions.page_data import find_displaced, list_named, read_page
 from api.decisions.panels import SHAPES, TIE_KINDS, name_tied
+from api.decisions.reason_verdicts import judge_reason
 from api.http.access import fill_agency, post_of
 from api.http.dependencies import TheService
 from api.http.periods import Asked, AskedPost, PeriodAsked, name_days
@@ -56,8 +57,9 @@ from engine.errors import ConflictError
 from engine.journal.idempotency import claim, find_holders, inspection_name, seizure_name
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE, REVIEW, SEIZURE
 from engine.queue.queue import QueuedDecision, read_plates
+from engine.queue.reason_verdicts import read_verdicts, ReasonVerdict
 from engine.queue.reviews import AGREED, Review, Reviewer
-from engine.queue.takings import TakingRequest
+from engine.queue.takings import GivingRequest, TakingRequest
 from engine.selection import ChannelCode, Handling
 from engine.shifts.workload import has_scanner
 from engine.targeting.report_writer import ExplainedRelease
@@ -105,6 +107,13 @@ class DecisionForm:
         by = Reviewer(caller.person, caller.is_person, caller.agency)
         may_second = first_words(self.service.accounts, caller)
         self.service.recording.review(known, made, asked, by=by, may_second=may_second)
+
+    def judge(self) -> None:
+        """Record what was said of a reason: one button names the word and the reason."""
+        verdict, _, code = self.reader.text("verdict").partition(":")
+        values = {"code": code, "verdict": verdict}
+        made = self.reader.finish(self.reader.record(ReasonVerdict, values))
+        judge_reason(self.service, self.caller, self.known.decision_id, made)
 
     def read_act(self) -> FiledAct:
         """Return what an act's form says; records nothing."""
@@ -164,6 +173,13 @@ class DecisionForm:
         over = self.reader.text("over")
         taking = TakingRequest(over=int(over) if over.isdecimal() else None)
         self._hold(taking)
+
+    def give(self) -> None:
+        """Record that a supervisor gives the vehicle to an officer."""
+        fields = self.reader.texts("to", "over")
+        giving = self.reader.finish(self.reader.record(GivingRequest, fields))
+        check_officer(self.service.accounts.look(), giving.to, self.known.post)
+        self._hold(giving)
 
     def give_back(self) -> None:
         """Record that its sender gives the vehicle back."""
@@ -279,6 +295,12 @@ def send_review(visit: TheVisit, form: TheForm, sent: TheDecisionForm) -> Respon
     return _step(visit, form, sent, sent.review)
 
 
+@router.post("/{decision_id}/reason-verdicts")
+def send_verdict(visit: TheVisit, form: TheForm, sent: TheDecisionForm) -> Response:
+    """Record that a reason helped, or was wrong."""
+    return _step(visit, form, sent, sent.judge)
+
+
 @router.post("/{decision_id}/acts")
 def send_act(visit: TheVisit, form: TheForm, sent: TheDecisionForm) -> Response:
     """File an inspection act with what was seized; one with numbers is shown as read first."""
@@ -320,6 +342,12 @@ def send_taking(visit: TheVisit, form: TheForm, sent: TheDecisionForm) -> Respon
             raise
     decision_id = sent.known.decision_id
     return render_page(visit, sent.service, decision_id, status=409, template="take_over.html")
+
+
+@router.post("/{decision_id}/assignments")
+def send_giving(visit: TheVisit, form: TheForm, sent: TheDecisionForm) -> Response:
+    """Give the vehicle to an officer."""
+    return _step(visit, form, sent, sent.give)
 
 
 @router.post("/{decision_id}/returns")
@@ -373,17 +401,21 @@ def render_page(
     post = str(found.seen["post"])
     with service.store.read() as snapshot:
         is_scanning = has_scanner(snapshot, post, service.network)
+        judged = read_verdicts(snapshot, decision_id, visit.caller.person)
         finds = [] if found.filed is None else found.filed.seizures
         named = [one["seizure_id"] for one in finds]
         find_opened = find_part("opened_cases")
         opened = {} if find_opened is None else find_opened(snapshot, named)
         classes = list_classes(read_goods_classes(snapshot), visit.speech.code)
     may_review = visit.visitor.may("POST", "/v1/decisions/{decision_id}/reviews")
+    may_give = visit.visitor.may("POST", "/v1/crossings/{crossing_id}/assignments")
     is_open = may_review and not (found.act or found.has_left or found.successor)
     values: dict[str, Any] = {
         "found": found,
         "pushed": find_displaced(service, found.known) if is_open else {},
         "has_scanner": is_scanning,
+        "judged": judged,
+        "officers": list_officers(service.accounts.look(), post) if may_give else [],
         "opened": opened,
         "wrong": {},
         "kept": {name: list(values) for name, values in (kept or {}).items()},

@@ -59,6 +59,7 @@ class Acknowledged(Recorded):
         "vehicle_given_back",
         "roster",
         "review",
+        "reason_judged",
     ]
     id: str
     """Of the crossing or the seizure; for a roster, the post."""

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import FileResponse, RedirectResponse
 
+from api.decisions.reason_verdicts import describe_verdicts
 from api.http.dependencies import TheService
 from api.models.answers import (
     MOST,
@@ -35,6 +36,7 @@ from models.lifecycle.states import WEEKLY_TIMER
 from models.statistics.intervals import FigureDifference
 
 router = APIRouter(prefix="/models", route_class=PageRoute, include_in_schema=False)
+REASONS = ("GET", "/v1/reasons")
 ROLES = ("in_force", "challenger", "candidate", "shadow", "retired")
 SEALED = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a stored page may do: be looked at."""
@@ -60,6 +62,7 @@ TheReason = Annotated[str, Depends(reason_of)]
 def show_all(visit: TheVisit, service: TheService) -> Response:
     """Show every model by where it stands, and what decides."""
     found = list_models(service)
+    may_count = visit.visitor.may(*REASONS)
     return visit.page(
         "models.html",
         json_address="/v1/models",
@@ -71,6 +74,7 @@ def show_all(visit: TheVisit, service: TheService) -> Response:
         ],
         by_role={r: [one for one in found.models if one.role == r] for r in ROLES},
         papers={one.version: read_papers(service.home, one.version)[0] for one in found.models},
+        judged=describe_verdicts(service, visit.caller.enter(*REASONS)) if may_count else None,
         most=MOST,
         retell=MessageReader(visit.speech),
     )

@@ -32,8 +32,9 @@ from engine.journal import kinds as record
 from engine.journal.areas import EventType
 from engine.journal.power_records import FREQUENT, read_records
 from engine.queue.match_outcomes import MATCHES
-from engine.queue.queue import DECISIONS, read_plates
+from engine.queue.queue import DECISIONS, last_of_crossing, read_plates
 from engine.queue.reviews import REVIEWS
+from engine.queue.takings import list_given
 from engine.selection import Channel
 from engine.shifts.handovers import list_open_handovers
 from engine.storage.database import split_in_slices
@@ -42,6 +43,7 @@ from features.catalogue.families import read_families
 NotificationKind = Literal[
     "watchlist_hit",
     "riskier_arrival",
+    "vehicle_given",
     "approval_waiting",
     "documents_overdue",
     "review_due",
@@ -101,6 +103,7 @@ def list_notifications(service: Runtime, caller: Caller) -> list[NotificationVie
         found = [
             *_list_hits(connection, bodies, since=now - DAY),
             *_list_riskier(connection, caller, since=now - DAY),
+            *_list_given(connection, caller, now=now),
             *_list_handovers(service, connection, caller, now=now),
             *_list_approvals(bodies, ProposalDesk(service, caller)),
             *_list_reviews(connection, caller, now=now),
@@ -199,6 +202,20 @@ def _list_riskier(
                 at=rfc3339(one.known_at),
                 instead_of=least.decision_id,
                 instead_of_name=least.plate or None,
+            )
+
+
+def _list_given(connection: Connection, caller: Caller, *, now: int) -> Iterator[NotificationView]:
+    """Yield the waiting vehicles that a supervisor gave to the caller."""
+    for one in list_given(connection, caller.person, as_of=now):
+        known = last_of_crossing(connection, one.crossing_id)
+        if known is not None:
+            yield NotificationView(
+                kind="vehicle_given",
+                about="vehicle",
+                id=known.decision_id,
+                post=known.post,
+                at=rfc3339(one.taken_at),
             )
 
 

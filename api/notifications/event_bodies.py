@@ -61,6 +61,7 @@ ALARMS: Mapping[str, tuple[str, *tuple[Route, ...]]] = {
 ROUTES_OF: Mapping[EventType, Sequence[Route]] = {
     "decision.changed": (_DECISION,),
     "decision.overridden": (_DECISION,),
+    "vehicle.given": (_DECISION,),
     "watchlist.hit": (_ENTRY,),
     "known_lawful.suspended": (_LAWFUL,),
     "approval.waiting": tuple(route for _, route in APPROVALS.values()),
@@ -159,6 +160,11 @@ class EventBodies:
         about = {name: body[name] for name in ("decision_id", "crossing_id")}
         return about | {"post": entry.post, "channel": body["review"]["channel"]}
 
+    def _show_giving(self, found: StoredRecord) -> Body | None:
+        decided = self._last_decision(found.body["crossing_id"], found.entry.seq)
+        seen = self._name_decision(decided, "given")
+        return None if seen is None else seen | {"to": found.body["to"]}
+
     def _show_hit(self, found: StoredRecord) -> Body | None:
         if self.enter(_ENTRY) is None:
             return None
@@ -230,6 +236,7 @@ class EventBodies:
 _BUILDERS: Mapping[str, Callable[[EventBodies, StoredRecord], Body | None]] = {
     "decision.changed": EventBodies._show_change,
     "decision.overridden": EventBodies._show_override,
+    "vehicle.given": EventBodies._show_giving,
     "watchlist.hit": EventBodies._show_hit,
     "known_lawful.suspended": EventBodies._show_alarm,
     "approval.waiting": EventBodies._show_approval,

@@ -58,6 +58,7 @@ from engine.queue.match_outcomes import project_outcomes
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.queue.pending_finds import project_finds
 from engine.queue.queue import QueueExpiry, project_queue
+from engine.queue.reason_verdicts import project_verdicts
 from engine.queue.reviews import project_reviews
 from engine.queue.takings import project_takings
 from engine.shifts.shift_state import MARKS_FOLDER as MARKS
@@ -111,6 +112,7 @@ def projections(plan: Plan, network: Network) -> Sequence[Projection]:
         project_shifts,
         project_rosters,
         project_reviews,
+        project_verdicts,
         MirrorProjection(network),
         project_declarations,
         project_finds,

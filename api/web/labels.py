@@ -642,6 +642,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "decision.changed": N_("decision changed"),
         "decision.overridden": N_("decision overridden"),
         "watchlist.hit": N_("watch-list hit"),
+        "vehicle.given": N_("vehicle given to an officer"),
         "known_lawful.suspended": N_("known lawful trade suspended"),
         "approval.waiting": N_("approval waiting"),
         "alarm.raised": N_("alarm"),
@@ -670,8 +671,10 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "connection": N_("no connection"),
         "refused_address": N_("an address that is not open"),
     },
+    "reason_verdict": {"helped": N_("helped"), "wrong": N_("wrong")},
     "notification": {
         "watchlist_hit": N_("The watch list names a waiting vehicle"),
+        "vehicle_given": N_("A vehicle is given to you"),
         "riskier_arrival": N_("A later yellow vehicle is riskier than a red one"),
         "approval_waiting": N_("Waits for your approval"),
         "documents_overdue": N_("Documents did not come in time"),

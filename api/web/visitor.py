@@ -26,6 +26,10 @@ OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("GET", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
     ("POST", "/decisions/{decision_id}/release"): ("POST", "/v1/crossings/{crossing_id}/release"),
     ("POST", "/decisions/{decision_id}/takings"): ("POST", "/v1/crossings/{crossing_id}/takings"),
+    ("POST", "/decisions/{decision_id}/assignments"): (
+        "POST",
+        "/v1/crossings/{crossing_id}/assignments",
+    ),
     ("POST", "/decisions/{decision_id}/returns"): ("POST", "/v1/crossings/{crossing_id}/returns"),
     ("GET", "/decisions/{decision_id}/order"): ("GET", "/v1/decisions/{decision_id}"),
     ("GET", "/decisions/{decision_id}/correction"): (

@@ -35,6 +35,7 @@ Group = tuple[str, str]
 EventType = Literal[
     "decision.changed",
     "decision.overridden",
+    "vehicle.given",
     "watchlist.hit",
     "known_lawful.suspended",
     "approval.waiting",

@@ -250,9 +250,11 @@ class ReleaseBody(HandlingBody):
 
 
 class VehicleTakenBody(HandlingBody):
-    """A waiting vehicle that a person, or a team, has taken."""
+    """A waiting vehicle that a person, or a team, has taken, or that a supervisor gave them."""
 
     crossing_id: str
+    to: NotRequired[str]
+    """The officer to whom it was given; absent where its sender takes it."""
     until: int
     """When the taking ends by itself: UTC microseconds."""
     over: int | None
@@ -326,6 +328,16 @@ class ReviewBody(QueueStep):
     crossing_id: str
     person: str
     review: Json
+
+
+class ReasonJudgedBody(ReportBody):
+    """What a person says of one reason of a decision."""
+
+    decision_id: str
+    crossing_id: str
+    code: str
+    """Of a feature or a rule, or what the reason is about where words alone are shown."""
+    verdict: str
 
 
 class RosterBody(TypedDict):
@@ -667,6 +679,9 @@ QUEUE_EXPIRED: Final = Kind[ExpiryBody]("queue_expired", "left the queue after a
 """A vehicle left the queue after a day."""
 REVIEW: Final = Kind[ReviewBody]("review", "verdict of a supervisor")
 """A supervisor's verdict on a decision."""
+
+REASON_JUDGED: Final = Kind[ReasonJudgedBody]("reason_judged", "word on a reason")
+"""An officer says that a reason helped or was wrong; the subject is the decision."""
 
 ROSTER: Final = Kind[RosterBody]("roster", "roster")
 HANDOVER: Final = Kind[HandoverBody]("handover", "shift handed over")

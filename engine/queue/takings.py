@@ -1,6 +1,7 @@
 """Officers who have taken a waiting vehicle, so that two never work on one without knowing.
 
-A taking is a record with its own end: it holds until it is given back, taken over, the vehicle is
+A supervisor may give a vehicle to a named officer, who then has taken it, and may take it back. A
+taking is a record with its own end: it holds until it is given back, taken over, the vehicle is
 inspected or has left, or its time has passed. It reserves nothing: an act of another person counts
 all the same, and says whose the vehicle was.
 """
@@ -34,12 +35,15 @@ TAKINGS = record_table(
     *declare_columns(String, "crossing_id", "post"),
     Column("person", String),
     Column("team", String),
+    Column("given_by", String),
     *declare_columns(Int64, "taken_at", "until"),
     Index("takings_crossing_ix", "crossing_id"),
+    Index("takings_person_ix", "person", "until"),
     Index("takings_post_ix", "post", "until"),
 )
 """Who took a vehicle, and who gave it back: a row without a person."""
 _T, _D, _LATER = TAKINGS.c, DECISIONS.c, TAKINGS.alias("later")
+_WAITING = exists().where(_D.crossing_id == _T.crossing_id, _D.post == _T.post, _D.waiting)
 
 
 class TakingRequest(Record):
@@ -50,6 +54,13 @@ class TakingRequest(Record):
     EXAMPLE: ClassVar = {"over": 1042}
 
 
+class GivingRequest(TakingRequest):
+    """That its sender gives a waiting vehicle to an officer, by the name of an account."""
+
+    to: Identifier
+    EXAMPLE: ClassVar = {"to": "officer-7"}
+
+
 class TakingStep(Record):
     """What one request about a taking says, for its fingerprint: who, and from what state."""
 
@@ -57,6 +68,7 @@ class TakingStep(Record):
     person: str
     team: str | None
     over: int | None = None
+    to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,8 @@ class VehicleHolder:
     crossing_id: str
     person: str
     team: str | None
+    given_by: str | None
+    """The supervisor who gave it to that person."""
     taken_at: int
     until: int
 
@@ -83,7 +97,7 @@ class VehicleHolder:
     def is_same(self, by: Handling) -> bool:
         """Tell whether the holder acts: the same team, or the same person for no other team.
 
-        >>> holder = VehicleHolder(7, "c-1", "gate-key", "t-1", 0, 1)
+        >>> holder = VehicleHolder(7, "c-1", "gate-key", "t-1", None, 0, 1)
         >>> [holder.is_same(Handling("gate-key", team)) for team in ("t-1", "t-2", None)]
         [True, False, True]
         """
@@ -97,10 +111,12 @@ def project_takings(connection: Connection, entries: Sequence[tuple[Entry, Draft
     rows: list[tuple[Any, ...]] = []
     for entry, body in list_bodies(entries, VEHICLE_TAKEN):
         about = (entry.seq, body["crossing_id"], entry.post)
-        rows.append((*about, body["by"], body["team"], entry.known_at, body["until"]))
+        given = body.get("to")
+        who = (body["by"], body["team"], None) if given is None else (given, None, body["by"])
+        rows.append((*about, *who, entry.known_at, body["until"]))
     for entry, left in list_bodies(entries, VEHICLE_GIVEN_BACK):
         about = (entry.seq, left["crossing_id"], entry.post)
-        rows.append((*about, None, None, entry.known_at, entry.known_at))
+        rows.append((*about, None, None, None, entry.known_at, entry.known_at))
     insert_rows(connection, TAKINGS, rows)
 
 
@@ -109,7 +125,7 @@ def _select_holders(as_of: int) -> Select[Any]:
 
     Only the post that decided on a vehicle takes it, whatever a copied record says.
     """
-    columns = (_T.seq, _T.crossing_id, _T.person, _T.team, _T.taken_at, _T.until)
+    columns = (_T.seq, _T.crossing_id, _T.person, _T.team, _T.given_by, _T.taken_at, _T.until)
     return select(*columns).where(
         _T.until > as_of,
         _T.person.is_not(None),
@@ -125,6 +141,12 @@ def read_holders(connection: Connection, post: str, *, as_of: int) -> dict[str, 
     """Return who has taken vehicles of a post, by crossing."""
     rows = connection.execute(_select_holders(as_of).where(_T.post == post))
     return {row[1]: VehicleHolder(*row) for row in rows}
+
+
+def list_given(connection: Connection, person: str, *, as_of: int) -> list[VehicleHolder]:
+    """Return the vehicles that a person was given and that wait, with who gave them."""
+    query = _select_holders(as_of).where(_T.person == person, _T.given_by.is_not(None), _WAITING)
+    return [VehicleHolder(*row) for row in connection.execute(query)]
 
 
 def read_holder(connection: Connection, crossing_id: str, *, as_of: int) -> VehicleHolder | None:
@@ -152,14 +174,15 @@ def draft_taking(
     as_of: int,
     minutes: float,
 ) -> Draft:
-    """Return the record by which a person takes a vehicle, or takes it over.
+    """Return the record by which a person takes a vehicle, takes it over, or gives it to another.
 
     Raises ``NotFoundError`` where there is no decision on it, ``ConflictError`` where it does not
     wait or another person holds it by another record than ``step.over``.
     """
     _require_waiting(connection, step.crossing_id, as_of=as_of)
     holder = read_holder(connection, step.crossing_id, as_of=as_of)
-    other = None if holder is None or holder.is_same(by) else holder
+    is_free = holder is None or holder.is_same(by) or holder.person == step.to
+    other = None if is_free else holder
     if other is not None and step.over != other.seq:
         why = f"taken by {other.name} since {rfc3339(other.taken_at)}; over: {other.seq} takes over"
         raise ConflictError(VEHICLE_TAKEN, step.crossing_id, why)
@@ -171,6 +194,8 @@ def draft_taking(
         "until": as_of + round(minutes * MINUTE),
         "over": None if other is None else other.seq,
     }
+    if step.to is not None:
+        body["to"] = step.to
     if by.agency is not None:
         body["agency"] = by.agency
     return VEHICLE_TAKEN.draft(step.crossing_id, body, post=claim.post)
@@ -179,9 +204,12 @@ def draft_taking(
 def draft_return(
     connection: Connection, step: TakingStep, *, by: Handling, claim: IdempotencyClaim, as_of: int
 ) -> Draft:
-    """Return the record by which a holder gives a vehicle back; raises ``ConflictError``."""
+    """Return the record by which a vehicle is free again; raises ``ConflictError``.
+
+    Who holds it gives it back, or who gave it to them takes it back.
+    """
     holder = read_holder(connection, step.crossing_id, as_of=as_of)
-    if holder is None or not holder.is_same(by):
+    if holder is None or not (holder.is_same(by) or holder.given_by == by.person):
         why = "its sender does not hold the vehicle"
         raise ConflictError(VEHICLE_GIVEN_BACK, step.crossing_id, why)
     body: VehicleGivenBackBody = {

@@ -95,6 +95,7 @@ from engine.queue.reviews import (
     second_step,
 )
 from engine.queue.takings import (
+    GivingRequest,
     TakingRequest,
     TakingStep,
     draft_return,
@@ -330,12 +331,14 @@ class ReportWriter:
         minutes: float,
         key: str | None = None,
     ) -> StoredRecord:
-        """Record that a vehicle is taken, or given back where ``taking`` is None.
+        """Record that a vehicle is taken, given to an officer, or free where ``taking`` is None.
 
         Raises ``ConflictError`` where another person holds it and ``taking`` does not name that.
         """
         over = None if taking is None else taking.over
-        step = TakingStep(crossing_id=crossing_id, person=by.person, team=by.team, over=over)
+        to = taking.to if isinstance(taking, GivingRequest) else None
+        about = {"person": by.person, "team": by.team, "over": over, "to": to}
+        step = TakingStep(crossing_id=crossing_id, **about)
         kind = VEHICLE_GIVEN_BACK if taking is None else VEHICLE_TAKEN
         with self._store.read() as connection:
             name = f"{kind}:{crossing_id}:{last_step(connection, crossing_id)}"

@@ -160,6 +160,13 @@ sa.Table(
     _index("reviews_post_ix", "post", "known_at"),
 )
 sa.Table(
+    "reason_verdicts",
+    TABLES,
+    *_columns(INT64, "seq", key=True),
+    *_columns(TEXT, "decision_id", "post", "code", "person", "verdict"),
+    _index("reason_verdicts_decision_id_ix", "decision_id"),
+)
+sa.Table(
     "acts",
     TABLES,
     *_columns(INT64, "seq", key=True),
@@ -207,9 +214,10 @@ sa.Table(
     TABLES,
     *_columns(INT64, "seq", key=True),
     *_columns(TEXT, "crossing_id", "post"),
-    *_columns(TEXT, "person", "team", null=True),
+    *_columns(TEXT, "person", "team", "given_by", null=True),
     *_columns(INT64, "taken_at", "until"),
     _index("takings_crossing_ix", "crossing_id"),
+    _index("takings_person_ix", "person", "until"),
     _index("takings_post_ix", "post", "until"),
 )
 sa.Table(

@@ -228,6 +228,9 @@ def post_works(world: World, decided: list[Any]) -> None:
     again = {"substance_class": "narcotic", "quantity_g": 2350.0, "reason": "weighed again"}
     assert world.post("/v1/seizures/find-1/corrections", again).status_code == 201
     path = f"/v1/crossings/{red[1]['crossing_id']}"
+    Accounts(world.runtime.store, world.runtime.network).create_user("at-gate", Role.SUPERVISOR)
+    for step, body in (("assignments", {"to": "at-gate"}), ("returns", None)):
+        assert world.post(f"{path}/{step}", body, Role.SUPERVISOR).status_code == 201
     for step in ("takings", "returns", "takings"):
         assert world.post(f"{path}/{step}?team=t-1", None).status_code == 201
     left = world.post(f"/v1/crossings/{red[1]['crossing_id']}/release", {})
@@ -235,6 +238,10 @@ def post_works(world: World, decided: list[Any]) -> None:
     review = {"verdict": "override", "channel": "yellow", "reason_code": "other", "reason": "seen"}
     path = f"/v1/decisions/{red[2]['decision_id']}/reviews"
     assert world.post(path, review, Role.SUPERVISOR).status_code == 201
+    reasons = world.get(f"/v1/decisions/{red[2]['decision_id']}", Role.SUPERVISOR).json()["reasons"]
+    said = {"code": reasons[0]["code"], "verdict": "wrong"}
+    path = f"/v1/decisions/{red[2]['decision_id']}/reason-verdicts"
+    assert world.post(path, said, Role.SUPERVISOR).status_code == 201
     roster = {"minutes": {"physical": 5000.0, "documents": 900.0}, "teams": ["t-1", "t-2"]}
     answer = world.client.put(
         f"/v1/posts/{POST}/roster", json=roster, headers=world.headers(Role.SUPERVISOR)

@@ -177,6 +177,49 @@ def test_the_pages_ask_before_a_vehicle_is_taken_over(world: World) -> None:
     assert 'id="taken-by">page-bob' in text
 
 
+def give(world: World, decision: dict[str, Any], **body: Any) -> Any:
+    path = f"/v1/crossings/{decision['crossing_id']}/assignments"
+    return world.post(path, body, Role.SUPERVISOR)
+
+
+def test_a_supervisor_gives_a_vehicle_to_an_officer_of_the_post(world: World) -> None:
+    red = find(world, "red", next(STARTS))
+    officer, other = at_desk(world, "given-ann", Role.CHECKPOINT), at_desk(world, "given-bob")
+    at_desk(world, "given-analyst", Role.ANALYST)
+    for wrong in ("nobody", "given-analyst"):
+        refused = give(world, red, to=wrong)
+        assert refused.status_code == 422 and "unknown_account" in refused.text
+    for role in (Role.CHECKPOINT, Role.ANALYST):
+        path = f"/v1/crossings/{red['crossing_id']}/assignments"
+        assert world.post(path, {"to": "given-ann"}, role).status_code == 403
+    assert give(world, red, to="given-ann").status_code == 201
+    taken = read_taken(world, red)
+    assert taken is not None and taken["by"] == "given-ann" and taken["given_by"]
+    assert give(world, red, to="given-bob").status_code == 409, "she holds it"
+    queue = officer.get(f"/posts/{POST}/queue").text
+    assert "Given to you by" in queue
+    assert "Given to you by" not in other.get(f"/posts/{POST}/queue").text
+    taken_back = world.post(f"/v1/crossings/{red['crossing_id']}/returns", None, Role.SUPERVISOR)
+    assert taken_back.status_code == 201, "who gave it takes it back"
+    assert read_taken(world, red) is None
+
+
+def test_who_is_given_a_vehicle_is_notified_until_it_is_settled(world: World) -> None:
+    red = find(world, "red", next(STARTS))
+    ann, bob = at_desk(world, "told-ann"), at_desk(world, "told-bob")
+
+    def told(desk: Any) -> list[str]:
+        found = desk.get("/v1/notifications").json()["notifications"]
+        return [one["id"] for one in found if one["kind"] == "vehicle_given"]
+
+    page = f"/decisions/{red['decision_id']}"
+    assert bob.send(page, f"{page}/assignments", {"to": "told-ann"}).status_code == 303
+    assert told(ann) == [red["decision_id"]] and told(bob) == []
+    assert "given by told-bob" in ann.get(page).text
+    filed = world.post("/v1/inspections", act(97_003, red["crossing_id"]))
+    assert filed.status_code == 201 and told(ann) == []
+
+
 START = 9_700
 CODE = "BLUE-9"
 
