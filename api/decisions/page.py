@@ -429,7 +429,11 @@ def render_page(
         "shapes": SHAPES,
         "kinds": TIE_KINDS,
         "named": name_tied,
-        "listed": () if found.is_blind else list_named(found.crossing, found.declaration),
+        "listed": ()
+        if found.is_blind
+        else list_named(
+            found.crossing, found.declarations or list(filter(None, [found.declaration]))
+        ),
         "json_address": f"/v1/decisions/{decision_id}",
     }
     return visit.page(template, status=status, post=post, **(values | more))

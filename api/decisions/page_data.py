@@ -90,6 +90,8 @@ class DecisionPage:
     """The decision as the JSON route answers it."""
     crossing: Mapping[str, Any]
     declaration: Mapping[str, Any] | None
+    declarations: Sequence[Mapping[str, Any]]
+    """Each of several, whose goods ``declaration`` joins; none of one."""
     channel: str
     """Where the vehicle stands now."""
     is_waiting: bool
@@ -255,6 +257,7 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         seen=seen,
         crossing=crossing,
         declaration=body["arrival"].get("declaration"),
+        declarations=body["arrival"].get("declarations") or (),
         channel=stands["channel"],
         is_waiting=stands["waiting"],
         is_blind=blind,
@@ -419,17 +422,17 @@ def bars(reasons: Sequence[Reason]) -> list[ReasonBar]:
 
 
 def list_named(
-    crossing: Mapping[str, Any], declaration: Mapping[str, Any] | None
+    crossing: Mapping[str, Any], declarations: Sequence[Mapping[str, Any]]
 ) -> list[tuple[str, str]]:
     """Return what of a vehicle and its parties an entry of the watch list may name, by kind."""
-    papers = declaration or {}
     one = (("plate", "plate"), ("trailer", "trailer_plate"), ("vin", "vin"))
     known = [(kind, crossing.get(name)) for kind, name in one]
     known += [("container", number) for number in crossing.get("container_numbers") or ()]
     known += [("carrier", crossing.get("carrier_id"))]
-    known += [(kind, papers.get(f"{kind}_id")) for kind in ("consignor", "consignee", "declarant")]
+    parties = ("consignor", "consignee", "declarant")
+    known += [(kind, papers.get(f"{kind}_id")) for papers in declarations for kind in parties]
     known += [("driver_ref", crossing.get("driver_ref"))]
-    return [(kind, value) for kind, value in known if value]
+    return list(dict.fromkeys((kind, value) for kind, value in known if value))
 
 
 MOST_TOLD = 3

@@ -163,7 +163,7 @@ class EventBodies:
     def _show_giving(self, found: StoredRecord) -> Body | None:
         decided = self._last_decision(found.body["crossing_id"], found.entry.seq)
         seen = self._name_decision(decided, "given")
-        return None if seen is None else seen | {"to": found.body["to"]}
+        return None if seen is None else {**seen, "to": found.body["to"]}
 
     def _show_hit(self, found: StoredRecord) -> Body | None:
         if self.enter(_ENTRY) is None:

@@ -214,7 +214,7 @@ def is_matched_again(connection: Connection, filing: StoredDecision) -> bool:
         return True
     arrival = filing.arrival
     if stored is not None and stored.uses and not stored.is_brought:
-        arrival = arrival.model_copy(update={"declaration": None})
+        arrival = arrival.model_copy(update={"declaration": None, "declarations": None})
     as_of = filing.inputs.as_of if stored is None else stored.as_of
     ((again, match),) = match_arrivals(connection, [arrival], as_of=as_of)
     return match == stored and again == filing.arrival

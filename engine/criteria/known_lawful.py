@@ -134,8 +134,8 @@ def _list_lawful_keys(content: Mapping[str, Any]) -> Iterator[int]:
 
 
 def _list_keys(arrival: Arrival) -> Iterator[int]:
-    """Yield the keys of an arrival."""
-    yield from list_arrival_keys(arrival)
+    """Yield the keys of an arrival; of several declarations what all of them say."""
+    yield from list_arrival_keys(arrival.model_copy(update={"declarations": None}))
     yield make_key("post", arrival.crossing.post)
     papers = arrival.declaration
     if papers is not None:

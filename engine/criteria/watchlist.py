@@ -258,11 +258,12 @@ def list_arrival_keys(arrival: Arrival) -> Iterator[int]:
         if folded := fold(value):
             yield make_key(kind, folded)
             yield make_key(kind + "~", skeleton(folded))
-    for kind, party in _parties(crossing, arrival.declaration):
-        if party is not None:
-            yield make_key(kind, party)
-            if kind in PARTIES:
-                yield make_key("party", party)
+    for papers in arrival.declarations or (arrival.declaration,):
+        for kind, party in _parties(crossing, papers):
+            if party is not None:
+                yield make_key(kind, party)
+                if kind in PARTIES:
+                    yield make_key("party", party)
 
 
 def _conveyance(crossing: Crossing) -> Iterator[tuple[str, str]]:

@@ -64,6 +64,13 @@ def digest(kind: MatchKind, value: str) -> int:
     return int.from_bytes(found.digest(), "big") >> 1
 
 
+_PAPERS: tuple[tuple[MatchKind, str], ...] = (
+    ("declaration_id", "declaration_id"),
+    ("tir", "tir_carnet"),
+    ("cmr", "cmr_number"),
+)
+
+
 def list_arrival_keys(arrival: Arrival) -> list[tuple[MatchKind, int]]:
     """Return the digests of an arrival with their kinds, the surest first, each once."""
     return list_body_keys(dump_arrival(arrival))
@@ -71,11 +78,14 @@ def list_arrival_keys(arrival: Arrival) -> list[tuple[MatchKind, int]]:
 
 def list_body_keys(arrival: Any) -> list[tuple[MatchKind, int]]:
     """Return the same of an arrival as a record's body holds it."""
-    crossing, papers = arrival["crossing"], arrival.get("declaration") or {}
+    crossing = arrival["crossing"]
+    brought = arrival.get("declarations") or [arrival.get("declaration") or {}]
     given: list[tuple[MatchKind, str | None]] = [
-        ("declaration_id", papers.get("declaration_id") or crossing.get("declaration_id")),
-        ("tir", papers.get("tir_carnet") or crossing.get("tir_carnet")),
-        ("cmr", papers.get("cmr_number") or crossing.get("cmr_number")),
+        *(
+            (kind, papers.get(name) or crossing.get(name))
+            for kind, name in _PAPERS
+            for papers in brought
+        ),
         *(("container", number) for number in crossing.get("container_numbers") or ()),
         ("plate", crossing.get("plate")),
         ("trailer", crossing.get("trailer_plate")),

@@ -16,6 +16,7 @@ Everything is read as known strictly before a time, so that a match can be made 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -41,7 +42,7 @@ from engine.domain.advance_declarations import (
     UsedVersion,
 )
 from engine.domain.identifiers import fold
-from engine.domain.records import Arrival, Crossing, Declaration, GoodsItem
+from engine.domain.records import Arrival, Crossing, Declaration, join_declarations
 from engine.domain.time_units import micros
 
 _HEAD = (
@@ -104,7 +105,6 @@ WITHDRAWN = "advance_cancelled"
 DIFFERS = "advance_differs"
 ELSEWHERE = "advance_elsewhere"
 INCOMPLETE = "advance_incomplete"
-MOST_ITEMS = 999
 BY_PAPERS: MatchKind = "declaration_id"
 """How a declaration is found that another one says to travel with it."""
 
@@ -230,7 +230,7 @@ class _ArrivalMatcher:
                 return self._give_up(USED)
             if not free:
                 continue
-            group = self._choose(free)
+            group = self._choose(free) if not self._names_each(kind) else free
             return self._give_up(AMBIGUOUS) if group is None else self._use(kind, group)
         return self._give_up()
 
@@ -282,6 +282,17 @@ class _ArrivalMatcher:
             for one, key in list_paper_keys(lodged)
         )
 
+    def _names_each(self, kind: MatchKind) -> bool:
+        """Tell whether the vehicle brings several declarations, each of which it names."""
+        return kind == BY_PAPERS and len(self._keys[kind]) > 1
+
+    def _read_brought(self, group: Sequence[Candidate]) -> Declaration | None:
+        """Return what the vehicle brought of these declarations, all of it where it names none."""
+        names = {one.version.declaration_id for one in group}
+        declared = self._arrival.declarations or ()
+        of_group = [one for one in declared if one.declaration_id in names]
+        return join_declarations(of_group) if of_group else self._arrival.declaration
+
     def _choose(self, free: Sequence[Candidate]) -> list[Candidate] | None:
         """Return the one declaration, with those that travel with it; None where several fit."""
         arrived_at = self._crossing.arrived_at
@@ -310,7 +321,7 @@ class _ArrivalMatcher:
             *(one.use(self._all, BY_PAPERS) for one in group[1:]),
         )
         declared = join_declarations([one.lodged.declaration for one in group])
-        brought, first = self._arrival.declaration, group[0]
+        brought, first = self._read_brought(group), group[0]
         differences = compare_vehicle(
             first.lodged.expected_vehicles[uses[0].vehicle - 1], self._crossing
         )
@@ -327,27 +338,15 @@ class _ArrivalMatcher:
             uses,
             differences,
             tuple(self._gaps),
-            is_brought=brought is not None,
+            is_brought=self._arrival.declaration is not None,
         )
-        if brought is not None:
+        if self._arrival.declaration is not None:
             return self._arrival, match
-        return self._arrival.model_copy(update={"declaration": declared}), match
+        return self._arrival.model_copy(update=_declare(group, declared)), match
 
 
-def join_declarations(declared: Sequence[Declaration]) -> Declaration:
-    """Return the goods of one vehicle as one declaration, with the number of the first.
-
-    Its items are numbered again. A field in which they differ is absent, but for the procedure.
-    """
-    first = declared[0]
-    if len(declared) == 1:
-        return first
-    items: list[GoodsItem] = [item for each in declared for item in each.items][:MOST_ITEMS]
-    numbered = [item.model_copy(update={"item_no": n}) for n, item in enumerate(items, 1)]
-    kept = {"declaration_id", "procedure", "items"}
-    unlike = {
-        name: None
-        for name in set(Declaration.model_fields) - kept
-        if len({getattr(each, name) for each in declared}) > 1
-    }
-    return first.model_copy(update={**unlike, "items": tuple(numbered)})
+def _declare(group: Sequence[Candidate], declared: Declaration) -> dict[str, Any]:
+    """Return the papers of an arrival: the goods of all, and each declaration where all fit."""
+    each = tuple(one.lodged.declaration for one in group)
+    is_whole = len(each) > 1 and sum(len(one.items) for one in each) == len(declared.items)
+    return {"declaration": declared} | ({"declarations": each} if is_whole else {})

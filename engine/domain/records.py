@@ -15,7 +15,7 @@ pseudonym made by the sender.
 
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -477,6 +477,30 @@ class Declaration(DeclarationHead):
     items: Annotated[tuple[GoodsItem, ...], Field(min_length=1, max_length=999)]
 
 
+MOST_ITEMS = 999
+"""Goods items of a declaration, and of all declarations of one vehicle."""
+
+
+def join_declarations(declared: Sequence[Declaration]) -> Declaration:
+    """Return the goods of one vehicle as one declaration, with the number of the first.
+
+    Its items are numbered again, ``MOST_ITEMS`` at most. A field in which they differ is absent,
+    but for the procedure.
+    """
+    first = declared[0]
+    if len(declared) == 1:
+        return first
+    items = [item for each in declared for item in each.items][:MOST_ITEMS]
+    numbered = [item.model_copy(update={"item_no": n}) for n, item in enumerate(items, 1)]
+    kept = {"declaration_id", "procedure", "items"}
+    unlike = {
+        name: None
+        for name in set(Declaration.model_fields) - kept
+        if len({getattr(each, name) for each in declared}) > 1
+    }
+    return first.model_copy(update={**unlike, "items": tuple(numbered)})
+
+
 class InspectionAct(Record):
     """An inspection act as a checkpoint reports it; why it took place is the engine's to say."""
 
@@ -695,10 +719,18 @@ DocumentField = Literal[
 
 
 class Arrival(Record):
-    """What a checkpoint sends for a decision: the crossing, and its declaration if there is one."""
+    """What a checkpoint sends for a decision: the crossing, and its declaration if there is one.
+
+    A vehicle with several declarations is decided on by the goods of all: ``declaration`` joins
+    them.
+    """
 
     crossing: Crossing
     declaration: Declaration | None = None
+    declarations: Annotated[tuple[Declaration, ...], Field(min_length=1, max_length=64)] | None = (
+        None
+    )
+    """Each declaration as it was sent, if there are several; ``declaration`` joins them."""
     document_differences: Annotated[
         tuple[DocumentField, ...],
         Field(max_length=16),
@@ -747,3 +779,24 @@ class Arrival(Record):
             ],
         },
     }
+
+    @model_validator(mode="after")
+    def _join(self) -> Self:
+        """Let several declarations be decided on as one; one in a list is the declaration."""
+        if self.declarations is None:
+            return self
+        names = [one.declaration_id for one in self.declarations]
+        if len(set(names)) < len(names):
+            why, at = "two declarations have one number", {"field": "declarations"}
+            raise PydanticCustomError("duplicate", why, at)
+        if sum(len(one.items) for one in self.declarations) > MOST_ITEMS:
+            why, at = "more than 999 goods items in all", {"field": "declarations"}
+            raise PydanticCustomError("too_many_items", why, at)
+        joined = join_declarations(self.declarations)
+        if self.declaration not in (None, joined):
+            why, at = "send the declaration, or declarations", {"field": "declaration"}
+            raise PydanticCustomError("contradiction", why, at)
+        object.__setattr__(self, "declaration", joined)  # the record is frozen for all others
+        if len(names) == 1:
+            object.__setattr__(self, "declarations", None)
+        return self

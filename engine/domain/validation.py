@@ -157,7 +157,9 @@ def check_plausible(arrival: Arrival, *, now: int) -> None:
     if micros(crossing.arrived_at) > now + LARGEST_LEAD:
         raise RecordError("crossing", "arrived_at", "in_the_future", "more than 5 minutes ahead")
     named = crossing.declaration_id
-    if declaration is not None and named not in (None, declaration.declaration_id):
+    brought = arrival.declarations or filter(None, [declaration])
+    names = {None, *(one.declaration_id for one in brought)}
+    if declaration is not None and named not in names:
         raise RecordError(
             "declaration", "declaration_id", "contradiction", "the crossing names another one"
         )

@@ -121,6 +121,7 @@ class ArrivalBody(TypedDict):
 
     crossing: Json
     declaration: NotRequired[Json | None]
+    declarations: NotRequired[list[Json] | None]
     document_differences: list[str]
 
 

@@ -141,9 +141,9 @@ def list_texts(body: Mapping[str, Any]) -> list[tuple[bytes, int]]:
 
 def _identifiers(body: Mapping[str, Any]) -> list[tuple[IdentifierKind, str]]:
     crossing = body["arrival"]["crossing"]
-    papers = body["arrival"].get("declaration") or {}
+    brought = body["arrival"].get("declarations") or [body["arrival"].get("declaration") or {}]
     found = [(IdentifierKind.DECISION, body["decision"]["decision_id"])]
-    for source, names in ((crossing, _OF_CROSSING), (papers, _OF_PAPERS)):
+    for source, names in ((crossing, _OF_CROSSING), *((papers, _OF_PAPERS) for papers in brought)):
         found += [(kind, value) for kind, name in names if (value := source.get(name))]
     for kind, name in _OF_EACH:
         found += [(kind, value) for value in crossing.get(name) or () if value]

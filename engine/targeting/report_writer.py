@@ -337,8 +337,7 @@ class ReportWriter:
         """
         over = None if taking is None else taking.over
         to = taking.to if isinstance(taking, GivingRequest) else None
-        about = {"person": by.person, "team": by.team, "over": over, "to": to}
-        step = TakingStep(crossing_id=crossing_id, **about)
+        step = TakingStep(crossing_id=crossing_id, person=by.person, team=by.team, over=over, to=to)
         kind = VEHICLE_GIVEN_BACK if taking is None else VEHICLE_TAKEN
         with self._store.read() as connection:
             name = f"{kind}:{crossing_id}:{last_step(connection, crossing_id)}"

@@ -383,27 +383,30 @@ class ProfileMatcher:
     def _match(
         self, arrival: Arrival, rows: FeatureRows, index: int, *, due: Sequence[_Compiled]
     ) -> tuple[Match, ...]:
-        post, values = arrival.crossing.post, None
-        known: dict[str, Any] = {}
+        post = arrival.crossing.post
+        readings: list[tuple[dict[str, Any], Any]] = []
         found = []
         for one in due:
             proposed, standing = one.profile.proposed, one.profile.standing
             if proposed.post not in (None, post):
                 continue
-            if values is None:
-                known = self._reader.values(
-                    arrival.crossing, arrival.declaration, rows.values[index]
-                )
-                values = context(known)
+            readings = readings or [
+                (known, context(known))
+                for papers in (arrival.declaration, *(arrival.declarations or ()))
+                for known in [self._reader.values(arrival.crossing, papers, rows.values[index])]
+            ]
             is_shadow = standing.state == "shadow"
             if is_shadow:
                 self._seen[one.profile.code] += 1
-            if not self._fits(one, values, post):
+            fitting = [known for known, values in readings if self._fits(one, values, post)]
+            if not fitting:
                 continue
             if is_shadow:
                 self._shadows[one.profile.code] += 1
             else:
-                found.append(to_match(one.profile, self._say_why(one, known, arrival, rows, index)))
+                found.append(
+                    to_match(one.profile, self._say_why(one, fitting[0], arrival, rows, index))
+                )
         return tuple(found)
 
     def _say_why(
