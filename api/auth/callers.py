@@ -20,7 +20,7 @@ from engine.domain.rights import Matter, Right, Role, Scope
 from engine.errors import (
     NotAllowedError,
     NotAuthenticatedError,
-    RecordError,
+    NotFoundError,
     StoreUnavailableError,
 )
 from engine.journal.power_records import read_last_known_at
@@ -181,10 +181,9 @@ def list_officers(authority: Authority, post: str) -> list[str]:
 
 
 def check_officer(authority: Authority, name: str, post: str) -> None:
-    """Refuse an account that may not take vehicles at a post; raises ``RecordError``."""
+    """Refuse an account that may not take vehicles at a post; raises ``NotFoundError``."""
     if name not in list_officers(authority, post):
-        why = "no person of this name may take vehicles at this post"
-        raise RecordError("giving", "to", "unknown_account", why)
+        raise NotFoundError("officer", name)
 
 
 class Callers:

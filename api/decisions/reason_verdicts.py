@@ -14,7 +14,7 @@ from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
 from api.service.runtime import Runtime
 from engine.domain.records import Identifier
-from engine.errors import RecordError
+from engine.errors import NotFoundError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import claim
 from engine.journal.kinds import REASON_JUDGED, ReasonJudgedBody
@@ -71,7 +71,7 @@ def judge_reason(
 ) -> StoredRecord:
     """Record a verdict on a reason that its sender sees.
 
-    Raises ``NotFoundError``, and ``RecordError`` for a reason that the decision does not show.
+    Raises ``NotFoundError``, also for a reason that the decision does not show.
     """
     reader = DecisionReader(service, caller)
     known = reader.locate(decision_id)
@@ -80,8 +80,7 @@ def judge_reason(
         for one in reader.decision(decision_id).get("reasons", ())
     }
     if verdict.code not in shown:
-        why = "the decision shows you no such reason"
-        raise RecordError("reason_verdict", "code", "unknown_reason", why)
+        raise NotFoundError("reason", verdict.code)
     name = f"{REASON_JUDGED}:{secrets.token_hex(12)}"
     asked = claim(
         REASON_JUDGED,

@@ -34,6 +34,8 @@ NAMED = {
     ("engine/queue/takings.py", "by.person == self.person"): "who holds a vehicle",
     ("engine/queue/takings.py", "holder.given_by == by.person"): "who gave a vehicle",
     ("engine/queue/takings.py", "holder.person == step.to"): "who holds a vehicle",
+    ("engine/queue/reason_verdicts.py", "_V.person == about[3]"): "a person's own word",
+    ("engine/queue/reason_verdicts.py", "_V.person == person"): "a person's own word",
     ("engine/queue/takings.py", "_T.person == person"): "who holds a vehicle",
     ("api/declarations.py", "version.lodged_by == self._caller.person"): "a sender's own",
     ("api/declarations.py", "known.lodged_by != caller.person"): "a sender's own",
