@@ -181,6 +181,8 @@ _ENTRIES = (_WATCHLIST, "known_lawful")
 """Sources of matches, as :mod:`engine.criteria.match` names them; this module imports no room."""
 AREA: Final = Area(
     name="core",
+    check="engine.files.store:check_files",
+    sweep="engine.files.store:sweep_files",
     records={
         record.TICK: RecordRule(journals="both", is_frequent=True),
         record.CLOCK_ACCEPTED: _CLOCK,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import Connection
 
 from api.auth.callers import Caller
-from api.cases.steps import FoundFile, hand_out
+from api.files.transfers import FoundFile, hand_out
 from api.http.answers import Answer, Recorded, Time
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState, read_approval_states
@@ -336,7 +336,9 @@ def find_request_file(service: Runtime, caller: Caller, name: str, digest: str) 
                 raise ConflictError("file", digest[:16], why)
             with service.store.read() as connection:
                 seq = find_request(connection, name).opened.seq
-            return hand_out(service, caller, digest, one.media_type, seq=seq, post="")
+            return hand_out(
+                service, caller, digest, one.media_type, seq=seq, post="", kind="case_file"
+            )
     raise NotFoundError("file", digest)
 
 

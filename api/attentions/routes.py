@@ -20,7 +20,7 @@ from api.attentions.steps import (
     RequestWithdrawal,
     TheWriter,
 )
-from api.cases.routes import HANDED_OUT, Digest, seal_file
+from api.files.transfers import HANDED_OUT, Digest, seal_file
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems, json_router

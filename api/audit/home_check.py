@@ -92,7 +92,7 @@ class HomeVerdict:
     """Rows compared, by table."""
     loads: int
     bundles: int
-    case_files: int = 0
+    files: int = 0
     """Files of cases, each content once."""
     witnessed: int = 0
     """Heads that the other side of a link holds."""

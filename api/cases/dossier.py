@@ -37,11 +37,11 @@ from api.service.runtime import Runtime
 from api.web.i18n import N_, ReaderLocale, mark_plural
 from api.web.labels import TABLES
 from engine.cases.case_events import FREE_TEXTS
-from engine.cases.file_content import JPEG, PNG
-from engine.cases.files import open_file
 from engine.domain.free_text import looks_like_name
 from engine.domain.time_units import moment
 from engine.errors import HomeError
+from engine.files.content import JPEG, PNG
+from engine.files.store import open_file
 from engine.journal.kinds import SENSITIVE_READ, SensitiveReadBody
 from engine.journal.receipts import Receipt
 from engine.storage.home import Home

@@ -24,7 +24,7 @@ from api.cases.dossier_parts import (
 )
 from api.decisions.vehicle_drawing import Drawing
 from api.web.document_pdf import FONT, GREY, LINE, RED, DocumentPages
-from engine.cases.file_content import Photograph, PngRows, strip_picture
+from engine.files.content import Photograph, PngRows, strip_picture
 
 _WIDEST, _TALLEST, _GAP = 84.0, 84.0, 6.0
 """Of a photograph, and between two."""

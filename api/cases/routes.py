@@ -4,12 +4,10 @@ A file is sent as the body, whatever type its head states; its name is not asked
 hold a person's. What is handed out is for keeping: no browser shows it as a page of this site.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Path, Query, Request, Response
-from fastapi.responses import FileResponse
 
 from api.cases.answers import (
     MOST,
@@ -22,7 +20,8 @@ from api.cases.answers import (
     describe_cases,
 )
 from api.cases.dossier import make_dossier
-from api.cases.steps import AboutFile, FoundFile, TheFileWriter, TheWriter, find_file
+from api.cases.steps import AboutFile, TheFileWriter, TheWriter, find_file
+from api.files.transfers import FILE_BODY, HANDED_OUT, SEALED, Digest, seal_file
 from api.http.access import check_path
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of, stream_bounded
@@ -30,8 +29,8 @@ from api.http.responses import answer, creates, document_problems, json_router
 from api.web.templates_env import speech_of
 from engine.cases.case_events import CaseEvent, CaseOpening, FileSubject
 from engine.cases.case_state import Urgency
-from engine.cases.file_content import JPEG, LARGEST_FILE, PDF, PNG, WEBP
-from engine.domain.records import HEX_32, Code, HandlingCode, Identifier, PostCode, Text, Time
+from engine.domain.records import Code, HandlingCode, Identifier, PostCode, Text, Time
+from engine.files.content import LARGEST_FILE, PDF
 
 router = json_router("/v1/cases", "cases", 404)
 CaseId = Annotated[Identifier, Path()]
@@ -87,39 +86,14 @@ def add_event(
 
 
 file_router = json_router("/v1/cases", "cases", 404)
-BYTES = "application/octet-stream"
-_SHOWN = frozenset({JPEG, PNG, WEBP})
-"""Types that go out as what they are: a picture runs nothing. All others are bytes."""
-SEALED: Mapping[str, str] = {
-    "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-_FILE: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}},
-        "description": "JPEG, PNG, WebP, PDF or plain text in UTF-8, 32 MB at most.",
-    }
-}
-HANDED_OUT: dict[int | str, dict[str, Any]] = {
-    200: {
-        "content": {
-            one: {"schema": {"type": "string", "format": "binary"}}
-            for one in (BYTES, *sorted(_SHOWN))
-        }
-    }
-}
 _PDF: dict[int | str, dict[str, Any]] = {
     200: {"content": {PDF: {"schema": {"type": "string", "format": "binary"}}}}
 }
 Language = Annotated[Literal["en", "ru", "uz", "tg"] | None, Query()]
-Digest = Annotated[str, Path(pattern=HEX_32)]
 
 
 @file_router.post(
-    "/{case_id}/files", **creates(AcknowledgedFile, 409, 413) | {"openapi_extra": _FILE}
+    "/{case_id}/files", **creates(AcknowledgedFile, 409, 413) | {"openapi_extra": FILE_BODY}
 )
 async def add_file(
     request: Request,
@@ -145,12 +119,6 @@ async def add_file(
 def file(caller: TheCaller, service: TheService, case_id: CaseId, digest: Digest) -> Response:
     """Return a file of a case by the SHA-256 of its content; the reading is recorded."""
     return seal_file(find_file(service, caller, case_id, digest))
-
-
-def seal_file(found: FoundFile) -> FileResponse:
-    """Return a file as it is handed out: for keeping, and as no page of this site."""
-    media_type = found.media_type if found.media_type in _SHOWN else BYTES
-    return FileResponse(found.path, media_type=media_type, filename=found.name, headers=SEALED)
 
 
 @file_router.get(

@@ -8,12 +8,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends
 from sqlalchemy import Connection
-from starlette.concurrency import run_in_threadpool
 
 from api.auth.callers import OWNERLESS, Caller
 from api.cases.answers import (
@@ -25,6 +23,7 @@ from api.cases.answers import (
     must_see,
     read_found_grams,
 )
+from api.files.transfers import FoundFile, hand_out, receive_file
 from api.http.access import check_post
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.service.runtime import Runtime
@@ -52,16 +51,16 @@ from engine.cases.case_state import (
     CaseStep,
     refuse_state,
 )
-from engine.cases.file_content import LARGEST_FILE, SUFFIXES, recognise
-from engine.cases.files import ReceivedFile, open_file
 from engine.domain.records import HandlingCode, Record
 from engine.domain.rights import Matter
 from engine.domain.time_units import micros
 from engine.errors import ConflictError, FullCaseError, NotAllowedError, NotFoundError, RecordError
+from engine.files.content import recognise
+from engine.files.store import ReceivedFile
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, claim
-from engine.journal.kinds import COPIED, SENSITIVE_READ, SensitiveReadBody
+from engine.journal.kinds import COPIED
 from engine.links.messages import MOST_FILES as MOST_OFFERED
 from engine.queue.corrections import read_stated_act, read_stated_seizure
 
@@ -243,8 +242,6 @@ async def case_writer_of(caller: TheCaller, service: TheService, key: Idempotenc
 TheWriter = Annotated[CaseWriter, Depends(case_writer_of)]
 
 
-_PIECE = 1024 * 1024
-"""Bytes written at a time: fewer would cost a change of threads each."""
 MOST_FILES = 200
 MOST_BYTES = 512 * 1024 * 1024
 """Bytes of all files of one case."""
@@ -277,27 +274,12 @@ class CaseFileWriter:
         ``BodyTooLargeError``, ``RecordError`` for a file of no type that is taken, and
         ``FullCaseError``.
         """
-        with self._service.executors.files.hold():
-            await run_in_threadpool(self._check, case_id)
-            return await self._receive(case_id, pieces, about)
-
-    async def _receive(
-        self, case_id: str, pieces: AsyncIterator[bytes], about: AboutFile
-    ) -> AcknowledgedFile:
-        received = await run_in_threadpool(
-            partial(ReceivedFile, self._service.home, largest=LARGEST_FILE)
+        return await receive_file(
+            self._service,
+            pieces,
+            check=partial(self._check, case_id),
+            add=lambda received: self._add(case_id, received, about),
         )
-        try:
-            held = bytearray()
-            async for piece in pieces:
-                held += piece
-                if len(held) >= _PIECE:
-                    await run_in_threadpool(received.write, bytes(held))
-                    held.clear()
-            await run_in_threadpool(received.write, bytes(held))
-            return await self._service.executors.files.do(self._add, case_id, received, about)
-        finally:
-            received.close()
 
     def _check(self, case_id: str) -> None:
         with self._service.store.read() as connection:
@@ -347,15 +329,6 @@ def _check_room(files: Sequence[CaseStep], case_id: str, size_bytes: int) -> Non
         raise FullCaseError(case_id, MOST_FILES, MOST_BYTES // 2**20)
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A file that a caller may have."""
-
-    path: Path
-    media_type: str
-    name: str
-
-
 def find_file(service: Runtime, caller: Caller, case_id: str, digest: str) -> FoundFile:
     """Return a file of a case, once it is recorded who takes it.
 
@@ -368,18 +341,9 @@ def find_file(service: Runtime, caller: Caller, case_id: str, digest: str) -> Fo
         why = "it lies at the node of its post, and has not arrived here"
         raise ConflictError("file", digest[:16], why)
     media_type = str(step.event["media_type"])
-    return hand_out(service, caller, digest, media_type, seq=step.seq, post=step.post)
-
-
-def hand_out(
-    service: Runtime, caller: Caller, digest: str, media_type: str, *, seq: int, post: str
-) -> FoundFile:
-    """Return a file that a record names, once it is recorded who takes it; raises ``HomeError``."""
-    path = open_file(service.home, digest)
-    read: SensitiveReadBody
-    read = {"by": caller.person, "role": caller.role.value, "sequence": seq, "kind": "case_file"}
-    service.writer.submit(SENSITIVE_READ.draft(str(seq), read, post=post)).result()
-    return FoundFile(path, media_type, f"{digest[:16]}.{SUFFIXES[media_type]}")
+    return hand_out(
+        service, caller, digest, media_type, seq=step.seq, post=step.post, kind="case_file"
+    )
 
 
 def _find_event(connection: Connection, caller: Caller, case_id: str, digest: str) -> CaseStep:

@@ -283,7 +283,7 @@ def verify(
         "drawn_again": verdict.journal.drawn,
         "loads": verdict.loads,
         "bundles": verdict.bundles,
-        "case_files": verdict.case_files,
+        "files": verdict.files,
         "tables": verdict.tables,
         "erased": verdict.journal.erased,
         "erasures": list(verdict.journal.erasures),
@@ -312,7 +312,7 @@ def _print_verdict(verdict: "HomeVerdict", receipts: int) -> None:
         count_of(verdict.witnessed, "head") + " of a witness",
         count_of(verdict.loads, "load"),
         count_of(verdict.bundles, "bundle"),
-        count_of(verdict.case_files, "file") + " of cases",
+        count_of(verdict.files, "file"),
     ]
     typer.echo(", ".join(counted) + " checked")
     rows = sum(verdict.tables.values())

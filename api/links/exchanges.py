@@ -26,7 +26,7 @@ from sqlalchemy import Connection
 
 from api.links.movements import MovementContext, take_manifest, take_outcome
 from api.links.post_nodes import AccountIntake, AccountLine, BundleLine, follow_records, make_event
-from engine.cases.files import NamedFile, keep_part, list_awaited, list_travelling, read_part
+from engine.cases.files import keep_part, list_awaited, list_travelling, read_part
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import (
     ConflictError,
@@ -37,6 +37,7 @@ from engine.errors import (
     RecordError,
     RiskError,
 )
+from engine.files.store import NamedFile
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.links.envelope import LinkReceipt

@@ -91,7 +91,6 @@ AREA: Final = Area(
         "case_events": TableRule(erased_by=("seq",)),
     },
     projections=("engine.cases.case_ledger:project_cases",),
-    check="engine.cases.files:check_files",
-    sweep="engine.cases.files:sweep_files",
+    files="engine.cases.files:read_case_files",
     held="engine.cases.case_state:select_open",
 )

@@ -223,6 +223,9 @@ class Area:
     check: str = ""
     """What checks what the area has besides its tables, as ``module:function`` of a
     :class:`HomeCheck` that returns :class:`Findings`."""
+    files: str = ""
+    """What yields the files that its records name, as ``module:function`` of a connection
+    (:mod:`engine.files.store`)."""
     sweep: str = ""
     """What removes files that no record names any more, as ``module:function`` of a home and its
     store; with ``is_patient=False`` it leaves what another process holds."""

@@ -139,7 +139,7 @@ PLANTED: Mapping[str, Mapping[str, object]] = {
         "models.bundle.arrays": read_pickles,
     },
     # Of files that are on their way over a link, which tests try and no command.
-    "files-swept": {"engine.cases.files.read_arrived_files": list_none},
+    "files-swept": {"engine.files.store.read_arrived_files": list_none},
     "files-named-early": {"engine.cases.files.name_partial": name_whole},
 }
 """What is replaced, by name, for the seeded bug of each fault; one fork of a process has it."""

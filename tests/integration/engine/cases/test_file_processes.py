@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.cases.file_content import recognise
-from engine.cases.files import find_case_file_faults, sweep_files
 from engine.errors import RecordError
+from engine.files.content import recognise
+from engine.files.store import find_file_faults, sweep_files
 from engine.storage.database import Store
 from engine.storage.home import Home
-from tests.unit.engine.cases.test_file_store import DIGEST, list_names
+from tests.unit.engine.files.test_store import DIGEST, list_names
 from tests.unit.service.cases.sample_files import CALL, act, report
 
 
@@ -41,14 +41,14 @@ def test_a_killed_process_leaves_nothing_that_a_sweep_does_not_take(
     script = (
         "import sys\nfrom pathlib import Path\n"
         "from engine.storage.database import Store\nfrom engine.storage.home import Home\n"
-        "from tests.unit.engine.cases.test_file_store import add\n"
+        "from tests.unit.engine.files.test_store import add\n"
         "add(Home(Path(sys.argv[1])), Store(sys.argv[2]), until=sys.argv[3])\n"
     )
     asked = [sys.executable, "-c", script, str(home.root), store_url, point]
     done = subprocess.run(asked, cwd=Path(__file__).parents[4], check=False)
     assert done.returncode == (0 if point == "recorded" else 9)
     with store.read() as connection:
-        assert list(find_case_file_faults(home, connection)) == []
+        assert list(find_file_faults(home, connection)) == []
     is_kept = point == "recorded"
     assert sweep_files(home, store) == (0 if is_kept else 1)
     assert list_names(home) == ({DIGEST} if is_kept else set())

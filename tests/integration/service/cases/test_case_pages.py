@@ -13,6 +13,7 @@ from api.auth.accounts import Accounts
 from api.cases import page, steps
 from api.cases.answers import describe_case
 from api.cases.event_forms import OFFERED
+from api.files import form
 from engine.cases.area import CASE_EVENT
 from engine.domain.rights import Role
 from engine.journal.journal import JournalReader
@@ -288,7 +289,7 @@ def test_a_file_that_is_too_large_or_has_no_room_is_refused_clearly(
     world: World, desk: Desk, case_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(steps, "LARGEST_FILE", 4096)
+        patched.setattr("api.files.transfers.LARGEST_FILE", 4096)
         refused = upload(desk, case_id, b"w" * 200_000)
         assert refused.status_code == 422 and "32 MB" in WRONG.findall(refused.text)[0]
     assert upload(desk, case_id, b"first").status_code == 303
@@ -325,7 +326,7 @@ def test_the_page_offers_the_form_where_the_role_and_the_case_permit_it(
 ) -> None:
     shown = desk.get(f"/cases/{case_id}").text
     assert 'enctype="multipart/form-data"' in shown and "200 files" not in shown
-    assert page.MOST_TEXT < page._LONGEST
+    assert form.MOST_TEXT < form._LONGEST
     other = person(world, "file-closer", None)
     closed = {"event": {"kind": "closed", "outcome": "reported", "reason": "all is sent"}}
     path = f"/v1/cases/{case_id}/events"

@@ -12,13 +12,13 @@ from api.cases import answers
 from api.cases import dossier as dossiers
 from api.service import executors
 from api.web.i18n import LANGUAGES
-from engine.cases.file_content import (
+from engine.domain.rights import Role
+from engine.errors import BusyError, TooCostlyError
+from engine.files.content import (
     PDF,
     recognise_content,
     strip_photograph,
 )
-from engine.domain.rights import Role
-from engine.errors import BusyError, TooCostlyError
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import SENSITIVE_READ
 from engine.journal.receipts import Receipt

@@ -18,8 +18,6 @@ from api.links.exchanges import FileLine, exchange_all, export_parcel, import_pa
 from api.migrations.upgrade import upgrade
 from engine.audit.file_anchors import declare_network
 from engine.cases import files as travelling_files
-from engine.cases.file_content import JPEG, TEXT
-from engine.cases.files import FAILED, PARTIAL, find_case_file_faults, sweep_files
 from engine.domain.rights import Scope
 from engine.domain.time_units import DAY, moment
 from engine.errors import (
@@ -29,6 +27,8 @@ from engine.errors import (
     RecordError,
     StoreUnavailableError,
 )
+from engine.files.content import JPEG, TEXT
+from engine.files.store import FAILED, PARTIAL, find_file_faults, sweep_files
 from engine.links import parcel as file_parts
 from engine.links.agreement import parse_agreement
 from engine.links.area import LINK_RECEIVED
@@ -119,7 +119,7 @@ def names(side: Installation) -> set[str]:
 def find_faults(side: Installation) -> list[str]:
     """Return the rules that files break, as ``darvoza verify`` names them."""
     with side.store.read() as connection:
-        return [one.rule for one in find_case_file_faults(side.home, connection)]
+        return [one.rule for one in find_file_faults(side.home, connection)]
 
 
 def exchange_with(
@@ -152,7 +152,7 @@ def test_a_file_follows_its_record_and_verifies_there(
         assert verdict.ok, verdict.faults
     assert not any(one.parts for one in exchange_with(node, centre)), "it is sent once"
     (centre.home.files / digest).write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    assert find_faults(centre) == ["case_file"]
+    assert find_faults(centre) == ["file"]
     with pytest.raises(HomeError):
         find_file(service_of(centre), READER, case_id, digest)
 
@@ -243,7 +243,7 @@ def test_what_is_not_the_named_content_is_refused_and_not_asked_for_without_end(
         with monkeypatch.context() as patched:
             patched.setattr(travelling_files, "file_digest", lambda _: digest)
             exchange_with(node, centre, rewrite)
-        assert find_faults(centre) == ["case_file"]
+        assert find_faults(centre) == ["file"]
         (centre.home.files / digest).unlink()
     exchange_with(node, centre)
     assert digest in names(centre)
@@ -420,7 +420,7 @@ def test_files_of_an_offered_case_follow_its_acceptance(
         find_request_file(seen_by(tj), ASKER, name, kept)
     assert find_faults(tj) == []
     (tj.home.files / digest).write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    assert find_faults(tj) == ["case_file"]
+    assert find_faults(tj) == ["file"]
 
 
 def test_what_is_not_to_be_passed_on_is_offered_to_no_partner(

@@ -20,7 +20,7 @@ import pytest
 from api.links.exchanges import CA_FILE
 from api.migrations.upgrade import upgrade
 from engine.audit.file_anchors import declare_network
-from engine.cases.files import PARTIAL
+from engine.files.store import PARTIAL
 from engine.links.agreement import parse_agreement
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE

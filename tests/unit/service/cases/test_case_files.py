@@ -19,10 +19,15 @@ from api.cli.home import copy_home
 from api.service.assembly import open_store
 from api.service.executors import FILES
 from engine.cases.area import CASE_EVENT
-from engine.cases.file_content import LARGEST_FILE
-from engine.cases.files import ReceivedFile, find_case_file_faults, note_stray_files, sweep_files
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock
+from engine.files.content import LARGEST_FILE
+from engine.files.store import (
+    ReceivedFile,
+    find_file_faults,
+    note_stray_files,
+    sweep_files,
+)
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import SENSITIVE_READ
 from engine.storage.home import Home
@@ -59,7 +64,7 @@ class Desk:
 
     def faults(self) -> list[str]:
         with self.world.runtime.store.read() as connection:
-            found = find_case_file_faults(self.world.home, connection)
+            found = find_file_faults(self.world.home, connection)
             return [f"{one.rule}: {one.message}" for one in found]
 
     def list_names(self) -> set[str]:
@@ -168,7 +173,7 @@ def test_the_largest_file_is_taken_and_one_byte_more_is_not(
     assert desk.add(b"w" * 4096).status_code == 201
     assert is_problem(desk.add(b"w" * 4097), 413)
     monkeypatch.undo()
-    monkeypatch.setattr(steps, "LARGEST_FILE", 4096)
+    monkeypatch.setattr("api.files.transfers.LARGEST_FILE", 4096)
     assert is_problem(desk.add(b"w" * 4097), 413), "the store has the limit too"
 
 
@@ -205,7 +210,7 @@ def test_one_file_more_than_there_are_places_is_refused_before_it_is_read(
     assert desk.add(b"the last place").status_code == 201
     monkeypatch.setattr(executor, "_taken", TOGETHER)
     with monkeypatch.context() as patched:
-        patched.setattr(steps, "ReceivedFile", pytest.fail)
+        patched.setattr("api.files.transfers.ReceivedFile", pytest.fail)
         refused = desk.add(b"one more")
     assert is_problem(refused, 503) and int(refused.headers["retry-after"]) > 0
     assert executor._taken == TOGETHER
@@ -299,7 +304,7 @@ def test_a_backup_carries_files_and_its_restore_verifies(desk: Desk, tmp_path: P
     with open_store(home) as store:
         assert check_home(home, store).ok
         shutil.rmtree(home.files)
-        assert {one.rule for one in check_home(home, store).faults} == {"case_file"}
+        assert {one.rule for one in check_home(home, store).faults} == {"file"}
 
 
 def test_erasure_takes_the_content_and_its_record_says_so(desk: Desk) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops
 
-from engine.cases import file_content
-from engine.cases.file_content import recognise, recognise_content, strip_photograph, strip_png
 from engine.errors import RecordError, TooCostlyError
+from engine.files import content as file_content
+from engine.files.content import recognise, recognise_content, strip_photograph, strip_png
 from engine.storage.home import Home
 from tests.unit.engine.cases.sample_photographs import NAME, take_photograph, write_png
 from tests.unit.service.cases.sample_files import BAD, CALL, GOOD, act, pack_script, picture, report

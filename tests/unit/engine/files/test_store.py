@@ -1,4 +1,4 @@
-"""Files of cases on both stores: where a process is killed decides what is left to sweep."""
+"""Files of a home on both stores: where a process is killed decides what is left to sweep."""
 
 import os
 from hashlib import sha256
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.cases import files
 from engine.cases.area import CASE_EVENT, CaseEventBody
 from engine.cases.case_events import CaseFile
-from engine.cases.files import (
+from engine.files import store as files
+from engine.files.store import (
     ReceivedFile,
-    count_case_files,
-    find_case_file_faults,
+    count_files,
+    find_file_faults,
     list_strays,
     sweep_files,
 )
@@ -71,11 +71,11 @@ def test_a_sweep_keeps_what_records_name_and_verify_counts_it(home: Home, store:
     (home.files / ("0" * 64)).write_bytes(b"of no record")
     assert sweep_files(home, store) == 1
     with store.read() as connection:
-        assert count_case_files(connection) == 2
+        assert count_files(connection) == 2
         assert list_strays(home, connection) == []
         (home.files / DIGEST).write_bytes(CONTENT[:-1] + b"h")
-        found = list(find_case_file_faults(home, connection))
-    assert [one.rule for one in found] == ["case_file", "case_file"], "each record that names it"
+        found = list(find_file_faults(home, connection))
+    assert [one.rule for one in found] == ["file", "file"], "each record that names it"
 
 
 def test_a_copied_record_asks_for_no_file_here(
@@ -85,13 +85,13 @@ def test_a_copied_record_asks_for_no_file_here(
     body = {**draft_of(DIGEST, len(CONTENT)), COPIED: {"journal_id": "j"}}
     Journal(store).append([CASE_EVENT.draft("case-1", body, post="OYB")])  # type: ignore[arg-type]
     with store.read() as connection:
-        assert list(find_case_file_faults(home, connection)) == []
-        monkeypatch.setattr(files, "COPIED", "never")
-        assert len(list(find_case_file_faults(home, connection))) == 1
+        assert list(find_file_faults(home, connection)) == []
+        monkeypatch.setattr("engine.cases.files.COPIED", "never")
+        assert len(list(find_file_faults(home, connection))) == 1
 
 
 def test_a_home_without_files_has_no_fault(home: Home, store: Store) -> None:
     assert sweep_files(home, store) == 0
     assert not home.files.exists()
     with store.read() as connection:
-        assert list(find_case_file_faults(home, connection)) == []
+        assert list(find_file_faults(home, connection)) == []

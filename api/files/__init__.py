@@ -1,0 +1,1 @@
+"""Files that people send and read, for every subject that has files."""

@@ -1,0 +1,1 @@
+"""Files that people send, each named by the SHA-256 of its content."""
