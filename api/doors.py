@@ -65,6 +65,31 @@ COMPLAINTS: Final = Doors(
     page_routers=("api.complaints.page:page_router",),
     parts={"notifications": "api.complaints.answers:list_waiting"},
 )
+_FILES_OF_VEHICLE = "/v1/crossings/{crossing_id}/files"
+VEHICLE_FILES: Final = Doors(
+    name="vehicle_files",
+    rules={
+        (Matter.ACTS, Right.SEE, _POST | {Role.ANALYST}): """
+            GET /v1/crossings/{crossing_id}/files
+            GET /v1/crossings/{crossing_id}/files/{digest}
+            """,
+        (Matter.ACTS, Right.ACT, _POST): """
+            POST /v1/crossings/{crossing_id}/files
+            POST /v1/crossings/{crossing_id}/files/{sequence}/marks
+            """,
+    },
+    pages_of={
+        ("GET", "/decisions/{decision_id}/files"): ("GET", _FILES_OF_VEHICLE),
+        ("POST", "/decisions/{decision_id}/files"): ("POST", _FILES_OF_VEHICLE),
+        ("GET", "/decisions/{decision_id}/files/{sequence}"): ("GET", _FILES_OF_VEHICLE),
+        ("POST", "/decisions/{decision_id}/files/{sequence}/marks"): (
+            "POST",
+            f"{_FILES_OF_VEHICLE}/{{sequence}}/marks",
+        ),
+    },
+    routers=("api.vehicle_files.routes:router",),
+    page_routers=("api.vehicle_files.page:router",),
+)
 _SEIZURES = ("POST", "/v1/seizures")
 SEIZURE_REPORTS: Final = Doors(
     name="seizure_reports",

@@ -15,6 +15,7 @@ AREAS: Final[Mapping[str, str]] = {
     "seizure_reports": "",  # its page stands before any case's
     "cases": "engine.cases.area",
     "complaints": "engine.complaints",
+    "vehicle_files": "engine.vehicle_files.area",
     "links": "engine.links.area",
     "messages": "",
     "webhooks": "engine.events.area",

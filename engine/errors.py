@@ -90,13 +90,14 @@ class ConflictError(RiskError):
         return ({"at": self.at, "rule": "taken", "why": self.why},) if self.at else ()
 
 
-class FullCaseError(RiskError):
-    """A case holds as many files, or as many bytes of files, as it may."""
+class FilesFullError(RiskError):
+    """A case or a vehicle holds as many files, or as many bytes of files, as it may."""
 
-    case_id: str
+    holder: str
+    """``case`` or ``vehicle``."""
     files: int
     megabytes: int
-    TEXT = "the case has no room for this file: it takes {files} files and {megabytes} MB in all"
+    TEXT = "the {holder} has no room for this file: {files} files and {megabytes} MB at most"
 
 
 class StoreUnavailableError(RiskError):

@@ -66,7 +66,7 @@ from engine.domain.records import Code, Identifier, PostCode, Record, Time
 from engine.errors import (
     BodyTooLargeError,
     ConflictError,
-    FullCaseError,
+    FilesFullError,
     NotFoundError,
     RecordError,
 )
@@ -209,8 +209,9 @@ def _read_case(
 def _link_decision(
     service: Runtime, caller: Caller, case_id: str, decision_id: str, once: str
 ) -> None:
-    """Record what a case from a decision is about: its vehicle, its act, its declaration."""
+    """Record what a case from a decision is about: its vehicle with its files, act, declaration."""
     known = DecisionReader(service, caller).locate(decision_id)
+    CaseWriter(service, caller, None).take_files(case_id, known.crossing_id)
     with service.store.read() as snapshot:
         body = service.journal.body(snapshot, known.seq)
         acted = None if known.act_seq is None else service.journal.body(snapshot, known.act_seq)
@@ -444,7 +445,7 @@ async def _receive(
         refuse_field(reader, "file", error.rule)
     except BodyTooLargeError:
         refuse_field(reader, "file", "file_too_large")
-    except FullCaseError:
+    except FilesFullError:
         refuse_field(reader, "file", "full_case")
     except ConflictError as error:
         if error.kind != CASE_EVENT:  # the case was closed

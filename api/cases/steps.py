@@ -54,7 +54,7 @@ from engine.cases.case_state import (
 from engine.domain.records import HandlingCode, Record
 from engine.domain.rights import Matter
 from engine.domain.time_units import micros
-from engine.errors import ConflictError, FullCaseError, NotAllowedError, NotFoundError, RecordError
+from engine.errors import ConflictError, FilesFullError, NotAllowedError, NotFoundError, RecordError
 from engine.files.content import recognise
 from engine.files.store import ReceivedFile
 from engine.journal.batch_worker import StoredRecord
@@ -63,6 +63,7 @@ from engine.journal.idempotency import IdempotencyClaim, claim
 from engine.journal.kinds import COPIED
 from engine.links.messages import MOST_FILES as MOST_OFFERED
 from engine.queue.corrections import read_stated_act, read_stated_seizure
+from engine.vehicle_files.ledger import list_vehicle_files
 
 if TYPE_CHECKING:
     from engine.links.messages import OfferedFile
@@ -99,7 +100,48 @@ class CaseWriter:
         # A find opens one case: that of a node's post is its own.
         record = recording.once if opening.seizure_id is None else recording.once_here
         done = record(asked, lambda _: draft_opening(opening, post=post, by=self._by, claim=asked))
+        if opening.seizure_id is not None:
+            with self._service.store.read() as connection:
+                stated = read_stated_seizure(connection, opening.seizure_id)
+            if (crossing_id := stated.body["linked_crossing_id"]) is not None:
+                self.take_files(done.entry.subject, crossing_id)
         return AcknowledgedCase(**self.describe(done, opening))
+
+    def take_files(self, case_id: str, crossing_id: str) -> None:
+        """Let the files of a vehicle join an open case, each once.
+
+        A repeated opening takes what an interrupted one left.
+        """
+        with self._service.store.read() as connection:
+            history = must_see(connection, self._caller, case_id)
+            files, _ = list_vehicle_files(connection, crossing_id)
+        case, held = history.case, {one.event["digest"] for one in history.files()}
+        for body in files.values() if case.is_open else ():
+            known = body["file"]
+            if known["digest"] in held or not self._caller.sees(Matter.ACTS, body.get("agency")):
+                continue
+            names = "digest", "media_type", "size_bytes", "shows", "description"
+            event = CaseFile.model_validate({name: known.get(name) for name in names})
+            made_at = known.get("made_at")
+            reported = CaseFileReport(
+                event=event,
+                happened_at=None if made_at is None else datetime.fromisoformat(made_at),
+            )
+            self.record_file(case, reported)
+
+    def record_file(self, case: CaseState, reported: CaseFileReport) -> StoredRecord:
+        """Record a file of a case whose content lies in the home; raises ``FilesFullError``."""
+        file = reported.event
+        asked = self.claim(case, reported, f"file:{file.digest}")
+        limits = reported.model_dump(mode="json", exclude={"event"}, exclude_defaults=True)
+        content = file.model_dump(mode="json", exclude_none=True)
+
+        def draft(connection: Connection) -> Draft:
+            now = must_see(connection, self._caller, case.case_id)
+            _check_room(now.files(), file.size_bytes)
+            return draft_event(now.case, content, by=self._by, claim=asked, about=limits)
+
+        return self.record(case, asked, draft)
 
     def check(self, case_id: str, reported: CaseEvent) -> CaseState:
         """Return the case that an event fits, as far as that is known before it is recorded.
@@ -272,7 +314,7 @@ class CaseFileWriter:
 
         Raises ``BusyError``, ``NotFoundError`` and ``ConflictError`` before anything is read,
         ``BodyTooLargeError``, ``RecordError`` for a file of no type that is taken, and
-        ``FullCaseError``.
+        ``FilesFullError``.
         """
         return await receive_file(
             self._service,
@@ -303,30 +345,24 @@ class CaseFileWriter:
         reported = CaseFileReport(event=file, happened_at=about.happened_at, handling=handling)
         with self._service.store.read() as connection:
             case = must_see(connection, self._caller, case_id).case
-        asked = self._steps.claim(case, reported, f"file:{digest}")
-        by = Reporter(self._caller.person, self._caller.agency)
-        limits = reported.model_dump(mode="json", exclude={"event"}, exclude_defaults=True)
-        content = file.model_dump(mode="json", exclude_none=True)
-
-        def draft(connection: Connection) -> Draft:
-            now = must_see(connection, self._caller, case_id)
-            _check_room(now.files(), case_id, file.size_bytes)
-            return draft_event(now.case, content, by=by, claim=asked, about=limits)
-
         with received.place():
-            done = self._steps.record(case, asked, draft)
-        known = {name: content[name] for name in ("digest", "media_type", "size_bytes")}
-        return AcknowledgedFile(**self._steps.describe(done, reported), **known)
+            done = self._steps.record_file(case, reported)
+        return AcknowledgedFile(
+            digest=digest,
+            media_type=file.media_type,
+            size_bytes=file.size_bytes,
+            **self._steps.describe(done, reported),
+        )
 
 
-def _check_room(files: Sequence[CaseStep], case_id: str, size_bytes: int) -> None:
-    """Refuse a file for which a case has no room; raises ``FullCaseError``.
+def _check_room(files: Sequence[CaseStep], size_bytes: int) -> None:
+    """Refuse a file for which a case has no room; raises ``FilesFullError``.
 
     Files that are recorded at the same moment are not counted.
     """
     held = sum(int(one.event["size_bytes"]) for one in files)
     if len(files) >= MOST_FILES or held + size_bytes > MOST_BYTES:
-        raise FullCaseError(case_id, MOST_FILES, MOST_BYTES // 2**20)
+        raise FilesFullError("case", MOST_FILES, MOST_BYTES // 2**20)
 
 
 def find_file(service: Runtime, caller: Caller, case_id: str, digest: str) -> FoundFile:

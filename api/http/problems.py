@@ -23,7 +23,7 @@ STATUS: dict[type[RiskError], HTTPStatus] = {
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
     errors.ErasedError: HTTPStatus.GONE,
     errors.ConflictError: HTTPStatus.CONFLICT,
-    errors.FullCaseError: HTTPStatus.CONFLICT,
+    errors.FilesFullError: HTTPStatus.CONFLICT,
     errors.TooManyAmendmentsError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     CommitUnknownError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -860,8 +860,15 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "case": N_("The case"),
     },
     # What a case owes next.
+    "vehicle_file": {
+        "photograph": N_("photograph"),
+        "scanner_image": N_("scanner's image"),
+        "other": N_("other file"),
+    },
+    "picture_mark": {"nothing": N_("nothing seen"), "look_here": N_("look here")},
     "file_subject": {
         "photograph": N_("photograph"),
+        "scanner_image": N_("scanner's image"),
         "scan": N_("scanned document"),
         "laboratory_report": N_("laboratory report"),
         "other": N_("other file"),

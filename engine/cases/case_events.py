@@ -53,7 +53,7 @@ Words = Annotated[Text, Field(min_length=1)]
 Grams = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 
-FileSubject = Literal["photograph", "scan", "laboratory_report", "other"]
+FileSubject = Literal["photograph", "scanner_image", "scan", "laboratory_report", "other"]
 """What a file of a case is; its name, which may hold a person's, is not kept."""
 
 

@@ -27,6 +27,7 @@ from engine.links.requests import find_request
 from engine.links.state import Link
 from engine.storage.files import file_digest
 from engine.storage.home import Home
+from engine.vehicle_files.ledger import VEHICLE_FILES
 
 _E = ENVELOPES.c
 
@@ -59,7 +60,7 @@ MOST_FAILURES = 3
 """Times that a file arrived otherwise than named, after which it is not asked for until the service
 starts again."""
 _NEWEST = 2_000
-"""Files of a node's cases that are looked through at its centre, and offers of a partner."""
+"""Files of a node that are looked through at its centre, and offers of a partner."""
 _SENT, _EVENTS = ENVELOPES.c, CASE_EVENTS.c
 
 
@@ -68,8 +69,8 @@ def list_travelling(
 ) -> list[NamedFile]:
     """Return the files that may travel over a link in a direction, in the order of their records.
 
-    From a post's node to its centre all of the node's cases, between partners those of offered
-    cases from when the offer was accepted until the case was returned. ``now`` is in UTC
+    From a post's node to its centre all of the node's cases and vehicles, between partners those of
+    offered cases from when the offer was accepted until the case was returned. ``now`` is in UTC
     microseconds.
     """
     if link.agreement.kind == "post":
@@ -90,21 +91,21 @@ def list_travelling(
 
 
 def _list_node_files(connection: Connection, link: Link, direction: Direction) -> list[NamedFile]:
-    copied = select(COPIES.c.seq).where(COPIES.c.seq == _EVENTS.seq)
-    query = (
-        select(_EVENTS.seq)
-        .where(_EVENTS.kind == "file")
-        .order_by(_EVENTS.seq.desc())
-        .limit(_NEWEST)
-    )
-    if direction == "sent":
-        query = query.where(~copied.exists())
-    else:
-        origin, them = COPIES.c.origin, link.them.identity.fingerprint
-        query = query.where(copied.where(origin >= f"{them}:", origin < f"{them};").exists())
-    bodies = JournalReader(connection).bodies(list(connection.scalars(query)))
-    found = (read_file_event(seq, body) for seq, body in sorted(bodies.items()))
-    return [one for one in found if one is not None]
+    found: list[NamedFile | None] = []
+    for table, where in ((CASE_EVENTS, [_EVENTS.kind == "file"]), (VEHICLE_FILES, [])):
+        copied = select(COPIES.c.seq).where(COPIES.c.seq == table.c.seq)
+        query = select(table.c.seq).where(*where).order_by(table.c.seq.desc()).limit(_NEWEST)
+        if direction == "sent":
+            query = query.where(~copied.exists())
+        else:
+            origin, them = COPIES.c.origin, link.them.identity.fingerprint
+            query = query.where(copied.where(origin >= f"{them}:", origin < f"{them};").exists())
+        bodies = JournalReader(connection).bodies(list(connection.scalars(query)))
+        found += [
+            to_named(seq, body.get("file") or body["event"], is_own=direction == "sent")
+            for seq, body in bodies.items()
+        ]
+    return sorted((one for one in found if one is not None), key=lambda one: one.seq)
 
 
 def _is_accepted(connection: Connection, link: Link, case: str, *, now: int) -> bool:

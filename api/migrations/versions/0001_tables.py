@@ -417,6 +417,22 @@ sa.Table(
     *_columns(TEXT, "case_id", "kind"),
     _index("case_events_case_ix", "case_id"),
 )
+sa.Table(
+    "vehicle_files",
+    TABLES,
+    *_columns(INT64, "seq", key=True),
+    *_columns(TEXT, "crossing_id", "digest"),
+    *_columns(INT64, "size_bytes"),
+    _index("vehicle_files_crossing_ix", "crossing_id"),
+)
+sa.Table(
+    "vehicle_marks",
+    TABLES,
+    *_columns(INT64, "seq", key=True),
+    *_columns(TEXT, "crossing_id"),
+    *_columns(INT64, "of"),
+    _index("vehicle_marks_crossing_ix", "crossing_id"),
+)
 
 # Complaints.
 

@@ -8,7 +8,6 @@ import pytest
 
 from engine.cases.area import CASE_EVENT, CaseEventBody
 from engine.cases.case_events import CaseFile
-from engine.files import store as files
 from engine.files.store import (
     ReceivedFile,
     count_files,

@@ -51,6 +51,7 @@ from tests.support.running_service import (
     make_keys,
     open_world,
 )
+from tests.unit.engine.cases.sample_photographs import write_png
 from tests.unit.engine.links.links import REQUEST, LinkSides, attention_body, manifest_body
 
 ENTRIES = 30
@@ -233,6 +234,11 @@ def post_works(world: World, decided: list[Any]) -> None:
         assert world.post(f"{path}/{step}", body, Role.SUPERVISOR).status_code == 201
     for step in ("takings", "returns", "takings"):
         assert world.post(f"{path}/{step}?team=t-1", None).status_code == 201
+    sent = world.client.post(f"{path}/files", content=write_png("L"), headers=world.headers())
+    assert sent.status_code == 201, sent.text
+    seen = {"seen": "look_here", "x": 0.5, "y": 0.5}
+    marked = world.post(f"{path}/files/{sent.json()['sequence']}/marks", seen)
+    assert marked.status_code == 201, marked.text
     left = world.post(f"/v1/crossings/{red[1]['crossing_id']}/release", {})
     assert left.status_code == 201, left.text
     review = {"verdict": "override", "channel": "yellow", "reason_code": "other", "reason": "seen"}

@@ -24,8 +24,12 @@ from tests.unit.service.runtime.test_personal_data import name_path
 
 MEGABYTE = 1 << 20
 GIANT = 50 * MEGABYTE
-OTHERS = {"/v1/links/{link}/parcels", "/v1/cases/{case_id}/files"}
-"""Take signed bytes, or a file: ``test_parcel_door.py`` and ``test_case_files.py`` attack them."""
+OTHERS = {
+    "/v1/links/{link}/parcels",
+    "/v1/cases/{case_id}/files",
+    "/v1/crossings/{crossing_id}/files",
+}
+"""Take signed bytes, or a file, and are attacked by tests of their own."""
 KINDS: dict[str, Callable[[str], bytes]] = {
     "NaN": lambda good: with_field(good, "NaN"),
     "infinite": lambda good: with_field(good, "-Infinity"),

@@ -1,0 +1,1 @@
+"""Files at a vehicle: photographs and scanner's images."""
