@@ -57,7 +57,7 @@ from engine.errors import ConflictError
 from engine.journal.idempotency import claim, find_holders, inspection_name, seizure_name
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE, REVIEW, SEIZURE
 from engine.queue.queue import QueuedDecision, read_plates
-from engine.queue.reason_verdicts import read_verdicts, ReasonVerdict
+from engine.queue.reason_verdicts import ReasonVerdict, read_verdicts
 from engine.queue.reviews import AGREED, Review, Reviewer
 from engine.queue.takings import GivingRequest, TakingRequest
 from engine.selection import ChannelCode, Handling

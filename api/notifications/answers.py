@@ -214,6 +214,7 @@ def _list_given(connection: Connection, caller: Caller, *, now: int) -> Iterator
                 kind="vehicle_given",
                 about="vehicle",
                 id=known.decision_id,
+                name=read_plates(connection, [known.decision_id]).get(known.decision_id),
                 post=known.post,
                 at=rfc3339(one.taken_at),
             )

@@ -5,14 +5,17 @@ first use.
 """
 
 from ipaddress import ip_network
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.criteria.policy import Shares, ShiftTimes, Silence
 from engine.domain.records import Record
 
+MAIL_ADDRESS = r"^[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?$"
+"""A plain address: no name, no quotes, nothing that a mail's head could be cut by."""
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 Share = Annotated[float, Field(gt=0, lt=0.5)]
 
 
@@ -71,6 +74,24 @@ class Settings(BaseSettings):
     """Networks that are not public and that events may be sent to, with commas."""
     webhook_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 15.0
     """How long a receiver of events may take to answer."""
+
+    address: Annotated[str, Field(pattern=r"^(https?://[^\s/]+)?$")] = ""
+    """Address at which people reach the service, for links in mails and pushes; else without."""
+    smtp_host: str = ""
+    """The server that takes mails about events; none without one."""
+    smtp_port: Annotated[int, Field(ge=1, lt=1 << 16)] = 587
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the line to it is encrypted; ``none`` to this machine alone."""
+    smtp_user: str = ""
+    """Who signs in there, with the password in ``keys/smtp-password``; nobody without a name."""
+    smtp_from: Annotated[str, Field(pattern=MAIL_ADDRESS)] = "darvoza@localhost"
+    """Sender of these mails."""
+
+    @model_validator(mode="after")
+    def _check_mail(self) -> Self:
+        if self.smtp_security == "none" and self.smtp_host not in ("", *LOOPBACK):
+            raise ValueError("smtp_security is none to this machine alone")
+        return self
 
     @field_validator("trusted_proxies", "webhook_networks")
     @classmethod

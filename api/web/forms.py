@@ -336,6 +336,7 @@ RULES: Final[Mapping[str, str]] = {
     "taken": N_("This name or code was used before: choose another."),
     "unknown": N_("Nothing of this name or number is known here."),
     "malformed_url": N_("Write an address that begins with https:// and a host in lower case."),
+    "no_mail_server": N_("No mail server is set: an operator sets DARVOZA_SMTP_HOST."),
     "not_https": N_("Write an address that begins with https:// and a host in lower case."),
     "refused_address": N_("This address is not public, and no setting opens its network."),
     "name_taken": N_("This name or code was used before: choose another."),

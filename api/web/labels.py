@@ -652,6 +652,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "decision.changed": N_("a decision was changed, released or has lapsed"),
         "decision.overridden": N_("a supervisor sent a vehicle to another channel"),
         "watchlist.hit": N_("an entry named an arriving vehicle"),
+        "vehicle.given": N_("a supervisor gave a waiting vehicle to an officer"),
         "approval.waiting": N_("waits for a second person"),
         "alarm.raised": N_("drift, a failed profile, a stopped link, an account changed"),
         "case.changed": N_("a case was opened, or something was recorded in it"),

@@ -15,6 +15,7 @@ from engine.events.webhooks import (
     Endpoint,
     EndpointHistory,
     EndpointState,
+    Way,
     list_deliveries,
     read_figures,
 )
@@ -27,6 +28,10 @@ class WebhookView(Answer):
 
     webhook_id: str
     url: str
+    way: Way
+    """``webhook``, or ``mail`` and ``push``: a short text that names nothing."""
+    language: str
+    """Of a mail or a push."""
     events: list[EventType]
     role: Role
     """The role whose view bounds what a body holds."""
@@ -128,6 +133,8 @@ def _show(
     return kind(
         webhook_id=one.webhook_id,
         url=one.url,
+        way=one.way,
+        language=one.language,
         events=list(one.events),
         role=one.role,
         post=one.post,

@@ -21,6 +21,7 @@ from email.utils import parsedate_to_datetime
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
+import orjson
 from sqlalchemy import Connection
 
 from api.auth.agencies import agencies_by_post
@@ -28,7 +29,10 @@ from api.auth.authority import Authority
 from api.notifications.event_bodies import EventBodies
 from api.service.runtime import Runtime
 from api.service.structured_logging import fault
+from api.webhooks.alerts import Mail, MailServer, push_headers, write_alert
 from api.webhooks.steps import (
+    MAILTO,
+    PUSH,
     Network,
     RefusedAddressError,
     derive_secret,
@@ -75,8 +79,11 @@ class Message:
 class Sender:
     """Sends messages, several at a time; ``cancel`` ends what is under way."""
 
-    def __init__(self, networks: Sequence[Network], timeout: float) -> None:
+    def __init__(
+        self, networks: Sequence[Network], timeout: float, mail: MailServer | None = None
+    ) -> None:
         """``timeout`` is in seconds and bounds a whole attempt."""
+        self._mail = mail
         self._networks = networks
         self._timeout = timeout
         self._lock = Lock()
@@ -84,7 +91,7 @@ class Sender:
         self._context: ssl.SSLContext | None = None
         self._running: dict[asyncio.Task[object], asyncio.AbstractEventLoop] = {}
 
-    def send(self, messages: Sequence[Message]) -> list[DeliveryOutcome] | None:
+    def send(self, messages: Sequence[Message | Mail]) -> list[DeliveryOutcome] | None:
         """Return what became of each message; None where it was cancelled."""
         with suppress(asyncio.CancelledError):
             return asyncio.run(self._send_all(messages))
@@ -97,7 +104,7 @@ class Sender:
             for task, loop in self._running.items():
                 loop.call_soon_threadsafe(task.cancel)
 
-    async def _send_all(self, messages: Sequence[Message]) -> list[DeliveryOutcome]:
+    async def _send_all(self, messages: Sequence[Message | Mail]) -> list[DeliveryOutcome]:
         import httpx2
 
         task = asyncio.current_task()
@@ -114,13 +121,17 @@ class Sender:
             with self._lock:
                 del self._running[task]
 
-    async def _send(self, client: "httpx2.AsyncClient", message: Message) -> DeliveryOutcome:
+    async def _send(self, client: "httpx2.AsyncClient", message: Message | Mail) -> DeliveryOutcome:
         import httpx2
 
+        if isinstance(message, Mail):
+            if self._mail is None:
+                return DeliveryOutcome("failed", "connection")
+            return await asyncio.to_thread(self._mail.send, message)
         try:
             async with asyncio.timeout(self._timeout):
                 address = await resolve(message.url, self._networks)
-                url, to = httpx2.URL(message.url), parse_url(message.url)
+                url, to = httpx2.URL(message.url.removeprefix(PUSH)), parse_url(message.url)
                 request = client.build_request(
                     "POST",
                     url.copy_with(host=address),
@@ -169,6 +180,35 @@ MARGIN_SECONDS = 15.0
 """By how much a lease outlasts the longest attempt."""
 
 
+def open_sender(service: Runtime) -> Sender:
+    """Return what sends the messages of a service."""
+    settings = service.settings
+    mail = MailServer(settings, service.home) if settings.smtp_host else None
+    networks = parse_networks(settings.webhook_networks)
+    return Sender(networks, settings.webhook_timeout_seconds, mail)
+
+
+def write_message(
+    service: Runtime, endpoint: Endpoint, body: bytes, *, event: str, now: int
+) -> Message | Mail:
+    """Return an event as it goes to an endpoint: signed, as a mail, or as a push.
+
+    ``event`` is its identifier, ``now`` the journal's time in UTC microseconds.
+    """
+    if endpoint.way == "webhook":
+        key = open_key(service.home)
+        signing = [
+            derive_secret(key, endpoint.webhook_id, one.name)
+            for one in endpoint.signing_secrets(now)
+        ]
+        headers = sign(body.decode(), event=event, at=moment(now), secrets=signing)
+        return Message(endpoint.url, headers, body)
+    alert = write_alert(service, endpoint, orjson.loads(body))
+    if endpoint.way == "mail":
+        return Mail(endpoint.url.removeprefix(MAILTO), alert, event)
+    return Message(endpoint.url, push_headers(service.home, alert, event), alert.text.encode())
+
+
 class DeliveryWorker:
     """Sends the events of every endpoint until it is closed."""
 
@@ -179,7 +219,7 @@ class DeliveryWorker:
         self._holder = secrets.token_hex(8)
         timeout = service.settings.webhook_timeout_seconds
         self._lease = round((timeout + min(timeout, MARGIN_SECONDS)) * SECOND)
-        self._sender = Sender(parse_networks(service.settings.webhook_networks), timeout)
+        self._sender = open_sender(service)
         self._history = EndpointHistory()
         self._authority = Authority(posts=agencies_by_post(service.network))
         self._busy: set[str] = set()
@@ -298,7 +338,7 @@ class DeliveryWorker:
 
     def _message(
         self, connection: Connection, endpoint: Endpoint, delivery: Delivery
-    ) -> Message | None:
+    ) -> Message | Mail | None:
         service = self._service
         caller = receiver(endpoint, self._authority.look(connection))
         bodies = EventBodies(service, connection, caller)
@@ -309,14 +349,8 @@ class DeliveryWorker:
         if body is None:
             return None
         head, now = service.journal.head(connection), service.journal.now(connection)
-        key = open_key(service.home)
-        signing = [
-            derive_secret(key, endpoint.webhook_id, one.name)
-            for one in endpoint.signing_secrets(now)
-        ]
         name = event_id(head.journal_id, delivery.seq, delivery.type)
-        headers = sign(body.decode(), event=name, at=moment(now), secrets=signing)
-        return Message(endpoint.url, headers, body)
+        return write_message(service, endpoint, body, event=name, now=now)
 
     def _count(self, outcomes: Sequence[tuple[Delivery, DeliveryOutcome]]) -> None:
         for delivery, outcome in outcomes:

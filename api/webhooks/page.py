@@ -93,7 +93,7 @@ def end(visit: TheVisit, service: TheService, _form: TheForm, webhook_id: Webhoo
 
 
 def _register(visit: Visit, service: Runtime, reader: FormReader) -> RegisteredWebhook:
-    fields: dict[str, Any] = reader.texts("url", "role", "post", "agency")
+    fields: dict[str, Any] = reader.texts("url", "role", "post", "agency", "language")
     once = reader.once()
     made = reader.record(WebhookRequest, fields | {"events": reader.every("events")})
     return WebhookWriter(service, visit.caller, once).register(reader.finish(made))
@@ -114,6 +114,7 @@ def _page(
         types=EVENT_TYPES,
         samples={code: _write_json(SAMPLES[code]) for code in EVENT_TYPES},
         views=VIEWS,
+        has_mail=bool(service.settings.smtp_host),
         posts=[code for code in service.network.posts if visit.caller.reaches(code)],
         agencies=list_agencies(service.network),
         kept=kept,

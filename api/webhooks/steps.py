@@ -31,7 +31,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from typing import Annotated, Any, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -45,6 +45,7 @@ from api.http.access import check_post
 from api.http.answers import Recorded, Time
 from api.notifications.event_bodies import types_for
 from api.service.runtime import Runtime
+from api.service.settings import MAIL_ADDRESS
 from engine.domain.records import Agency, PostCode, Record
 from engine.domain.rights import Role
 from engine.domain.time_units import HOUR, rfc3339
@@ -67,7 +68,7 @@ from engine.storage.home import Home
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 _URL = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])"
+    r"(?:push\+)?(?P<scheme>https?)://(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])"
     r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/[A-Za-z0-9/._~!$&'()*+,;=:@%?-]*)?"
 )
 """Written so that two readers of it agree: no user, no fragment, no characters to interpret."""
@@ -78,6 +79,11 @@ _EMBEDDED = tuple(
 or compatible (RFC 4291)."""
 _SITE_LOCAL = ip_network("fec0::/10")
 """Private once (RFC 3879), and global to :mod:`ipaddress`."""
+
+
+MAILTO: Final = "mailto:"
+PUSH: Final = "push+"
+"""How the addresses of mails and of push gateways begin."""
 
 
 class RefusedAddressError(Exception):
@@ -111,10 +117,14 @@ def parse_url(url: str) -> ReceiverAddress:
 
 def check_url(url: str, networks: Sequence[Network]) -> None:
     """Refuse a URL that no event is sent to; a name is resolved later. Raises ``RecordError``."""
+    if url.startswith(MAILTO):
+        if not re.fullmatch(MAIL_ADDRESS, url.removeprefix(MAILTO)):
+            raise RecordError("webhook", "url", "malformed_url", "mailto: and a plain address")
+        return
     try:
         to = parse_url(url)
     except ValueError:
-        why = "https, a host in lower case, a path: no user, no fragment"
+        why = "https, push+https or mailto, a host in lower case, a path: no user, no fragment"
         raise RecordError("webhook", "url", "malformed_url", why) from None
     if to.scheme != "https" and not any(one.is_loopback for one in networks):
         why = "https; http only to this machine, where webhook_networks names it"
@@ -224,6 +234,8 @@ class WebhookRequest(Record):
     """The one post whose events it gets; a checkpoint's view needs one."""
     agency: Agency = None
     """The agency whose view it is; the administrator's own where it has one."""
+    language: Literal["en", "ru", "uz", "tg"] | None = None
+    """Of a mail or a push; absent, English."""
 
     EXAMPLE: ClassVar = {
         "url": "https://hub.example.org/darvoza",
@@ -306,6 +318,9 @@ class WebhookWriter:
         service, caller = self._service, self._caller
         wanted = self._bound(wanted)
         check_url(wanted.url, parse_networks(service.settings.webhook_networks))
+        if wanted.url.startswith(MAILTO) and not service.settings.smtp_host:
+            why = "no mail server is set: DARVOZA_SMTP_HOST names one"
+            raise RecordError("webhook", "url", "no_mail_server", why)
         webhook_id = f"webhook-{secrets.token_hex(8)}"
         post = wanted.post or ""
         asked = claim(WEBHOOK_REGISTERED, wanted, post=post, name=webhook_id, key=self._key)
@@ -324,6 +339,8 @@ class WebhookWriter:
             }
             if wanted.agency is not None:
                 body["agency"] = wanted.agency
+            if wanted.language is not None:
+                body["language"] = wanted.language
             return WEBHOOK_REGISTERED.draft(webhook_id, body, post=post)
 
         done = service.recording.once(asked, draft)

@@ -15,8 +15,8 @@ import orjson
 from api.auth.callers import Caller
 from api.http.answers import Answer, Time
 from api.service.runtime import Runtime
-from api.webhooks.delivery import Message, Sender
-from api.webhooks.steps import derive_secret, find_endpoint, open_key, parse_networks, sign
+from api.webhooks.delivery import open_sender, write_message
+from api.webhooks.steps import find_endpoint
 from engine.domain.records import Record
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import ConflictError
@@ -28,6 +28,7 @@ _DECISION: Final = _VEHICLE | {"channel": "yellow", "decided_at": "2026-11-26T09
 SAMPLES: Final[Mapping[EventType, Mapping[str, Any]]] = {
     "decision.changed": _DECISION | {"change": "amended", "amends": "dec-sample-before"},
     "decision.overridden": _VEHICLE | {"channel": "red"},
+    "vehicle.given": _VEHICLE | {"change": "given", "to": "officer-sample"},
     "watchlist.hit": _DECISION | {"entries": ["watch-sample"]},
     "known_lawful.suspended": {"alarm": "known_lawful_suspended", "id": "lawful-sample"},
     "approval.waiting": {"matter": "watchlist", "id": "watch-sample", "step": "watchlist_proposed"},
@@ -70,19 +71,14 @@ def send_test(service: Runtime, caller: Caller, webhook_id: str) -> WebhookTrial
     """
     with service.store.read() as connection:
         endpoint = find_endpoint(connection, caller, webhook_id)
-        signing = endpoint.signing_secrets(service.journal.now(connection))
     if endpoint.state == "ended":
         raise ConflictError("webhook", webhook_id, "it has ended")
     now, name = datetime.now(UTC), f"evt_test_{secrets.token_hex(8)}"
     samples = {one: SAMPLES[one] for one in endpoint.events}
     body = {"type": TYPE, "timestamp": rfc3339(micros(now)), "data": samples}
-    written, key = orjson.dumps(body, option=orjson.OPT_SORT_KEYS), open_key(service.home)
-    secret = [derive_secret(key, webhook_id, one.name) for one in signing]
-    headers = sign(written.decode(), event=name, at=now, secrets=secret)
-    settings = service.settings
-    networks = parse_networks(settings.webhook_networks)
-    sender = Sender(networks, settings.webhook_timeout_seconds)
-    outcomes = sender.send([Message(endpoint.url, headers, written)])
+    written = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
+    message = write_message(service, endpoint, written, event=name, now=micros(now))
+    outcomes = open_sender(service).send([message])
     assert outcomes is not None  # noqa: S101 - nobody cancels this sender
     (outcome,) = outcomes
     return WebhookTrial(

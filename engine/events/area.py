@@ -21,6 +21,8 @@ class WebhookBody(ReportBody):
     role: str
     agency: NotRequired[str]
     secret: str
+    language: NotRequired[str]
+    """Of mails and pushes; absent for English."""
 
 
 class WebhookRotationBody(ReportBody):

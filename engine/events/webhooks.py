@@ -173,6 +173,10 @@ ENDPOINT_KINDS = (
 EndpointState = Literal["active", "disabled", "ended"]
 
 
+Way = Literal["webhook", "mail", "push"]
+"""A signed event, a mail, or a short text through a push gateway."""
+
+
 @dataclass(frozen=True, slots=True)
 class SecretName:
     """The name of a signing secret, and until when it signs; None for the newest."""
@@ -202,6 +206,14 @@ class Endpoint:
     """When it entered its state: UTC microseconds."""
     why: str = ""
     """Why it is disabled."""
+    language: str = "en"
+    """Of mails and pushes."""
+
+    @property
+    def way(self) -> Way:
+        """How events go there, which its address says."""
+        scheme = self.url.partition(":")[0]
+        return "mail" if scheme == "mailto" else "push" if scheme.startswith("push") else "webhook"
 
     def signing_secrets(self, now: int) -> list[SecretName]:
         """Return the secrets that sign at ``now`` (UTC microseconds), the newest first."""
@@ -251,6 +263,7 @@ def _register(record: PowerRecord, body: Mapping[str, Any]) -> Endpoint:
         registered_at=record.known_at,
         secrets=(SecretName(body["secret"]),),
         since=record.known_at,
+        language=str(body.get("language", "en")),
     )
 
 
