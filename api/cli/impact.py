@@ -20,8 +20,7 @@ from engine.queue.match_outcomes import ACTS
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
 from engine.selection import Channel
-from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.families import read_families
+from features.catalogue.catalogue import CATALOGUE, read_families
 from models.lifecycle.states import find_model_in_force
 from models.statistics.intervals import share
 

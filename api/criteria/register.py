@@ -36,7 +36,7 @@ from engine.errors import NotAllowedError, NotFoundError, RecordError
 from engine.journal.idempotency import claim
 from engine.journal.kinds import RULE_REVIEWED
 from engine.queue.rule_figures import RuleFigures, read_rule_figures
-from features.catalogue.families import read_families
+from features.catalogue.catalogue import read_families
 
 Days = Annotated[int, Query(ge=1, le=3660)]
 

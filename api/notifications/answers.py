@@ -38,7 +38,7 @@ from engine.queue.takings import list_given
 from engine.selection import Channel
 from engine.shifts.handovers import list_open_handovers
 from engine.storage.database import split_in_slices
-from features.catalogue.families import read_families
+from features.catalogue.catalogue import read_families
 
 NotificationKind = Literal[
     "watchlist_hit",

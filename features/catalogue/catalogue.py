@@ -6,8 +6,11 @@ One line declares one feature, for training, for the service and for every engin
 their joint effect.
 """
 
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
+from importlib import resources
 
 from engine.criteria.profiles.checker import PROXIES
 from features.catalogue.encoder import POSITION
@@ -392,3 +395,10 @@ for who in TRACKED:
 feature("route", "plate_km_since", distance(CROSSINGS, "plate", POSITION))
 feature("timing", "plate_hours_since", hours_after(CROSSINGS, "plate"))
 feature("timing", "plate_same_way_hours", hours_after(CROSSINGS, ("plate", WAY)))
+
+
+@cache
+def read_families() -> Mapping[str, Mapping[str, str]]:
+    """Return owner, threat and reason of each family by its name, as ``families.toml`` has them."""
+    text = resources.files(__package__).joinpath("families.toml").read_text("utf-8")
+    return tomllib.loads(text)

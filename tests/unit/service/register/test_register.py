@@ -15,8 +15,7 @@ from api.criteria.register import AcknowledgedReview, Register
 from engine.criteria.dual_control import draft_backtest
 from engine.domain.rights import Role
 from engine.queue import rule_figures
-from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.families import read_families
+from features.catalogue.catalogue import CATALOGUE, read_families
 from tests.support.backtest_figures import FIGURES
 from tests.support.people import at_desk, person, send
 from tests.support.running_service import POST, World, arrival, serving
