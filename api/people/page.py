@@ -21,7 +21,7 @@ from api.people.routes import ProposalId
 from api.people.steps import ACCOUNT, CONTENT, AccountEnds, AccountRemoval, redeem
 from api.proposals.desk import ProposalDesk
 from api.service.runtime import Runtime
-from api.web.forms import FieldMistake, FormError, FormReader, TheReader
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, list_mistakes
 from api.web.i18n import N_
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.sign_in_page import keep_cookie
@@ -67,10 +67,8 @@ def propose(visit: TheVisit, service: TheService, form: TheForm, reader: TheRead
     """Propose a grant, and show the proposer's code once."""
     try:
         made = _propose(visit, service, reader)
-    except FormError as error:
-        return _page(visit, service, kept=form, wrong=error.mistakes)
-    except RecordError as error:
-        return _page(visit, service, kept=form, wrong=(FieldMistake(error.field, error.rule),))
+    except (FormError, RecordError) as error:
+        return _page(visit, service, kept=form, wrong=list_mistakes(error))
     except ConflictError:
         return _page(visit, service, kept=form, wrong=(FieldMistake("name", "name_taken"),))
     except NotFoundError as error:

@@ -45,6 +45,7 @@ from api.web.forms import (
     NumeralError,
     TheReader,
     join_lines,
+    list_mistakes,
     read_number,
     write_number,
 )
@@ -422,12 +423,10 @@ def propose(
         if reader.text(SEEN) != trial.expression and (tried := _try_first(visit, service, trial)):
             return _editor(visit, service, form, tried=tried)
         code = record_proposal(desk, reader)
-    except FormError as error:
-        return _editor(visit, service, form, wrong=error.mistakes)
     except tuple(_REFUSED) as error:
         return _editor(visit, service, form, wrong=(_REFUSED[type(error)],))
-    except RecordError as error:
-        return _editor(visit, service, form, wrong=(FieldMistake(error.field, error.rule),))
+    except (FormError, RecordError) as error:
+        return _editor(visit, service, form, wrong=list_mistakes(error))
     return RedirectResponse(f"/profiles/{code}?done=proposed", 303)
 
 

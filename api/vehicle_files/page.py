@@ -4,7 +4,6 @@ A place on a picture is chosen by a tap: the picture is the button of a form, an
 where it was hit. So the picture has one width on every screen, and scrolls on a narrow one.
 """
 
-import secrets
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +22,7 @@ from api.vehicle_files.answers import (
     describe_vehicle,
 )
 from api.vehicle_files.steps import PICTURES, AboutVehicleFile, VehicleFileWriter
-from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader
 from api.web.i18n import N_
 from api.web.labels import TABLES
 from api.web.page_route import PageRoute, TheVisit, Visit
@@ -168,11 +167,10 @@ def _page(
         "pictures": PICTURES,
         "shows": tuple(TABLES["vehicle_file"]),
         "shown_width": SHOWN_WIDTH,
-        "kept": {name: list(given) for name, given in (kept or {}).items()},
-        "wrong": corrections(wrong, visit.speech, names=LABELS),
-        "once": secrets.token_hex(12),
     }
     if sequence is not None:
         values["picture"] = _find(service, visit, known.crossing_id, sequence)
     template = "vehicle_files.html" if sequence is None else "vehicle_picture.html"
-    return visit.page(template, status=422 if wrong else 200, post=known.post, **values)
+    return visit.form_page(
+        template, kept=kept or {}, wrong=wrong, field_names=LABELS, post=known.post, **values
+    )

@@ -12,7 +12,7 @@ from api.auth.agencies import list_agencies
 from api.http.dependencies import TheService
 from api.notifications.event_bodies import types_for
 from api.service.runtime import Runtime
-from api.web.forms import FieldMistake, FormError, FormReader, TheReader
+from api.web.forms import FieldMistake, FormError, FormReader, TheReader, list_mistakes
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
 from api.webhooks.answers import list_webhooks, read_webhook
@@ -45,11 +45,8 @@ def register(visit: TheVisit, service: TheService, form: TheForm, reader: TheRea
     """Register a webhook, and show its secret once."""
     try:
         made = _register(visit, service, reader)
-    except RecordError as error:
-        wrong = (FieldMistake(error.field, error.rule),)
-        return _page(visit, service, kept=form, wrong=wrong)
-    except FormError as error:
-        return _page(visit, service, kept=form, wrong=error.mistakes)
+    except (FormError, RecordError) as error:
+        return _page(visit, service, kept=form, wrong=list_mistakes(error))
     return _page(visit, service, kept={}, shown=made)
 
 
