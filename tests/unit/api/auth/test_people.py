@@ -27,6 +27,7 @@ NAMED = {
     ("api/notifications/answers.py", "one.left.by != caller.person"): "what is shown to whom",
     ("api/notifications/answers.py", "one.reported_by != caller.person"): "what is shown to whom",
     ("api/notifications/answers.py", "desk.caller.person in gave"): "what is shown to whom",
+    ("api/audit/answers.py", "bodies.get(row.seq, {}).get('by') == person"): "what one person did",
     ("api/people/steps.py", "done.body['by'] != self.caller.person"): "whose request it was",
     ("api/exercises/desk.py", "(body := record.body)['person'] == person"): "a trainee's own work",
     ("api/exercises/desk.py", "end.body['person'] == person"): "a trainee's own work",
