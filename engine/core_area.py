@@ -281,6 +281,7 @@ AREA: Final = Area(
                 NamedField("crossing", "crossing_id?"),
             ),
         ),
+        record.CORRECTION_ASKED: _rule_movement(Matter.ACTS, **_WAITS),
         record.FIND_CONFIRMED: _rule_movement(
             Matter.SEIZURES,
             owners=_own_seizure,

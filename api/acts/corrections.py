@@ -29,7 +29,7 @@ from api.http.dependencies import TheService
 from api.service.runtime import Runtime
 from api.web.forms import FieldMistake, FormError, FormReader, TheReader, corrections
 from api.web.i18n import ReaderLocale
-from api.web.page_route import PageRoute, TheVisit
+from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
 from api.web.visitor import TheForm
 from engine.criteria.policy import read_goods_classes
@@ -38,13 +38,20 @@ from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAllowedError, NotFoundError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import claim, seizure_name
-from engine.journal.kinds import INSPECTION_CORRECTED, SEIZURE, SEIZURE_CORRECTED
+from engine.journal.kinds import (
+    CORRECTION_ASKED,
+    INSPECTION_CORRECTED,
+    SEIZURE,
+    SEIZURE_CORRECTED,
+)
 from engine.queue.corrections import (
     ActCorrection,
+    CorrectionRequest,
     Corrector,
     SeizureCorrection,
     StatedReport,
     draft_act_correction,
+    draft_correction_request,
     draft_seizure_correction,
     read_stated_act,
     read_stated_seizure,
@@ -97,6 +104,26 @@ def correct_seizure(
             by=by,
             features=features,
             classes=read_goods_classes(snapshot),
+        ),
+    )
+
+
+def request_correction(
+    service: Runtime,
+    caller: Caller,
+    inspection_id: str,
+    request: CorrectionRequest,
+    key: str | None = None,
+) -> StoredRecord:
+    """Ask a supervisor to correct an act; raises ``NotFoundError``."""
+    with service.store.read() as snapshot:
+        known = read_stated_act(snapshot, inspection_id)
+    _check_reach(caller, known, "inspection")
+    asked = known.claim(request, CORRECTION_ASKED, key=caller.own(key))
+    return service.recording.once_here(
+        asked,
+        lambda snapshot: draft_correction_request(
+            read_stated_act(snapshot, inspection_id), request, asked, by=caller.person
         ),
     )
 
@@ -165,6 +192,14 @@ class CorrectionForm:
                 classes = read_goods_classes(snapshot)
             finds = read_finds(reader, classes, SeizureCorrection, about=lambda _: reason)
         return StatedAgain(reader.finish(act), finds)
+
+    def ask(self) -> None:
+        """Ask a supervisor to record what this person may not."""
+        reader = self.reader
+        once, fields = reader.once(), reader.texts("reason", "unit")
+        fields |= {"amount": reader.number("amount")}
+        request = reader.finish(reader.record(CorrectionRequest, fields))
+        request_correction(self.service, self.caller, self.act["inspection_id"], request, once)
 
     def check(self, stated: StatedAgain) -> None:
         """Refuse at its field what takes a second person, before it is shown as read."""
@@ -276,6 +311,21 @@ TheCorrectionForm = Annotated[CorrectionForm, Depends(correction_form)]
 
 router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema=False)
 FORM = "correction.html"
+ASK = "ask"
+"""Step of the form that asks a supervisor to record it."""
+
+
+def _refuse(visit: Visit, form: TheForm, sent: CorrectionForm, error: FormError) -> Response:
+    """Show the form again, with a way on where another person has to record it."""
+    again: dict[str, Any] = {
+        "kept": form,
+        "wrong": corrections(error.mistakes, visit.speech, names=LABELS),
+        "template": FORM,
+        "may_ask": any(one.rule == "second_person" for one in error.mistakes),
+    }
+    return render_page(
+        visit, sent.service, str(sent.found.seen["decision_id"]), status=422, **again
+    )
 
 
 @router.get("/{decision_id}/correction")
@@ -296,15 +346,14 @@ def send_correction(visit: TheVisit, form: TheForm, sent: TheCorrectionForm) -> 
     if step in ("change", ANOTHER):
         kept = add_find(form) if step == ANOTHER else form
         return render_page(visit, service, decision_id, kept=kept, template=FORM)
+    done = "ask" if step == ASK else "correct"
     try:
-        if step != "confirm":
+        if step not in ("confirm", ASK):
             read = sent.read()
             sent.check(read)
             values: dict[str, Any] = {"read": read, "sent": repeat_fields(form)}
             return render_page(visit, service, decision_id, template="act.html", **values)
-        sent.correct()
+        sent.ask() if step == ASK else sent.correct()
     except FormError as error:
-        wrong = corrections(error.mistakes, visit.speech, names=LABELS)
-        again: dict[str, Any] = {"kept": form, "wrong": wrong, "template": FORM}
-        return render_page(visit, service, decision_id, status=422, **again)
-    return RedirectResponse(f"/decisions/{decision_id}?done=correct#done", 303)
+        return _refuse(visit, form, sent, error)
+    return RedirectResponse(f"/decisions/{decision_id}?done={done}#done", 303)

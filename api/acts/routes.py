@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request, Response
 
-from api.acts.corrections import correct_act, correct_seizure
+from api.acts.corrections import correct_act, correct_seizure, request_correction
 from api.auth.callers import check_officer
 from api.http.access import check_arrival, fill_agency, post_of
 from api.http.answers import (
@@ -27,7 +27,7 @@ from engine.domain.records import Arrival, Identifier, ReportedSeizure
 from engine.errors import RecordError
 from engine.journal.idempotency import claim, crossing_name, inspection_name, seizure_name
 from engine.journal.kinds import CROSSING, INSPECTION, RELEASE, SEIZURE
-from engine.queue.corrections import ActCorrection, SeizureCorrection
+from engine.queue.corrections import ActCorrection, CorrectionRequest, SeizureCorrection
 from engine.queue.documents_asked import DocumentsAsked
 from engine.queue.takings import GivingRequest, TakingRequest
 from engine.selection import Handling
@@ -103,6 +103,22 @@ def restate_act(
     """
     found = correct_act(service, caller, inspection_id, correction, key)
     return answer(acknowledge_act(service, found), 201)
+
+
+@router.post(
+    "/inspections/{inspection_id:path}/correction-requests",
+    **creates(Acknowledged, body=CorrectionRequest),
+)
+def ask_for_correction(
+    caller: TheCaller,
+    service: TheService,
+    key: IdempotencyKey,
+    inspection_id: Annotated[Identifier, Path()],
+    request: Annotated[CorrectionRequest, Depends(body_of(CorrectionRequest))],
+) -> Response:
+    """Ask a supervisor to record a correction; they are notified until one is, for seven days."""
+    found = request_correction(service, caller, inspection_id, request, key)
+    return answer(acknowledge(service, found, found.entry.subject), 201)
 
 
 @router.post(

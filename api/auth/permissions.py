@@ -99,6 +99,7 @@ _RULES: Rules = {
     (Matter.ACTS, Right.ACT, _POST): """
         POST /v1/documents-asked/{sequence}/answers
         POST /v1/inspections
+        POST /v1/inspections/{inspection_id}/correction-requests
         POST /v1/inspections/{inspection_id}/corrections
         """,
     (Matter.ACTS, Right.ACT, _READERS): """

@@ -48,7 +48,7 @@ from engine.criteria.policy import (
     list_ignored,
     read_policy,
 )
-from engine.domain.records import PostCode, Record
+from engine.domain.records import Identifier, PostCode, Record
 from engine.domain.rights import Matter, Right, Role
 from engine.domain.time_units import DAY, rfc3339
 from engine.domain.validation import bare
@@ -203,7 +203,7 @@ class PolicyView(Answer):
 class PolicyPreview(Record):
     """A value that is not proposed yet."""
 
-    setting: str
+    setting: Identifier
     post: PostCode | None = None
     value: dict[str, Any] | None = None
     EXAMPLE: ClassVar = {"setting": "shares", "value": {"random_share": 0.05}}

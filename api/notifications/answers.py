@@ -26,11 +26,13 @@ from engine.criteria.dual_control import read_approval_states
 from engine.criteria.policy import read_policy
 from engine.criteria.register import read_rules
 from engine.decision.inspection_minutes import CHANNEL_STEP
-from engine.domain.rights import Right
+from engine.domain.rights import Right, Role
 from engine.domain.time_units import DAY, rfc3339
 from engine.journal import kinds as record
 from engine.journal.areas import EventType
+from engine.journal.journal import JournalReader
 from engine.journal.power_records import FREQUENT, read_records
+from engine.queue.corrections import list_open_requests
 from engine.queue.match_outcomes import MATCHES
 from engine.queue.queue import DECISIONS, last_of_crossing, read_plates
 from engine.queue.reviews import REVIEWS
@@ -45,6 +47,7 @@ NotificationKind = Literal[
     "riskier_arrival",
     "vehicle_given",
     "approval_waiting",
+    "correction_asked",
     "documents_overdue",
     "review_due",
     "alarm",
@@ -65,6 +68,8 @@ class NotificationView(Answer):
     None where nothing better than ``id`` is known."""
     post: str | None = None
     at: Time
+    said: str | None = None
+    """Who asks for a correction, and why."""
     instead_of: str | None = None
     """Of a riskier arrival, the decision on the red vehicle whose minutes it could take."""
     instead_of_name: str | None = None
@@ -79,6 +84,8 @@ class Notifications(Answer):
     notifications: list[NotificationView]
 
 
+ASKED_DAYS = 7
+"""How long a supervisor is told that a correction was asked for."""
 HANDOVER_DAYS = 2
 """How old a shift may be whose handover is waited for; it is begun within a day of its end."""
 MOST_HITS = 50
@@ -88,6 +95,7 @@ RISKIER = 2.0
 _QUEUE = ("GET", "/v1/posts/{post}/queue")
 _REVIEW = ("POST", "/v1/decisions/{decision_id}/reviews")
 _FIND = ("POST", "/v1/finds/{sequence}/confirmations")
+_CORRECTION = ("POST", "/v1/inspections/{inspection_id}/corrections")
 _HANDOVER = ("POST", "/v1/posts/{post}/handovers/{sequence}/signatures")
 _QUESTIONS = ("GET", "/v1/documents-asked")
 _RULE_REVIEW = ("POST", "/v1/register/reviews")
@@ -107,6 +115,7 @@ def list_notifications(service: Runtime, caller: Caller) -> list[NotificationVie
             *_list_handovers(service, connection, caller, now=now),
             *_list_approvals(bodies, ProposalDesk(service, caller)),
             *_list_reviews(connection, caller, now=now),
+            *_list_asked(connection, caller, since=now - ASKED_DAYS * DAY),
             *_list_alarms(connection, bodies, since=now - DAY),
         ]
     found += _list_finds(service, caller)
@@ -261,6 +270,34 @@ def _list_reviews(
             at = rfc3339(one.review_by)
             yield NotificationView(
                 kind="review_due", about=about, id=one.code, post=one.post, at=at
+            )
+
+
+def _list_asked(
+    connection: Connection, caller: Caller, *, since: int
+) -> Iterator[NotificationView]:
+    """Yield the corrections of acts that other people ask a supervisor for."""
+    if caller.role is not Role.SUPERVISOR or not caller.may(*_CORRECTION):
+        return
+    entered = caller.enter(*_CORRECTION)
+    for one in list_open_requests(connection, since=since):
+        body = one.body
+        known = last_of_crossing(connection, body["crossing_id"])
+        if known is None or known.act_seq is None or known.post != one.post:
+            continue
+        act = JournalReader(connection).bodies([known.act_seq]).get(known.act_seq)
+        if act is None or body["by"] == caller.person or not entered.reaches(known.post):
+            continue
+        if entered.covers(act["inspection"].get("agency")):
+            plates = read_plates(connection, [known.decision_id])
+            yield NotificationView(
+                kind="correction_asked",
+                about="act",
+                id=known.decision_id,
+                name=plates.get(known.decision_id),
+                post=known.post,
+                at=rfc3339(one.known_at),
+                said=f"{body['by']}: {body['reason']}",
             )
 
 

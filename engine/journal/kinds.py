@@ -241,6 +241,16 @@ class SeizureCorrectedBody(CorrectionBody):
     seizure: Json | None
 
 
+class CorrectionAskedBody(ReportBody):
+    """A correction that its asker may not record; ``of`` is the number of the act's record."""
+
+    of: int
+    crossing_id: str
+    reason: str
+    amount: NotRequired[float]
+    unit: NotRequired[str]
+
+
 class ReleaseBody(HandlingBody):
     """A vehicle that left the queue, with a reason where one was given."""
 
@@ -662,6 +672,8 @@ INSPECTION_CORRECTED: Final = Kind[InspectionCorrectedBody](
 """An inspection act is stated again as a whole; the subject is the act."""
 SEIZURE_CORRECTED: Final = Kind[SeizureCorrectedBody]("seizure_corrected", "seizure corrected")
 """A seizure is stated again, or withdrawn; the subject is the seizure."""
+CORRECTION_ASKED: Final = Kind[CorrectionAskedBody]("correction_asked", "correction asked for")
+"""A supervisor is asked to record a correction; the subject is the crossing."""
 FIND_CONFIRMED: Final = Kind[ConfirmationBody]("find_confirmed", "find confirmed")
 """A second person confirms to which crossing a find belongs."""
 RELEASE: Final = Kind[ReleaseBody]("release", "release from the queue")

@@ -55,10 +55,12 @@ from engine.journal.idempotency import (
 )
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import (
+    CORRECTION_ASKED,
     INSPECTION,
     INSPECTION_CORRECTED,
     SEIZURE,
     SEIZURE_CORRECTED,
+    CorrectionAskedBody,
     InspectionCorrectedBody,
     SeizureCorrectedBody,
 )
@@ -244,6 +246,18 @@ class SeizureCorrection(Record):
         return self
 
 
+class CorrectionRequest(Record):
+    """What a supervisor is asked to correct in an act, and why."""
+
+    amount: Amount | None = None
+    """Of what was seized, as it should read."""
+    unit: Unit | None = None
+    reason: Annotated[Text, Field(min_length=1)]
+    """In words."""
+
+    EXAMPLE: ClassVar = {"amount": 1200.0, "unit": "g", "reason": "Weighed without the wrapping."}
+
+
 @dataclass(frozen=True, slots=True)
 class Corrector:
     """The person who corrects."""
@@ -297,6 +311,40 @@ def _read_stated(connection: Connection, kind: str, identifier: str) -> StatedRe
         raise ConflictError(kind, identifier, "it was withdrawn")
     count = len(list_corrections(connection, holder.seq))
     return StatedReport(holder.seq, record.post, identifier, count, body)
+
+
+def draft_correction_request(
+    known: StatedReport, request: CorrectionRequest, asked: IdempotencyClaim, *, by: str
+) -> Draft:
+    """Return the record that asks for a correction of an act."""
+    crossing_id: str = known.body["crossing_id"]
+    body: CorrectionAskedBody = {
+        "claim": asked.as_dict(),
+        "by": by,
+        "of": known.seq,
+        "crossing_id": crossing_id,
+        "reason": request.reason,
+    }
+    if request.amount is not None:
+        body["amount"] = request.amount
+    if request.unit is not None:
+        body["unit"] = request.unit
+    return CORRECTION_ASKED.draft(crossing_id, body, post=known.post)
+
+
+def list_open_requests(
+    connection: Connection, *, since: int
+) -> list[JournalRecord[CorrectionAskedBody]]:
+    """Return the requests since then after which nothing of their crossing was corrected."""
+    reader, is_late = JournalReader(connection), [JOURNAL.c.known_at >= since]
+    corrected: dict[str | None, int] = {
+        one.body["crossing_id"]: one.seq for one in reader.records(*CORRECTED_KINDS, where=is_late)
+    }
+    return [
+        one
+        for one in reader.records(CORRECTION_ASKED, where=is_late)
+        if corrected.get(one.body["crossing_id"], 0) < one.seq
+    ]
 
 
 def draft_act_correction(

@@ -33,6 +33,7 @@ from engine.journal.areas import list_rules, load_areas
 from engine.journal.hash_chain import ChainedFields, canonical, chain_of, leaf_of
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import (
+    CORRECTION_ASKED,
     CROSSING,
     DECISION,
     DOCUMENTS_CAME,
@@ -86,9 +87,10 @@ UNMOVED = frozenset({"journal", "journal_bodies", "copied_records", "link_envelo
 """Tables in which every envelope and every record leaves a row."""
 MOVES = frozenset({"clock_anchors", "spread_head"})
 """Tables that only say until when something was done."""
-WITHOUT = frozenset({CROSSING, DOCUMENTS_CAME})
+WITHOUT = frozenset({CORRECTION_ASKED, CROSSING, DOCUMENTS_CAME})
 """A crossing counts once, with its first record: a second record of it has no effect anyway. What
-came names its question by a number of its own journal, which the thief's journal does not have."""
+came names its question by a number of its own journal, which the thief's journal does not have. A
+request for a correction is read from the journal, at the post of its vehicle's decision alone."""
 
 
 @dataclass

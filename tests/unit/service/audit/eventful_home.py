@@ -228,6 +228,9 @@ def post_works(world: World, decided: list[Any]) -> None:
     assert answer.status_code == 201, answer.text
     again = {"substance_class": "narcotic", "quantity_g": 2350.0, "reason": "weighed again"}
     assert world.post("/v1/seizures/find-1/corrections", again).status_code == 201
+    less = {"amount": 2200.0, "unit": "g", "reason": "weighed without the bag"}
+    asked = world.post("/v1/inspections/act-1/correction-requests", less)
+    assert asked.status_code == 201, asked.text
     path = f"/v1/crossings/{red[1]['crossing_id']}"
     Accounts(world.runtime.store, world.runtime.network).create_user("at-gate", Role.SUPERVISOR)
     for step, body in (("assignments", {"to": "at-gate"}), ("returns", None)):

@@ -290,6 +290,13 @@ def test_an_act_is_corrected_on_its_page(world: World) -> None:
     assert changed.count("→") == 1, "places in another order are none, grams are said once"
     less = send_form(officer, red, "correction", **more | {"amount": "5"})
     assert less.status_code == 422 and 'id="amount-wrong"' in less.text, "before it is shown"
+    assert "Ask the supervisor to record it" in less.text
+    asked = send_form(officer, red, "correction", **more | {"amount": "5", "step": "ask"})
+    assert asked.headers["location"] == f"{page}?done=ask#done"
+    told = boss.get("/notifications").text
+    assert "A correction is asked for" in told and "corrects: A digit." in told
+    assert f'href="{page}/correction"' in told
+    assert "A correction is asked for" not in officer.get("/notifications").text
     same = send_form(officer, red, "correction", step="confirm", **more)
     assert same.status_code == 422 and "Nothing differs" in same.text
     nothing = {"outcome": "clear", "methods": "physical", "minutes": "40", "reason": "A test."}
@@ -300,3 +307,4 @@ def test_an_act_is_corrected_on_its_page(world: World) -> None:
     assert send_form(boss, red, "correction", step="confirm", **nothing).status_code == 303
     seen = boss.get(page).text
     assert "A test." in seen and 'class="seized"' not in seen
+    assert f'href="{page}/correction"' not in boss.get("/notifications").text, "it is settled"
