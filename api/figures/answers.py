@@ -131,6 +131,8 @@ class PeriodFigures(Answer):
     """Null for all posts that the caller reaches."""
     timezone: str | None
     """Of the post's clocks; null for posts with several."""
+    stated_at: str | None
+    """The post by whose clocks both periods begin and end here; each counts its own days."""
     as_of: Time
     is_running: bool
     synthetic: bool
@@ -284,15 +286,16 @@ def read_figures(
             now_sums.add(snapshot, caller, span := Span(one, since, until))
             before_sums.add(snapshot, caller, Span(one, before, since))
             _count_times(snapshot, caller, span, times)
-    starts, begins, ends = zip(*placed.values(), strict=True)
+    stated_at, (before, since, until) = next(iter(placed.items()))
     return PeriodFigures(
         post=post,
         timezone=next(iter(zones.values())) if len(set(zones.values())) == 1 else None,
         as_of=rfc3339(now),
-        is_running=max(ends) > now,
+        stated_at=stated_at or None,
+        is_running=until > now,
         synthetic=network.synthetic,
-        period=now_sums.state(min(begins), max(ends)),
-        before=before_sums.state(min(starts), max(begins)),
+        period=now_sums.state(since, until),
+        before=before_sums.state(before, since),
         streams=[_describe_stream(name, now_sums.streams[name]) for name in STREAMS],
         goods=sum_goods(now_sums.goods),
         breakdown=compare_periods(now_sums, before_sums),

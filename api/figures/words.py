@@ -54,7 +54,7 @@ MOST_NAMED = 5
 
 def compile_figures(found: PeriodFigures, speech: ReaderLocale, classes: GoodsClasses) -> Document:
     """Return the figures of a period as a document in the reader's language."""
-    return _Words(found, replace(speech, post=found.post), classes).write()
+    return _Words(found, replace(speech, post=found.stated_at), classes).write()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,11 @@ class _Words:
             yield DocumentTable(
                 f"{say('Release times')}: {say(STAGES[stage])}",
                 [say(one) for one in TIMES],
-                [self._time(one) for one in self.found.release_times if one.stage == stage],
+                [
+                    self._time(one)
+                    for one in self.found.release_times
+                    if one.stage == stage and (one.of != "post" or stage == "whole")
+                ],
             )
 
     def _row(self, one: FigureRow) -> list[str]:
