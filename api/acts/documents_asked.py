@@ -84,7 +84,7 @@ def record_what_came(
 
 
 router = json_router("/v1/documents-asked", "acts", 404, 409, 413)
-Number = Annotated[int, Path(ge=1)]
+Number = Annotated[int, Path(ge=1, lt=1 << 63)]
 PostQuery = Annotated[PostCode | None, Query()]
 OverdueQuery = Annotated[bool, Query(description="Leave out what is not due yet, or came.")]
 

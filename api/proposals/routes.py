@@ -1,10 +1,10 @@
 """Proposals over HTTP and as a page: one list, one way to propose, one way to approve."""
 
+import json
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
 
-import orjson
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
@@ -131,14 +131,17 @@ def propose(
     if matter is None:
         raise RecordError("proposal", "matter", "unknown_enumeration", "no such matter")
     if wanted.leaves is not None:
-        asked = parse_body(orjson.dumps({"reason": wanted.why}), Retirement)
+        asked = parse_body(json.dumps({"reason": wanted.why}).encode(), Retirement)
         return answer(desk.retire(matter, wanted.leaves, asked), 201)
-    content = parse_body(orjson.dumps(wanted.content or {}), matter.content)
+    content = parse_body(json.dumps(wanted.content or {}).encode(), matter.content)
     return answer(desk.propose(matter, content), 201)
 
 
+Number = Annotated[int, Path(ge=1, lt=1 << 63)]
+
+
 @router.post("/{number}/approvals", **creates(AcknowledgedStep, body=Approval, is_owed=False))
-def approve(desk: TheDesk, number: Annotated[int, Path(ge=1)], approval: TheApproval) -> Response:
+def approve(desk: TheDesk, number: Number, approval: TheApproval) -> Response:
     """Agree to what waits under this number; never the person who began it."""
     return answer(desk.approve_number(number, approval), 201)
 

@@ -153,6 +153,11 @@ def test_bad_proposals_name_the_field_and_the_rule(
         assert [one["at"] for one in answer.json()["fields"]] == [at]
     gone = {"matter": "profile", "leaves": "NO-SUCH", "why": "x"}
     assert send(world, PATH, gone, people["bob"]).status_code == 404
+    huge = {"setting": "shares", "value": {"red_share": 10**400}, "reason": "x"}
+    refused = send(world, PATH, {"matter": "policy", "content": huge}, people["bob"])
+    assert refused.status_code == 422 and "red_share" in refused.text
+    past = send(world, f"{PATH}/{1 << 63}/approvals", {}, people["bob"])
+    assert past.status_code == 422, "a number that no journal has"
 
 
 def test_the_page_lists_what_waits_and_approves(

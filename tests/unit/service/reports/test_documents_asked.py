@@ -133,6 +133,7 @@ def test_other_posts_and_roles_do_not_reach_a_question(world: World) -> None:
     assert world.get(PATH, Role.COUNTERPART).status_code == 403
     assert world.post(f"{PATH}/{one['sequence']}/answers", {}, Role.ANALYST).status_code == 403
     assert world.post(f"{PATH}/999999/answers", {}).status_code == 404
+    assert world.post(f"{PATH}/{1 << 63}/answers", {}).status_code == 422
     same = act(3, crossing, inspection_id="ask-3")
     assert world.post("/v1/inspections", same).status_code == 409, "the name is the question's"
 
