@@ -26,6 +26,10 @@ CASES: Final = Doors(
             GET /v1/cases/{case_id}/files/{digest}
             GET /v1/cases/{case_id}/dossier.pdf
             """,
+        (Matter.CASES, Right.SEE, frozenset({Role.SUPERVISOR})): """
+            GET /v1/cases/{case_id}/connections
+            GET /v1/cases/{case_id}/connections.graphml
+            """,
         (Matter.CASES, Right.ACT, _POST): """
             POST /v1/cases
             POST /v1/cases/{case_id}/events
@@ -37,13 +41,22 @@ CASES: Final = Doors(
         ("GET", "/cases/{case_id}/events"): ("POST", "/v1/cases/{case_id}/events"),
     },
     menu=(MenuEntry("/cases", "Cases", 100),),
-    routers=("api.cases.routes:router", "api.cases.routes:file_router"),
+    routers=(
+        "api.cases.routes:router",
+        "api.cases.routes:file_router",
+        "api.cases.connections:router",
+    ),
     parts={
+        "cases_about": "api.cases.connections:list_cases_about",
         "opened_cases": "engine.cases.case_ledger:find_opened_from",
         "event_bodies": "api.cases.answers:EVENTS",
         "notifications": "api.cases.answers:list_escalated",
     },
-    page_routers=("api.cases.page:router", "api.cases.page:file_page_router"),
+    page_routers=(
+        "api.cases.page:router",
+        "api.cases.page:file_page_router",
+        "api.cases.connections:page_router",
+    ),
     approvals={CASE_EVENT: ("case", ("GET", "/v1/cases/{case_id}"))},
 )
 COMPLAINTS: Final = Doors(

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Scope
 
-from api import account, declarations, drift, integrity, quality, queue, search
+from api import account, declarations, drift, integrity, quality, queue
 from api.acts import confirmations, corrections, documents_asked, release_audits
 from api.acts import routes as acts
 from api.areas import list_doors
@@ -17,6 +17,8 @@ from api.criteria import known_lawful, named_lists, policy, register, watchlist
 from api.decisions import page as decisions_page
 from api.decisions import reason_verdicts
 from api.decisions import routes as decisions
+from api.entities import routes as entities
+from api.entities import search
 from api.figures import page as figures
 from api.http import health
 from api.models import page as models_page
@@ -40,6 +42,8 @@ ROUTERS = (
     reason_verdicts.router,
     declarations.router,
     search.router,
+    entities.router,
+    entities.seizure_router,
     notifications.router,
     acts.crossings_router,
     acts.router,
@@ -80,6 +84,8 @@ PAGES = (
     decisions_page.order_router,
     declarations.page_router,
     search.page_router,
+    entities.page_router,
+    entities.seizure_page_router,
     notifications.page_router,
     shifts_page.router,
     shifts_page.roster_page_router,

@@ -450,8 +450,10 @@ AREA: Final = Area(
         ),
         "answers": TableRule(erased_by=("seq",), blanked={"fingerprint": b""}),
         "decisions": TableRule(erased_by=("seq",), blanked={"plate": ""}),
-        "decision_identifiers": TableRule(
-            erased_by=("seq",), identity=("text", "kind", "seq"), shown=("kind", "seq")
+        "record_identifiers": TableRule(
+            erased_by=("seq",),
+            identity=("text", "sort", "kind", "seq"),
+            shown=("sort", "kind", "seq"),
         ),
         "reviews": _BY_RECORD,
         "reason_verdicts": _BY_RECORD,
@@ -498,6 +500,7 @@ AREA: Final = Area(
         "counters": _SUMS,
         "links": _SUMS,
         "place_counts": _SUMS,
+        "loaded_parties": _SUMS,
         "counter_log": TableRule(
             is_counted=True,
             not_compared="its rows are compared with those of counters, which they are written to "

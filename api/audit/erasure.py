@@ -71,6 +71,7 @@ from features.online.counter_log import settle_log, void_log
 from features.online.counter_states import list_layouts
 from features.online.counter_store import insert_states
 from features.online.crossing_index import PASSAGES, list_ways, pack_keys, unpack_keys
+from features.online.loaded_parties import drop_erased_containers
 
 _ROWS_AT_ONCE = 500
 _PASSAGES = 20_000
@@ -106,6 +107,7 @@ class ErasedRows:
                 [{"which": name} for name in self.crossings],
             )
             self._delete_counters(connection, keys)
+            drop_erased_containers(connection, self.plan, self.crossings)
 
     def _ids(self, column: str) -> Sequence[object]:
         if column == "seq":
@@ -154,6 +156,7 @@ class ErasedRows:
             ("DELETE FROM counters WHERE grp = ? AND entity = ?", groups),
             ("DELETE FROM links WHERE way = ? AND via = ? AND other = ?", linked),
             ("DELETE FROM place_counts WHERE entity = ?", {(key,) for key in gone.tolist()}),
+            ("DELETE FROM loaded_parties WHERE entity = ?", {(key,) for key in gone.tolist()}),
         ):
             execute_many(connection, spell(sql), list(rows))
         void_log(connection)

@@ -48,6 +48,11 @@ _RULES: Rules = {
         GET /v1/decisions/{decision_id}/recomputation
         GET /v1/reasons
         GET /v1/audits
+        GET /v1/entities/{kind}/{value}
+        GET /v1/entities/{kind}/{value}/connections
+        GET /v1/entities/{kind}/{value}/connections.graphml
+        GET /v1/seizures/{seizure_id}/connections
+        GET /v1/seizures/{seizure_id}/connections.graphml
         """,
     (Matter.DECISIONS, Right.SEE, _READERS | _CHECKPOINT): """
         GET /v1/decisions/{decision_id}

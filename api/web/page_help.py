@@ -102,6 +102,14 @@ HELP: Final[Mapping[str, str]] = {
         "see. What is not acknowledged is sent again for days."
     ),
     "expected.html": N_("Declarations of vehicles that have not arrived, by the time announced."),
+    "entity.html": N_(
+        "A vehicle or a party: its passages, finds, entries and cases, and who it travels with. "
+        "Each look is recorded with its purpose."
+    ),
+    "connections.html": N_(
+        "Who took part in the same passages, and who in theirs. A hub has so many passages that "
+        "it says little; it is named and not followed."
+    ),
     "search.html": N_(
         "Finds vehicles by plate, seal, container, firm, document or decision, in Latin or "
         "Cyrillic letters. Each search is recorded with your name."

@@ -30,6 +30,7 @@ from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.idempotency import IdempotencyClaim, find_holders
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import COPIED
+from engine.queue.identifier_index import IdentifierKind, RecordSort, keep_identifiers
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 
 CASES = record_table(
@@ -68,6 +69,10 @@ def project_cases(connection: Connection, entries: Sequence[tuple[Entry, Draft]]
         case = open_case(entry.seq, entry.subject, entry.post, entry.known_at, body)
         row = [getattr(case, column.name) for column in CASES.columns]
         insert_rows(connection, CASES, [row])
+        named = [(IdentifierKind.CASE, case.case_id)]
+        if source := body["opening"].get("seizure_id"):
+            named.append((IdentifierKind.SEIZURE, source))
+        keep_identifiers(connection, RecordSort.CASE, [(entry.seq, named)])
     for entry, draft in entries:
         if entry.kind == CASE_EVENT:
             _add_event(connection, entry, draft)

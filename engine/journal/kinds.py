@@ -76,8 +76,9 @@ class ErasureBody(ErasureGrounds):
 class SensitiveReadBody(TypedDict):
     """Who opened which record; ``sequence`` is 0 where a subject's export found none.
 
-    A search has the kind ``search``, the number 0, and in ``found`` the records that it showed. Its
-    text is not kept: it would outlive the erasure of what it names.
+    A search, a page of a vehicle or a party and what is connected with it have the kinds
+    ``search``, ``entity`` and ``connections``, the number 0, and in ``found`` the records that were
+    shown. What was looked for is not kept: it would outlive the erasure of what it names.
     """
 
     by: str
@@ -85,6 +86,7 @@ class SensitiveReadBody(TypedDict):
     sequence: int
     kind: str
     found: NotRequired[list[int]]
+    purpose: NotRequired[str]
 
 
 class JournalFindings(TypedDict):

@@ -407,10 +407,14 @@ def _local_time(crossing: Any, network: Network) -> datetime:
         return arrived
 
 
+DOMAIN = "\x1e"
+"""Stands between a domain and an identifier in it."""
+
+
 def qualify(value: str | None, field: IdentifierField, post: str, network: Network) -> str | None:
     """Return an identifier with its domain, without which it is not compared."""
     domain = network.domain_of(field, post)
-    return f"{domain}\x1e{value}" if value is not None and domain else value
+    return f"{domain}{DOMAIN}{value}" if value is not None and domain else value
 
 
 PARTIES: Mapping[str, IdentifierField] = {

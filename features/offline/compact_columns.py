@@ -106,6 +106,10 @@ class Keys:
     def __len__(self) -> int:
         return len(self._lookups)
 
+    def texts(self, entity: str) -> Texts:
+        """Return an entity of each crossing; raises ``KeyError`` of one that is not encoded."""
+        return self._entities[entity]
+
     def __getitem__(self, at: Any) -> Ints:
         """Return one look-up's keys; or as an array does, ``[:, rows]`` and ``[place, rows]``."""
         place, rows = at if isinstance(at, tuple) else (at, slice(None))

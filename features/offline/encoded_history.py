@@ -52,6 +52,8 @@ from features.offline.spread_snapshots import SpreadInputs, spread_finds, store_
 Ints = NDArray[np.int64]
 CHUNK = 20_000
 _PLATE = (("plate",), ("plate",))
+_NAMED = (("containers",), ("containers",))
+"""Read for the names of what crossed, and counted under by no feature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ def encode_history(
             progress(n * len(facts) // len(FACTS), n)
 
     entities = encode_crossings(tables, tables.network, keep)
-    wanted = {name for of, _ in (*plan.lookups, _PLATE) for name in of}
+    wanted = {name for of, _ in (*plan.lookups, _PLATE, _NAMED) for name in of}
     entities = {name: _store_codes(entities[name], scratch) for name in sorted(wanted)}
     held = Facts([facts[name] for name in FACTS])
     known_at = ints(tables.crossings["known_at"])

@@ -41,7 +41,7 @@ from engine.errors import RiskError
 from engine.journal.entries import Draft, Entry, JournalRecord, Projection
 from engine.journal.idempotency import inspection_name, seizure_name
 from engine.journal.journal import JOURNAL, Journal, JournalReader
-from engine.journal.kinds import DECISION, HISTORY_LOADED, HistoryBody, LoadBody
+from engine.journal.kinds import CROSSING, DECISION, HISTORY_LOADED, HistoryBody, LoadBody
 from engine.storage.database import Store, indexes_apart, insert_rows, take_statistics
 from engine.storage.home import Home
 from features.catalogue.encoder import FACTS
@@ -75,6 +75,7 @@ from features.online.crossing_index import (
     pack_many_keys,
     read_event,
 )
+from features.online.loaded_parties import LOADED_PARTIES, ROLES, PartyColumn, fill_parties
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
 from features.online.search_counts import AT_ONCE, SearchedVehicle, count_history, forget
@@ -99,13 +100,16 @@ def backfill(
     searches: Sequence[SearchRow] = (),
     before: int | None = None,
     reads_from: int | None = None,
+    recorded: Ints | None = None,
 ) -> None:
     """Replace counters and passages by those of a history, inside one writer's transaction.
 
-    ``searches`` has the places searched in its vehicles. ``before`` is that with which snapshots of
-    the log were made, see :func:`features.offline.encoded_history.read_log`. Nothing will be read
-    as of a time before ``reads_from`` (UTC microseconds): states that no later read can see are
-    left out. All are kept by default.
+    ``recorded`` are the times of the crossings that are records of this service: the parties of all
+    others are kept by name; none are without it. ``searches`` has the places searched in its
+    vehicles. ``before`` is that with which snapshots of the log were made, see
+    :func:`features.offline.encoded_history.read_log`. Nothing will be read as of a time before
+    ``reads_from`` (UTC microseconds): states that no later read can see are left out. All are kept
+    by default.
     """
     connection.execute(delete(COUNTERS))
     void_log(connection)
@@ -124,6 +128,14 @@ def backfill(
         label = _labels(log)
         for begin in range(0, len(log), _CHUNK):
             insert_rows(connection, PASSAGES, _passages(log, label, begin=begin))
+    if recorded is not None:
+        fill_parties(
+            connection,
+            _list_party_columns(log),
+            crossing_id=log.crossing_id,
+            known_at=log.known_at,
+            is_loaded=~np.isin(log.known_at, recorded),
+        )
     spread_snapshots.forget(connection)
     if plan.spread:
         ends = log.ends if before is None else before
@@ -134,7 +146,20 @@ def backfill(
     some = (searches[begin : begin + AT_ONCE] for begin in range(0, len(searches), AT_ONCE))
     looked = (_yield_searches(log, each) for each in some)
     count_history(connection, chain.from_iterable(looked))
-    take_statistics(connection, (COUNTERS, PASSAGES, TIES, *spread_snapshots.FILLED))
+    filled = (COUNTERS, PASSAGES, TIES, LOADED_PARTIES, *spread_snapshots.FILLED)
+    take_statistics(connection, filled)
+
+
+def _list_party_columns(log: EncodedHistory) -> Iterator[PartyColumn]:
+    for role in ROLES:
+        texts = log.keys.texts("containers" if role == "container" else role)
+        yield PartyColumn(role, texts.codes, texts.values.to_pylist())
+
+
+def read_recorded_times(connection: Connection) -> Ints:
+    """Return when the crossings that this service recorded became known, an int64 array."""
+    query = select(JOURNAL.c.known_at).where(JOURNAL.c.kind.in_([CROSSING, DECISION]))
+    return np.fromiter(connection.scalars(query), np.int64)
 
 
 def _fill_spread(
@@ -387,7 +412,15 @@ def _start_epoch(
 ) -> None:
     """Fill the counters from the log, then count what was recorded after it was read."""
     reads_from = body["reads_from"]
-    backfill(connection, log, plan, searches=searches, before=before, reads_from=reads_from)
+    backfill(
+        connection,
+        log,
+        plan,
+        searches=searches,
+        before=before,
+        reads_from=reads_from,
+        recorded=read_recorded_times(connection),
+    )
     relearn(connection, taught)
     keep_loaded_names(connection, names)
     late = list(read_records(connection, after=body["upto"]))
@@ -468,6 +501,7 @@ class Recount:
                 searches=read_searches(tables),
                 before=before,
                 reads_from=self._last[1].get("reads_from"),
+                recorded=read_recorded_times(self.live),
             )
         except UNREADABLE:
             self.is_readable = False

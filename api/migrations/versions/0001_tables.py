@@ -140,10 +140,10 @@ sa.Table(
     _index("decisions_waiting_ix", "post", "place", "known_at", where="waiting"),
 )
 sa.Table(
-    "decision_identifiers",
+    "record_identifiers",
     TABLES,
     *_columns(BYTES, "text", key=True),
-    *_columns(SMALL, "kind", key=True),
+    *_columns(SMALL, "sort", "kind", key=True),
     *_columns(INT64, "seq", key=True),
     sqlite_with_rowid=False,
 )
@@ -498,6 +498,17 @@ sa.Table(
     *_columns(sa.Integer, "way", key=True),
     *_columns(INT64, "via", "known_at", "other", key=True),
     sqlite_with_rowid=False,
+)
+sa.Table(
+    "loaded_parties",
+    TABLES,
+    *_columns(INT64, "entity", "last", key=True),
+    *_columns(SMALL, "role"),
+    *_columns(BYTES, "text"),
+    *_columns(TEXT, "name"),
+    *_columns(INT64, "total"),
+    *_columns(sa.Text, "crossings"),
+    _index("loaded_parties_text_ix", "text", "role"),
 )
 sa.Table(
     "loaded_reports",

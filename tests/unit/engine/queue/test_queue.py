@@ -12,8 +12,10 @@ from engine.journal.kinds import DECISION
 from engine.queue import identifier_index, release_audits
 from engine.queue.identifier_index import (
     IDENTIFIERS,
+    IdentifierKind,
+    RecordSort,
+    encode_text,
     find_decisions,
-    list_texts,
     project_identifiers,
 )
 from engine.queue.queue import DECISIONS
@@ -62,13 +64,17 @@ def body(number: int) -> dict[str, object]:
     return {"arrival": {"crossing": crossing}, "decision": {"decision_id": f"d{number}"}}
 
 
+def record(number: int) -> tuple[Entry, Draft]:
+    entry = Entry("", number, number, DECISION, "", "", b"", b"")
+    return entry, Draft(DECISION, "", "", body(number))
+
+
 @pytest.fixture
 def filled(store: Store) -> Store:
     with store.write() as connection:
         rows = [row(n, POSTS[n % 3]) for n in range(1, 401)]
         connection.execute(DECISIONS.insert(), rows)
-        texts = [(*key, n) for n in range(1, 401) for key in list_texts(body(n))]
-        insert_rows(connection, IDENTIFIERS, texts)
+        project_identifiers(connection, [record(n) for n in range(1, 401)])
     return store
 
 
@@ -101,7 +107,7 @@ def test_any_part_of_a_plate_is_found_on_both_stores(
     monkeypatch.setattr(identifier_index, "_endings", lambda _kind, text: iter([text]))
     with filled.write() as connection:
         connection.execute(DECISIONS.insert(), [row(500)])
-        insert_rows(connection, IDENTIFIERS, [(*key, 500) for key in list_texts(body(500))])
+        project_identifiers(connection, [record(500)])
     assert find(filled, "0500ÿ") == [] and find(filled, PLATE.format(number=500)) == [500]
 
 
@@ -109,7 +115,8 @@ def test_a_row_that_is_there_already_keeps_no_decision_out(store: Store) -> None
     """An edit may have put it there."""
     with store.write() as connection:
         connection.execute(DECISIONS.insert(), [row(9)])
-        insert_rows(connection, IDENTIFIERS, [(*list_texts(body(9))[0], 9)])
-        entry = Entry("", 9, 9, DECISION, "", "", b"", b"")
-        project_identifiers(connection, [(entry, Draft(DECISION, "", "", body(9)))])
+        plate = encode_text(fold(PLATE.format(number=9)))
+        known = (plate, int(RecordSort.PASSAGE), int(IdentifierKind.PLATE), 9)
+        insert_rows(connection, IDENTIFIERS, [known])
+        project_identifiers(connection, [record(9)])
     assert find(store, PLATE.format(number=9)) == find(store, f"XTA210990{9:08d}") == [9]

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-import api.search
+import api.entities.search
 from api.auth.callers import Caller
-from api.search import SearchResult
+from api.entities.search import SearchResult
 from engine.domain.rights import Role
 from engine.errors import StoreUnavailableError
 from engine.journal.areas import list_tables
@@ -106,7 +106,7 @@ def test_look_alikes_are_found_by_folding(
 ) -> None:
     assert find_ids(world, "х777к") == [known_decision["decision_id"]]
     # Negative control: a search that only changes the case.
-    monkeypatch.setattr(api.search, "fold", str.upper)
+    monkeypatch.setattr(api.entities.search, "fold", str.upper)
     assert find_ids(world, "х777к") == []
 
 
@@ -133,7 +133,9 @@ def test_what_is_found_says_no_figure_and_a_checkpoint_sees_its_own_post(
     # Negative control: a search that asks nothing of the post.
     bug = identifier_index.find_decisions
     monkeypatch.setattr(
-        api.search, "find_decisions", lambda *at, **asked: bug(*at, **asked | {"post": None})
+        api.entities.search,
+        "find_decisions",
+        lambda *at, **asked: bug(*at, **asked | {"post": None}),
     )
     monkeypatch.setattr(Caller, "sees_post", lambda *_: True)
     assert len(find(world, "40x77", Role.CHECKPOINT)["found"]) == 2

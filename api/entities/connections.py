@@ -1,0 +1,415 @@
+"""Everything connected with a vehicle, a party, a find or a case: two steps, with their dates.
+
+From each vehicle or party one goes to those that took part in its last passages, and from these on
+once more. What is not followed is said and never left out silently: a *hub* had more than
+``HUB_PASSAGES`` passages, and what it has in common with others says little; above
+``MOST_FOLLOWED`` the rest of a step is shown and not followed; above ``MOST_NODES`` the rest is
+counted.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from api.entities.answers import (
+    AskedTime,
+    CaseAbout,
+    EntityView,
+    FindView,
+    list_cases,
+    list_finds,
+)
+from api.entities.looks import Purpose, record_look
+from api.entities.passages import Entity, EntityKind, Passage, PassageReader
+from api.http.answers import Answer, Time
+from api.service.runtime import Runtime
+from engine.domain.identifiers import fold
+from engine.domain.time_units import rfc3339
+
+STEPS = 2
+FOLLOWED = (100, 40)
+"""Passages of each vehicle or party, the last of them, from which one goes on; by step."""
+HUB_PASSAGES = 500
+MOST_FOLLOWED, MOST_NODES = 60, 300
+MOST_DRAWN = 40
+Cut = Literal["hub", "not_followed", "last_step"]
+Key = tuple[EntityKind, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectedView(Answer):
+    """A vehicle or a party that something is connected with."""
+
+    kind: EntityKind
+    value: str
+    step: int
+    """0 where one begins, 1 for those of its passages, 2 for those of theirs."""
+    total: int | None
+    """Its passages that the caller may see; null where they were not counted."""
+    followed: int
+    """How many of them, the last ones, one went on from."""
+    finds: int
+    """Passages with a find among those that led here."""
+    cut: Cut | None
+    """Why one did not go on from it: a hub, too many in its step, or the last step; null where its
+    last passages were followed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionView(Answer):
+    """Two that took part in the same passages."""
+
+    one_kind: EntityKind
+    one: str
+    other_kind: EntityKind
+    other: str
+    passages: int
+    """Of those that were followed."""
+    first: Time
+    last: Time
+    finds: int
+    crossing_id: str
+    """The last of these passages."""
+    post: str
+    """Where it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits(Answer):
+    """What was left out."""
+
+    passages_of_start: int
+    """Passages of each that one begins with, at most."""
+    passages_of_others: int
+    hub_passages: int
+    """A vehicle or a party with more passages is not followed."""
+    hubs: int
+    """How many were not followed for that."""
+    most_followed: int
+    not_followed: int
+    """How many of the first step were not followed because there were more than that."""
+    most_nodes: int
+    left_out: int
+    """How many more there are that are not in the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionsView(Answer):
+    """What a vehicle, a party, a find or a case is connected with."""
+
+    tables = ("connections", "connected", "finds", "cases")
+    of: Literal["entity", "seizure", "case"]
+    name: str
+    as_of: Time
+    is_now: bool
+    synthetic: bool
+    connected: list[ConnectedView]
+    connections: list[ConnectionView]
+    finds: list[FindView]
+    """In the passages that were followed."""
+    cases: list[CaseAbout]
+    limits: ConnectionLimits
+
+
+@dataclass(slots=True)
+class _Node:
+    entity: Entity
+    step: int
+    passages: dict[str, Passage] = field(default_factory=dict)
+    """Those that led here."""
+    total: int | None = None
+    followed: int = 0
+    cut: Cut | None = None
+
+    @property
+    def finds(self) -> int:
+        return sum(one.found == "find" for one in self.passages.values())
+
+
+class _Walk:
+    """Goes from passage to party and on, for one reader."""
+
+    def __init__(self, reader: PassageReader) -> None:
+        self.reader = reader
+        self.nodes: dict[Key, _Node] = {}
+        self.ties: dict[tuple[Key, Key], dict[str, Passage]] = {}
+        self.passages: dict[str, Passage] = {}
+        self.left_out: set[Key] = set()
+        self.not_followed = 0
+
+    def go(self, entities: Sequence[Entity], *, steps: int) -> None:
+        for entity in entities:
+            self._add(entity, step=0)
+        for step in range(steps):
+            self._follow([one for one in self.nodes.values() if one.step == step], step)
+        for node in self.nodes.values():
+            if node.step == steps:
+                node.cut = "last_step"
+
+    def _follow(self, frontier: Sequence[_Node], step: int) -> None:
+        ranked = sorted(frontier, key=lambda one: (-one.finds, -len(one.passages)))
+        for node in ranked[MOST_FOLLOWED:]:
+            node.cut = "not_followed"
+        self.not_followed += len(ranked[MOST_FOLLOWED:])
+        for node in ranked[:MOST_FOLLOWED]:
+            found = self.reader.read(node.entity, most=FOLLOWED[min(step, 1)])
+            node.total = found.total
+            if step and found.total > HUB_PASSAGES:
+                node.cut = "hub"
+                continue
+            node.followed = len(found.shown)
+            for one in found.shown:
+                self._pass(node, one, step)
+
+    def _pass(self, node: _Node, one: Passage, step: int) -> None:
+        self.passages[one.crossing_id] = one
+        start = _key(node.entity)
+        for party in one.parties:
+            other = self._add(party.entity, step=step + 1)
+            if other is None or other is node:
+                continue
+            other.passages[one.crossing_id] = one
+            first, second = sorted((start, _key(other.entity)))
+            self.ties.setdefault((first, second), {})[one.crossing_id] = one
+
+    def _add(self, entity: Entity, *, step: int) -> _Node | None:
+        key = _key(entity)
+        if key not in self.nodes:
+            if len(self.nodes) >= MOST_NODES:
+                self.left_out.add(key)
+                return None
+            self.nodes[key] = _Node(entity, step)
+        return self.nodes[key]
+
+
+def _key(entity: Entity) -> Key:
+    return entity.kind, entity.text
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where one begins."""
+
+    of: Literal["entity", "seizure", "case"]
+    name: str
+    entities: Sequence[Entity]
+
+
+def begin_with_crossings(
+    reader: PassageReader, of: Literal["seizure", "case"], name: str, crossings: Sequence[str]
+) -> Start:
+    """Return the start with those who took part in some crossings, as far as they may be seen."""
+    passages = reader.read_crossings(crossings)
+    found = {_key(one.entity): one.entity for each in passages for one in each.parties}
+    return Start(of, name, list(found.values()))
+
+
+def describe_connections(
+    service: Runtime, reader: PassageReader, start: Start, at: AskedTime, purpose: Purpose
+) -> ConnectionsView:
+    """Return what a start is connected with, once it is recorded who looks and why."""
+    walk = _Walk(reader)
+    walk.go(start.entities, steps=STEPS)
+    followed = sorted(walk.passages.values(), key=lambda one: -one.arrived_at)
+    searched = [one for one in followed if one.seq is not None]
+    finds = list_finds(reader, searched)
+    found = ConnectionsView(
+        of=start.of,
+        name=start.name,
+        as_of=rfc3339(at.shown),
+        is_now=at.is_now,
+        synthetic=service.network.synthetic,
+        connected=[_describe_node(one) for one in walk.nodes.values()],
+        connections=list(_describe_ties(walk)),
+        finds=[one for _, one in finds],
+        cases=list_cases(reader, [one.seizure_id for _, one in finds]),
+        limits=ConnectionLimits(
+            passages_of_start=FOLLOWED[0],
+            passages_of_others=FOLLOWED[1],
+            hub_passages=HUB_PASSAGES,
+            hubs=sum(one.cut == "hub" for one in walk.nodes.values()),
+            most_followed=MOST_FOLLOWED,
+            not_followed=walk.not_followed,
+            most_nodes=MOST_NODES,
+            left_out=len(walk.left_out),
+        ),
+    )
+    shown = {one.crossing_id for one in found.connections}
+    seen = [one.seq for one in searched if one.crossing_id in shown and one.seq is not None]
+    record_look(service, reader.caller, "connections", [*seen, *(n for n, _ in finds)], purpose)
+    return found
+
+
+def _describe_node(node: _Node) -> ConnectedView:
+    return ConnectedView(
+        kind=node.entity.kind,
+        value=node.entity.value,
+        step=node.step,
+        total=node.total,
+        followed=node.followed,
+        finds=node.finds,
+        cut=node.cut,
+    )
+
+
+def _describe_ties(walk: _Walk) -> Iterator[ConnectionView]:
+    """Yield the connections, those with finds first, then those of most passages."""
+    for (one, other), passages in sorted(
+        walk.ties.items(),
+        key=lambda each: (-_count_finds(each[1]), -len(each[1]), each[0]),
+    ):
+        last = max(passages.values(), key=lambda each: each.arrived_at)
+        yield ConnectionView(
+            one_kind=one[0],
+            one=walk.nodes[one].entity.value,
+            other_kind=other[0],
+            other=walk.nodes[other].entity.value,
+            passages=len(passages),
+            first=rfc3339(min(each.arrived_at for each in passages.values())),
+            last=rfc3339(last.arrived_at),
+            finds=_count_finds(passages),
+            crossing_id=last.crossing_id,
+            post=last.post,
+        )
+
+
+def _count_finds(passages: Mapping[str, Passage]) -> int:
+    return sum(one.found == "find" for one in passages.values())
+
+
+_ATTRIBUTES = (
+    ("kind", "node", "string"), ("value", "node", "string"), ("step", "node", "int"),
+    ("total", "node", "int"), ("followed", "node", "int"), ("finds", "node", "int"),
+    ("cut", "node", "string"),
+    ("passages", "edge", "int"), ("first", "edge", "string"), ("last", "edge", "string"),
+    ("finds_together", "edge", "int"),
+)  # fmt: skip
+
+
+def write_graphml(found: ConnectionsView) -> bytes:
+    """Return the connections as GraphML (graphml.graphdrawing.org, 2002), in UTF-8."""
+    root = Element("graphml", xmlns="http://graphml.graphdrawing.org/xmlns")
+    for name, domain, kind in _ATTRIBUTES:
+        key = {"id": name, "for": domain, "attr.name": name, "attr.type": kind}
+        SubElement(root, "key", key)
+    graph = SubElement(root, "graph", id=_clean(found.name), edgedefault="undirected")
+    for one in found.connected:
+        node = SubElement(graph, "node", id=_name_node(one.kind, one.value))
+        for name in ("kind", "value", "step", "total", "followed", "finds", "cut"):
+            _set(node, name, getattr(one, name))
+    for tie in found.connections:
+        edge = SubElement(
+            graph,
+            "edge",
+            source=_name_node(tie.one_kind, tie.one),
+            target=_name_node(tie.other_kind, tie.other),
+        )
+        for name in ("passages", "first", "last"):
+            _set(edge, name, getattr(tie, name))
+        _set(edge, "finds_together", tie.finds)
+    written: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
+    return written
+
+
+def _name_node(kind: str, value: str) -> str:
+    return f"{kind}:{_clean(fold(value))}"
+
+
+def _set(element: Element, name: str, value: object) -> None:
+    if value is not None:
+        SubElement(element, "data", key=name).text = _clean(str(value))
+
+
+def _clean(text: str) -> str:
+    """Return a text without what no XML may hold, such as half of a surrogate pair."""
+    return "".join(one for one in text if one.isprintable() and not "\ud800" <= one <= "\udfff")
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnNode:
+    """A vehicle or a party in the drawing."""
+
+    kind: EntityKind
+    value: str
+    step: int
+    finds: int
+    x: float = 0.0
+    y: float = 0.0
+
+    @property
+    def key(self) -> Key:
+        """What it is drawn once for."""
+        return self.kind, self.value
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnTie:
+    """A line between two of them."""
+
+    one: DrawnNode
+    other: DrawnNode
+    passages: int
+    finds: int
+
+    @property
+    def width(self) -> float:
+        """Of the line, thicker for more passages."""
+        return min(1 + self.passages / 4, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class GraphDrawing:
+    """Where the SVG has its nodes: rings by step."""
+
+    nodes: Sequence[DrawnNode]
+    ties: Sequence[DrawnTie]
+    left_out: int
+    """How many more the tables have."""
+    width: int = 900
+    height: int = 520
+
+
+def draw_company(found: EntityView) -> GraphDrawing:
+    """Return the drawing of an entity amid its company."""
+    centre = DrawnNode(found.kind, found.value, 0, 0)
+    others = [DrawnNode(one.kind, one.value, 1, one.finds) for one in found.companions]
+    ties = [
+        (centre.key, node.key, one.passages, one.finds)
+        for node, one in zip(others, found.companions, strict=True)
+    ]
+    return _draw([centre, *others], ties)
+
+
+def draw_connections(found: ConnectionsView) -> GraphDrawing:
+    """Return the drawing of connections, those with most finds and passages first."""
+    weight: dict[Key, tuple[int, int]] = {}
+    ties: list[tuple[Key, Key, int, int]] = []
+    for tie in found.connections:
+        ends: tuple[Key, Key] = (tie.one_kind, tie.one), (tie.other_kind, tie.other)
+        ties.append((*ends, tie.passages, tie.finds))
+        for end in ends:
+            finds, passages = weight.get(end, (0, 0))
+            weight[end] = (finds - tie.finds, passages - tie.passages)
+    nodes = [DrawnNode(one.kind, one.value, one.step, one.finds) for one in found.connected]
+    return _draw(sorted(nodes, key=lambda one: (one.step, weight.get(one.key, (0, 0)))), ties)
+
+
+def _draw(ranked: Sequence[DrawnNode], ties: Sequence[tuple[Key, Key, int, int]]) -> GraphDrawing:
+    """Place the first ``MOST_DRAWN`` nodes on rings around those of step 0."""
+    chosen = ranked[:MOST_DRAWN]
+    places: dict[Key, DrawnNode] = {}
+    for step in range(STEPS + 1):
+        ring = [one for one in chosen if one.step == step]
+        for at, one in enumerate(ring):
+            angle = 2 * math.pi * at / len(ring) + 0.3 * step
+            reach = (70 if len(ring) > 1 else 0) if step == 0 else 100 + 75 * step
+            x, y = 450 + 1.65 * reach * math.cos(angle), 260 + reach * math.sin(angle)
+            places[one.key] = replace(one, x=round(x, 1), y=round(y, 1))
+    lines = [
+        DrawnTie(places[one], places[other], passages, finds)
+        for one, other, passages, finds in ties
+        if one in places and other in places
+    ]
+    return GraphDrawing(list(places.values()), lines, len(ranked) - len(chosen))
