@@ -21,6 +21,7 @@ from sqlalchemy import Connection, select
 
 from api.auth.authority import Authority
 from api.auth.callers import Caller
+from api.entities.looks import LookReport, read_look_report
 from api.http.access import ReachedPost
 from api.http.answers import Answer, Time
 from api.http.dependencies import TheCaller, TheService
@@ -155,7 +156,7 @@ class PostIntegrity(Answer):
 class IntegrityOverview(Answer):
     """The reports of all posts that the caller reaches, in a line each."""
 
-    tables = ("posts", "reviewers")
+    tables = ("posts", "reviewers", "looks.findings")
     as_of: Time
     days: int
     synthetic: bool
@@ -163,6 +164,8 @@ class IntegrityOverview(Answer):
     """Those with an alarm first, then those with releases that nobody reviewed."""
     reviewers: list[Reviewer]
     """Of all these posts together."""
+    looks: LookReport
+    """Searches, and pages of vehicles and parties."""
 
 
 LONGEST_DAYS = 92
@@ -269,6 +272,7 @@ def read_integrity_overview(service: Runtime, caller: Caller, *, days: int) -> I
     reports = [read_integrity_report(service, code, caller, days=days) for code in codes]
     with service.store.read() as snapshot:
         as_of = service.journal.head(snapshot).as_of
+        looks = read_look_report(snapshot, caller, since=as_of - days * DAY)
     posts = [
         PostIntegrity(
             post=one.post,
@@ -287,6 +291,7 @@ def read_integrity_overview(service: Runtime, caller: Caller, *, days: int) -> I
         synthetic=service.network.synthetic,
         posts=sorted(posts, key=lambda one: (-one.alarms, -one.unreviewed, -one.dealt_with)),
         reviewers=_join_reviewers([one for report in reports for one in report.reviewers]),
+        looks=looks,
     )
 
 

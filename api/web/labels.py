@@ -344,6 +344,13 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "consignor": N_("consignor"),
         "consignee": N_("consignee"),
     },
+    "look_measure": {
+        "many": N_("looks"),
+        "unfollowed": N_("nothing done about what was shown"),
+        "idle": N_("no other work around that time"),
+        "repeated": N_("the same again on a later day, nothing done"),
+        "no_purpose": N_("no purpose given"),
+    },
     "purpose": {
         "inspection": N_("a vehicle that is inspected"),
         "case": N_("a case"),
