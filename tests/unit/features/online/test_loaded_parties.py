@@ -15,6 +15,7 @@ from features.online import loaded_parties
 from features.online.backfill import backfill
 from features.online.loaded_parties import (
     ROLES,
+    PartyRole,
     find_parties,
     read_loaded,
     read_names,
@@ -23,6 +24,7 @@ from features.online.loaded_parties import (
 from tests.unit.features.online.replay import PLAN
 from tests.unit.features.random_histories import NETWORK, history, tables
 
+CARRIER: tuple[PartyRole, ...] = ("carrier",)
 HISTORY = history(23, 150, crowd=6)
 LOG = read_log(tables(HISTORY), PLAN)
 
@@ -76,7 +78,7 @@ def test_a_party_is_found_by_its_name_in_each_register(store: Store) -> None:
     with store.write() as connection:
         backfill(connection, LOG, PLAN, recorded=np.array([], np.int64))
     with store.read() as connection:
-        parties = find_parties(connection, ("carrier",), fold("k1"))
+        parties = find_parties(connection, CARRIER, fold("k1"))
         assert {name for _, name, _ in parties} == {"k1"}
         by_hand = {name for role, name in read_by_hand(frozenset()) if role == "carrier"}
         domains = {name for name in by_hand if name.rpartition(DOMAIN)[2] == "k1"}

@@ -17,7 +17,6 @@ from engine.domain.time_units import NEVER
 from engine.errors import StoreUnavailableError
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import SENSITIVE_READ
-from engine.queue.identifier_index import NamedBy
 from tests.support.people import at_desk, person
 from tests.support.running_service import OTHER, POST, World, arrival
 
@@ -300,8 +299,9 @@ def test_posts_and_roles_bound_what_is_shown(
         assert world.get(path, role).status_code == 403
     # Negative control: the post of the caller is not asked for.
     monkeypatch.setattr(Caller, "sees_post", lambda *_: True)
+    ask = PassageReader.ask
     monkeypatch.setattr(
-        PassageReader, "ask", lambda one, *named: NamedBy(*named, before=one.before)
+        PassageReader, "ask", lambda *asked: replace(ask(*asked), post=None, hidden=())
     )
     leaked = describe_entity(world.runtime, here, Entity("carrier", CARRIER), "audit")
     assert f"c-{START + 41}" in {one.crossing_id for one in leaked.passages}
