@@ -43,6 +43,8 @@ FOLLOWED = 200
 """Passages, the last of them, of which company is counted and finds are looked for."""
 MOST_LISTED = 50
 """Finds, entries, cases and declarations ahead that are listed at most."""
+MOST_AT_ONCE = 20
+"""Passages of one party that may become known at one time."""
 SHORTEST = 2
 """Characters of the shortest name, folded."""
 _D, _J = DECISIONS.c, JOURNAL.c
@@ -220,12 +222,7 @@ def describe_entity(
         at = read_time(service, snapshot, caller, as_of)
         reader = PassageReader(service, snapshot, caller, at.before)
         followed = reader.read(entity, most=FOLLOWED)
-        listed = (
-            followed
-            if page.before is None
-            else reader.read(entity, most=page.most + 1, before=page.before)
-        ).shown
-        shown = listed[: page.most]
+        shown, next_before = _cut_page(reader, entity, page)
         finds = list_finds(reader, followed.shown, entity)
         entries = list(_list_entries(reader, entity))
         found = EntityView(
@@ -238,7 +235,7 @@ def describe_entity(
             is_total_exact=followed.is_exact,
             followed=len(followed.shown),
             passages=[describe_passage(one, entity) for one in shown],
-            next_before=shown[-1].known_at if len(listed) > page.most else None,
+            next_before=next_before,
             companions=count_companions(followed.shown, entity),
             finds=[one for _, one in finds],
             entries=[one for _, one in entries],
@@ -254,6 +251,24 @@ def describe_entity(
         purpose,
     )
     return found
+
+
+def _cut_page(
+    reader: PassageReader, entity: Entity, page: AskedPage
+) -> tuple[Sequence[Passage], int | None]:
+    """Return the passages of a page, and the time from which to read on.
+
+    A page ends where the time changes, because loaded passages may become known at one time.
+    """
+    most = min(page.most, FOLLOWED)
+    found = reader.read(entity, most=most + MOST_AT_ONCE, before=page.before).shown
+    if len(found) <= most:
+        return found, None
+    end = next(
+        (at for at in range(most, len(found)) if found[at].known_at != found[at - 1].known_at),
+        len(found),
+    )
+    return found[:end], found[end - 1].known_at
 
 
 def describe_passage(one: Passage, entity: Entity | None = None) -> PassageView:

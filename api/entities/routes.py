@@ -11,7 +11,6 @@ from fastapi import APIRouter, Path, Query, Response
 
 from api.auth.callers import Caller
 from api.entities.answers import (
-    FOLLOWED,
     MOST_LISTED,
     AskedPage,
     EntityView,
@@ -62,11 +61,12 @@ def entity(
     purpose: AskedPurpose,
     as_of: AsOf = "",
     before: ReadOn = None,
-    limit: Annotated[int, Query(ge=1, le=FOLLOWED)] = MOST_LISTED,
+    limit: Annotated[int, Query(ge=1, le=500)] = MOST_LISTED,
 ) -> Response:
     """Return what is known of a vehicle or a party, as of now, a decision or a time.
 
-    ``before`` reads on in its passages: the ``next_before`` of the answer before.
+    ``before`` reads on in its passages: the ``next_before`` of the answer before. A page has about
+    200 passages at most.
     """
     page = AskedPage(before, limit)
     found = describe_entity(service, caller, Entity(kind, value), purpose, as_of=as_of, page=page)

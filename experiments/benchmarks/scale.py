@@ -66,6 +66,9 @@ PAGES = {
     "page of the network": "/network",
     "page of a month's figures": "/figures",
     "page of a queue": "/posts/{queue}/queue",
+    "page of a plate": "/entities/plate/{plate}?purpose=analysis",
+    "page of a carrier": "/entities/carrier/{carrier_id}?purpose=analysis",
+    "everything connected": "/entities/carrier/{carrier_id}/connections?purpose=analysis",
 }
 MOST_SECONDS = {"page of a decision": 0.120, "page of a queue": 0.150}
 MOST_BYTES = 150_000
@@ -319,7 +322,7 @@ class Checkpoint:
         self.queue = next(iter(self._keys))
         """The post whose queue is filled."""
         self.latest: deque[Mapping[str, str]] = deque(maxlen=TURNS)
-        """Post, plate and decision of the last ones."""
+        """Post, plate, carrier and decision of the last ones."""
 
     async def send(self, number: int) -> list[float]:
         """Send so many and return the seconds of each, without the first: it opens the connection.
@@ -336,8 +339,9 @@ class Checkpoint:
         taken = time.perf_counter() - started
         if status != 201:
             raise RuntimeError(f"answered {status}: {body[:200]!r}")
-        plate = json.loads(arrival.body)["crossing"].get("plate", "")
-        known = {"post": arrival.post, "plate": plate, "queue": self.queue}
+        crossing = json.loads(arrival.body)["crossing"]
+        names = {name: crossing.get(name) or "none" for name in ("plate", "carrier_id")}
+        known = names | {"post": arrival.post, "queue": self.queue}
         self.latest.append(known | {"decision": json.loads(body)["decision_id"]})
         return taken
 

@@ -174,7 +174,7 @@ def test_a_later_history_opens_an_epoch_and_moves_what_comes_after_it(
 ) -> None:
     end = datetime.now(UTC) - timedelta(days=1)
     write(tmp_path / "late", crossings=400, seed=3, end=end, days=30)
-    _only_our_posts(tmp_path / "late")
+    only_our_posts(tmp_path / "late")
     before = eventful_world.decide(arrival(5000)).json()
     loaded = load(eventful_world.home, tmp_path / "late")
     store = eventful_world.runtime.store
@@ -225,7 +225,7 @@ def test_a_find_in_an_act_of_the_files_is_taken_and_no_report_of_theirs_again(
 def _load_later(world: World, folder: Path) -> dict[str, Any]:
     """Load a later history; return its acts and seizures, and which crossings are our post's."""
     write(folder, crossings=4_000, seed=3, end=datetime.now(UTC) - timedelta(days=1), days=30)
-    _only_our_posts(folder)
+    only_our_posts(folder)
     load(world.home, folder)
     count_again(world)
     past = read_history(world.home)
@@ -234,7 +234,7 @@ def _load_later(world: World, folder: Path) -> dict[str, Any]:
     return {**rows, "ours": ours}
 
 
-def _only_our_posts(folder: Path) -> None:
+def only_our_posts(folder: Path) -> None:
     """Drop the network file: the home has its own, and a later history may name other posts."""
     (folder / "network.toml").unlink()
     crossings = (folder / "crossings.csv").read_text("utf-8").splitlines()
