@@ -333,3 +333,28 @@ def test_pages_ask_for_the_purpose_draw_and_link(
     for path in ("plates/x9", "driver/-"):
         answer = world.get(f"/v1/entities/{path}?purpose=case")
         assert answer.status_code == 422, path
+
+
+def test_a_decision_and_a_case_lead_to_parties_and_connections(world: World) -> None:
+    decided = world.decide(body(51, "f-51", plate="71PAGE51")).json()
+    file_find(world, 51)
+    case = {"seizure_id": f"s-{START + 51}", "summary": "under the floor"}
+    opened = world.post("/v1/cases", case, Role.SUPERVISOR).json()["case_id"]
+    desk = at_desk(world, "follows-links", Role.SUPERVISOR)
+    page = desk.get(f"/decisions/{decided['decision_id']}").text
+    assert 'href="/entities/plate/71PAGE51"' in page and 'href="/entities/firm/f-51"' in page
+    assert f'href="/seizures/s-{START + 51}/connections"' in page
+    assert f'href="/cases/{opened}/connections"' in desk.get(f"/cases/{opened}").text
+    whole = desk.get(f"/cases/{opened}/connections").text
+    assert "71PAGE51" in whole and "under the floor" in whole
+    found = follow(world, f"/v1/cases/{opened}/connections")
+    assert ("plate", "71PAGE51", 0) in {
+        (one["kind"], one["value"], one["step"]) for one in found["connected"]
+    }
+    officer = at_desk(world, "at-the-barrier", Role.CHECKPOINT)
+    assert "/entities/" not in officer.get(f"/decisions/{decided['decision_id']}").text
+    for path in (f"/cases/{opened}/connections", f"/seizures/s-{START + 51}/connections"):
+        assert officer.get(f"{path}?purpose=case").status_code == 403
+        assert world.get(f"/v1{path}?purpose=case", Role.CHECKPOINT).status_code == 403
+    hidden = world.get("/v1/seizures/s-none/connections?purpose=case")
+    assert hidden.status_code == 404
