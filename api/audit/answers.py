@@ -96,7 +96,7 @@ class JournalCheck(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensitiveRead(Answer):
-    """Who opened which record, or which a search showed: then ``kind`` is ``search``."""
+    """Who opened which record, or which ones a look showed: a search, or the page of a party."""
 
     read_at: Time
     by: str
@@ -104,7 +104,9 @@ class SensitiveRead(Answer):
     sequence: int
     kind: str
     found: list[int] | None = None
-    """Records that a search showed."""
+    """Records that a look showed."""
+    purpose: str | None = None
+    """Of a look, where one was given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

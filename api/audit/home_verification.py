@@ -58,7 +58,7 @@ NOT_COMPARED: Mapping[str, str] = {
 }
 """Every table that is not compared, and why not."""
 COUNTED = (
-    "counters", "passages", "links", "searched_places", "place_counts",
+    "counters", "passages", "links", "loaded_parties", "searched_places", "place_counts",
     "spread_crossings", "spread_finds", "spread_head",
 )  # fmt: skip
 """Tables of the counters: compared with one backfill, which only a command can make."""

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 import api.audit.erasure
 from api.audit.erasure import ErasedRows
@@ -16,6 +17,7 @@ from engine.storage.home import DATABASE_VARIABLE, Home
 from features.history.tables import SCHEMAS, loads, read_history
 from features.intake import stored_loads
 from features.intake.stored_loads import finish_erasure
+from features.online.loaded_parties import LOADED_PARTIES
 from tests.integration.service.audit.home_commands import run_command
 from tests.unit.features.intake import bulk_folders as folders
 
@@ -108,6 +110,32 @@ def test_optional_papers_of_a_subject_are_erased_with_it(
     assert given <= cells(home)
     erase(home, "77 X 777 XX")
     assert not given & cells(home)
+
+
+def read_parties(home: Home) -> set[str]:
+    with open_home(home.root) as (_, store), store.read() as connection:
+        return set(connection.scalars(select(LOADED_PARTIES.c.name)))
+
+
+@pytest.mark.parametrize("is_forgetful", [False, True], ids=["whole", "control"])
+def test_the_names_of_erased_rows_leave_the_store(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_forgetful: bool
+) -> None:
+    """The control forgets containers, which the keys of a crossing do not name."""
+    own = {"plate": "77X777XX", "driver": "p-only", "container": "ZZZU7654321"}
+    row = folders.crossing(
+        901, plate=own["plate"], driver_ref=own["driver"], container_numbers=own["container"]
+    )
+    folders.write({"crossings": [row]}, tmp_path / "more")
+    run(home, "load", str(tmp_path / "more"))
+    before = read_parties(home)
+    assert set(own.values()) <= before
+    if is_forgetful:
+        monkeypatch.setattr(api.audit.erasure, "drop_erased_containers", lambda *_: None)
+    erase(home, own["plate"])
+    left = {own["container"]} if is_forgetful else set()
+    assert before - read_parties(home) >= set(own.values()) - left
+    assert read_parties(home) & set(own.values()) == left
 
 
 def test_an_erasure_that_forgets_the_files_is_seen(

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from api.auth.agencies import Duties
 from api.auth.callers import Caller
 from api.entities import answers, connections
 from api.entities.answers import AskedTime, EntityView, describe_entity
 from api.entities.connections import ConnectionsView
 from api.entities.passages import Entity, PassageReader
-from engine.domain.rights import Role
+from engine.domain.rights import Matter, Right, Role, Scope
 from engine.domain.time_units import NEVER
 from engine.errors import StoreUnavailableError
 from engine.journal.journal import JournalReader
@@ -307,6 +308,37 @@ def test_posts_and_roles_bound_what_is_shown(
     assert f"c-{START + 41}" in {one.crossing_id for one in leaked.passages}
 
 
+def test_rows_of_other_agencies_are_hidden(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.decide(body(61, "f-61", carrier_id="CR-61"))
+    file_find(world, 61, agency="police")
+    expiry = (datetime.now(UTC) + timedelta(days=20)).isoformat()
+    entry = {
+        "carrier": "CR-61", "source_post": POST, "reason": "r", "expiry": expiry,
+        "agency": "police",
+    }  # fmt: skip
+    assert world.post("/v1/watchlist", entry, Role.ANALYST).status_code == 201
+    whole = look(world, "carrier", "CR-61")
+    assert (len(whole["finds"]), len(whole["entries"])) == (1, 1)
+    assert whole["passages"][0]["found"] == "find"
+    own = {
+        (matter, right): Scope.OWN if matter in HIDDEN else Scope.ALL
+        for matter in Matter
+        for right in Right
+    }
+    customs = replace(caller_of(world), agency="customs", duties=Duties("customs", own))
+
+    def seen() -> EntityView:
+        return describe_entity(world.runtime, customs, Entity("carrier", "CR-61"), "audit")
+
+    assert (seen().finds, seen().entries, seen().passages[0].found) == ([], [], None)
+    # Negative control: the agency of a row is not asked for.
+    monkeypatch.setattr(Caller, "sees", lambda *_: True)
+    assert (len(seen().finds), len(seen().entries)) == (1, 1)
+
+
+HIDDEN = (Matter.ACTS, Matter.SEIZURES, Matter.WATCHLIST)
+
+
 def caller_of(world: World) -> Caller:
     found = world.runtime.callers.look_up(world.headers(Role.SUPERVISOR)["Authorization"])
     return found.enter("GET", "/v1/entities/{kind}/{value}")
@@ -321,6 +353,8 @@ def test_pages_ask_for_the_purpose_draw_and_link(
     assert 'name="purpose"' in asked and OURS[0] not in asked
     assert len(reads(world)) == before
     page = desk.get(f"/entities/driver/{DRIVER}?purpose=inspection").text
+    journal = at_desk(world, "reads-the-journal", Role.INTEGRITY).get("/journal").text
+    assert "Vehicle and parties (a vehicle that is inspected): № " in journal
     assert f'href="/decisions/{passed[0]["decision_id"]}"' in page
     assert f'href="/entities/firm/{FIRM}?purpose=inspection"' in page and "<svg" in page
     graph = desk.get(f"/entities/driver/{DRIVER}/connections?purpose=inspection").text
