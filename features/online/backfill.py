@@ -67,6 +67,7 @@ from features.online.counter_states import StateLayout, list_layouts
 from features.online.counter_store import COUNTERS, copy_counters, measures
 from features.online.crossing_index import (
     EPOCH,
+    LOADED_PARTIES,
     PASSAGES,
     TIES,
     keep_loaded_names,
@@ -75,7 +76,7 @@ from features.online.crossing_index import (
     pack_many_keys,
     read_event,
 )
-from features.online.loaded_parties import LOADED_PARTIES, ROLES, PartyColumn, fill_parties
+from features.online.loaded_parties import ROLES, PartyColumn, fill_parties
 from features.online.online_features import OnlineFeatures
 from features.online.projection import CounterProjection
 from features.online.search_counts import AT_ONCE, SearchedVehicle, count_history, forget

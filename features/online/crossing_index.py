@@ -24,6 +24,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    Text,
     bindparam,
     delete,
     select,
@@ -45,7 +46,7 @@ from engine.journal.kinds import (
 )
 from engine.ports import CorrectionEvent, CrossingEvent, Features, FindEvent
 from engine.queue.corrections import compensate_find
-from engine.storage.database import METADATA, Int64, fetch_rows, insert_rows
+from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows, insert_rows
 from features.catalogue.encoder import key
 from features.catalogue.event_streams import GRAMS_MOST, REACH, Label, vehicle
 from features.catalogue.plan import Plan
@@ -224,6 +225,22 @@ def is_current(connection: Connection, history: str, definitions: str) -> bool:
 
 LOADED = Table("loaded_reports", METADATA, Column("name", String, primary_key=True))
 """The names of the acts and seizures that the counters started from."""
+
+
+LOADED_PARTIES = Table(
+    "loaded_parties",
+    METADATA,
+    Column("entity", Int64, primary_key=True, autoincrement=False),
+    Column("last", Int64, primary_key=True, autoincrement=False),
+    *declare_columns(SmallInteger, "role"),
+    *declare_columns(LargeBinary, "text"),
+    *declare_columns(String, "name"),
+    *declare_columns(Int64, "total"),
+    *declare_columns(Text, "crossings"),
+    Index("loaded_parties_text_ix", "text", "role"),
+)
+"""Crossings of each party by its key and by when the last of the row became known; ``total`` counts
+the party's crossings up to that one, ``text`` is its name folded."""
 
 
 def keep_loaded_names(connection: Connection, names: Sequence[str]) -> None:

@@ -16,25 +16,13 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import (
-    Column,
-    Connection,
-    Index,
-    LargeBinary,
-    SmallInteger,
-    String,
-    Table,
-    Text,
-    delete,
-    func,
-    select,
-)
+from sqlalchemy import Connection, delete, func, select
 
 from engine.domain.identifiers import fold
-from engine.storage.database import METADATA, Int64, declare_columns, insert_rows, split_in_slices
+from engine.storage.database import insert_rows, split_in_slices
 from features.catalogue.encoder import DOMAIN, key
 from features.catalogue.plan import Plan
-from features.online.crossing_index import PASSAGES, unpack_keys
+from features.online.crossing_index import LOADED_PARTIES, PASSAGES, unpack_keys
 
 Ints = NDArray[np.int64]
 PartyRole = Literal[
@@ -46,20 +34,6 @@ CHUNK = 256
 """Crossings of one row."""
 _AT_ONCE, _BLOCK = 500, 200_000
 
-LOADED_PARTIES = Table(
-    "loaded_parties",
-    METADATA,
-    Column("entity", Int64, primary_key=True, autoincrement=False),
-    Column("last", Int64, primary_key=True, autoincrement=False),
-    *declare_columns(SmallInteger, "role"),
-    *declare_columns(LargeBinary, "text"),
-    *declare_columns(String, "name"),
-    *declare_columns(Int64, "total"),
-    *declare_columns(Text, "crossings"),
-    Index("loaded_parties_text_ix", "text", "role"),
-)
-"""Crossings of each party by its key and by when the last of the row became known; ``total`` counts
-the party's crossings up to that one, ``text`` is its name folded."""
 _L, _P = LOADED_PARTIES.c, PASSAGES.c
 
 

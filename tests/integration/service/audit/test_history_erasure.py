@@ -17,7 +17,7 @@ from engine.storage.home import DATABASE_VARIABLE, Home
 from features.history.tables import SCHEMAS, loads, read_history
 from features.intake import stored_loads
 from features.intake.stored_loads import finish_erasure
-from features.online.loaded_parties import LOADED_PARTIES
+from features.online.crossing_index import LOADED_PARTIES
 from tests.integration.service.audit.home_commands import run_command
 from tests.unit.features.intake import bulk_folders as folders
 

@@ -20,7 +20,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import load
 from features.online.backfill import open_epoch
-from features.online.loaded_parties import LOADED_PARTIES
+from features.online.crossing_index import LOADED_PARTIES
 from tests.integration.service.audit.test_journal_history import only_our_posts
 from tests.support.running_service import (
     FakeModels,

@@ -61,6 +61,14 @@ def world(world: World) -> World:
     return world
 
 
+def find_seizure(world: World) -> str:
+    """Return a seizure that was neither withdrawn nor waits."""
+    records = world.get("/v1/journal?kind=seizure&limit=50", Role.INTEGRITY).json()["records"]
+    names: list[str] = [one["subject"] for one in records]
+    asked = "/v1/seizures/{}/connections?purpose=audit"
+    return next(one for one in names if world.get(asked.format(one)).status_code == 200)
+
+
 def addresses(world: World) -> dict[str, tuple[str, list[str]]]:
     """Return a real address of each list of the document, with its tables."""
     known = world.get("/v1/decisions").json()["decisions"][0]
@@ -74,6 +82,7 @@ def addresses(world: World) -> dict[str, tuple[str, list[str]]]:
     sent = AdvanceDeclaration.EXAMPLE
     assert world.post("/v1/declarations", sent).status_code == 201
     named |= {"declaration_id": sent["declaration"]["declaration_id"]}
+    named |= {"kind": "plate", "value": "01A0005BC", "seizure_id": find_seizure(world)}
     found = {}
     for path, methods in world.client.get("/openapi.json").json()["paths"].items():
         asked = methods.get("get", {})
@@ -149,6 +158,8 @@ def _number(text: str) -> bool:
 def violations(world: World, path: str, at: str, table: str, role: Role) -> list[str]:
     """Ask for a table in both forms; return where the file is another, or no safe one."""
     more = {"/v1/models/comparison": {"version": "m9"}, "/v1/search": {"q": "01A"}}.get(path, {})
+    if "{value}" in path or path.endswith("/connections"):
+        more = {"purpose": "audit"}
     by, most = world.headers(role), 200 if path == "/v1/search" else 500
     bound = {"limit": str(most)} if "limit" in query_names(world, path) else {}
     plain = world.client.get(at, headers=by, params=more | bound)
