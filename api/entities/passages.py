@@ -244,7 +244,7 @@ def _describe_record(seq: int, known_at: int, body: Mapping[str, Any]) -> Passag
         direction=crossing["direction"],
         arrived_at=micros(datetime.fromisoformat(crossing["arrived_at"])),
         known_at=known_at,
-        parties=tuple(list_parties(crossing, arrival.get("declaration") or {})),
+        parties=tuple(list_parties(arrival)),
         seq=seq,
         decision_id=body["decision"]["decision_id"] if "decision" in body else None,
         link=(body.get("message") or {}).get("link"),
@@ -259,14 +259,19 @@ _OF_CROSSING: Sequence[tuple[PartyRole, str]] = (
 )
 
 
-def list_parties(crossing: Mapping[str, Any], declaration: Mapping[str, Any]) -> list[Party]:
-    """Return who takes part in a crossing, as it was reported."""
+def list_parties(arrival: Mapping[str, Any]) -> list[Party]:
+    """Return who takes part in a crossing, as it was reported with one declaration or several."""
+    crossing = arrival["crossing"]
+    brought = arrival.get("declarations") or [arrival.get("declaration") or {}]
     found = [Party(role, crossing[name]) for role, name in _OF_CROSSING if crossing.get(name)]
     found += [Party("container", number) for number in crossing.get("container_numbers") or ()]
-    for role in FIRMS:
-        if value := declaration.get(f"{role}_id"):
-            found.append(Party(role, value))
-    return [one for one in found if fold(one.value)]
+    found += [
+        Party(role, papers[f"{role}_id"])
+        for papers in brought
+        for role in FIRMS
+        if papers.get(f"{role}_id")
+    ]
+    return [one for one in dict.fromkeys(found) if fold(one.value)]
 
 
 def _describe_loaded(
