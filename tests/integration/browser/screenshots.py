@@ -3,7 +3,8 @@
 Runs the demonstration in a home of its own (or on one that it made before: ``--home``), lets a
 shift's officers answer for some of its vehicles with synthetic outcomes, and opens the pages of the
 menu for each role, so that a page that is new is pictured without being named here. Whatever a
-picture shows is synthetic, and every page says so.
+picture shows is synthetic, and every page says so. Says too how many words the head of a decision's
+page has, and how tall the page is, over the vehicles that wait.
 """
 
 import argparse
@@ -122,8 +123,46 @@ def main(arguments: Sequence[str]) -> None:
                 passwords,
                 list(at_every_width(shots(post, decision, link, case))),
             )
+            print(measure_heads(f"http://{HOST}:{port}", passwords, list_waiting(client, home)))
     sizes = [path.stat().st_size for path in asked.out.rglob("*.png")]
     print(f"{len(sizes)} pictures, {sum(sizes) / 1e6:.2f} MB, in {asked.out}")
+
+
+def list_waiting(client: Client, home: Home) -> list[str]:
+    """Return the decisions on vehicles that wait at any post."""
+    store = open_store(home)
+    posts = open_network(home, store).posts
+    store.dispose()
+    queues = [client.get(Queue, f"/v1/posts/{post}/queue").waiting for post in posts]
+    return [one.decision_id for queue in queues for one in queue]
+
+
+HEAD_WORDS = """document.querySelector("[data-glance]").innerText.split(/\\s+/)
+  .filter((word) => /[\\p{L}\\p{N}]/u.test(word)).length"""
+
+
+def measure_heads(address: str, passwords: Mapping[str, str], decisions: Sequence[str]) -> str:
+    """Return words of the heads of decisions' pages for a supervisor, and their heights."""
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    name = next(one for one in passwords if one.startswith("malika"))
+    words, tall = [], []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(base_url=address, viewport={"width": 1280, "height": 900})
+        _sign_in(page, name, passwords[name])
+        for decision in decisions[:MOST_MEASURED]:
+            page.goto(f"/decisions/{decision}")
+            words.append(page.evaluate(HEAD_WORDS))
+            tall.append(page.evaluate("document.documentElement.scrollHeight"))
+        browser.close()
+    within = sum(one <= 80 for one in words)
+    return (
+        f"{len(words)} decisions: {sum(words) / max(len(words), 1):.0f} words in the head on "
+        f"average, {within} within 80; pages at most {max(tall, default=0)} px"
+    )
+
+
+MOST_MEASURED = 60
 
 
 def run_command(home: Home, *words: str) -> None:
