@@ -59,6 +59,32 @@ CASES: Final = Doors(
     ),
     approvals={CASE_EVENT: ("case", ("GET", "/v1/cases/{case_id}"))},
 )
+_READERS_OF_CIRCULARS = frozenset({Role.CHECKPOINT, Role.SUPERVISOR, Role.ANALYST})
+CIRCULARS: Final = Doors(
+    name="circulars",
+    rules={
+        (Matter.REPORTS, Right.SEE, _READERS_OF_CIRCULARS): """
+            GET /v1/circulars
+            GET /v1/circulars/{circular_id}/files/{digest}
+            """,
+        (Matter.REPORTS, Right.ACT, _READERS_OF_CIRCULARS): """
+            POST /v1/circulars/{circular_id}/readings
+            """,
+        (Matter.REPORTS, Right.ACT, frozenset({Role.SUPERVISOR, Role.ANALYST})): """
+            POST /v1/circulars
+            POST /v1/circulars/{circular_id}/files
+            POST /v1/circulars/{circular_id}/ends
+            """,
+    },
+    by_person=("/v1/circulars",),
+    menu=(MenuEntry("/circulars", "Circulars", 103),),
+    routers=("api.circulars.routes:router",),
+    page_routers=("api.circulars.page:router",),
+    parts={
+        "notifications": "api.circulars.answers:list_unread",
+        "unread_circulars": "api.circulars.answers:tell_post",
+    },
+)
 COMPLAINTS: Final = Doors(
     name="complaints",
     rules={

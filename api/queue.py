@@ -21,6 +21,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 from sqlalchemy import Connection, func, select
 
+from api.areas import find_part
 from api.auth.callers import Caller
 from api.auth.sessions import token_of
 from api.decisions.answers import (
@@ -168,6 +169,8 @@ class QueueView:
     """A yellow vehicle riskier than a red one that the score picked, and that red one."""
     mark: str
     """Changes with whatever is shown here, but for the passing of time."""
+    has_unread: bool
+    """The reader has not read a circular to the post."""
 
 
 def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -> QueueView:
@@ -188,6 +191,8 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
             decision = bodies[one.seq]["decision"]
             decision["reasons"] = visible_reasons(caller, decision["reasons"])
             decision |= order_of_review(snapshot, one)
+        tell_unread = find_part("unread_circulars")
+        has_unread = tell_unread is not None and tell_unread(snapshot, caller, post, now=as_of)
         duties = None if is_blind else read_duties(snapshot, caller)
         fixed = read_policy(snapshot).find_shares(post, opens_at=shift.opens_at)
     meters = [
@@ -213,6 +218,7 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
         has_scanner=is_working("xray", running.equipment),
         exchange=find_swap(vehicles),
         mark=shown,
+        has_unread=has_unread,
     )
 
 

@@ -14,6 +14,7 @@ VARIABLE: Final = "DARVOZA_AREAS"
 AREAS: Final[Mapping[str, str]] = {
     "seizure_reports": "",  # its page stands before any case's
     "cases": "engine.cases.area",
+    "circulars": "engine.circulars.area",
     "complaints": "engine.complaints",
     "vehicle_files": "engine.vehicle_files.area",
     "links": "engine.links.area",

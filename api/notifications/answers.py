@@ -46,6 +46,7 @@ NotificationKind = Literal[
     "watchlist_hit",
     "riskier_arrival",
     "vehicle_given",
+    "circular",
     "approval_waiting",
     "correction_asked",
     "documents_overdue",

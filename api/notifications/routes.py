@@ -32,6 +32,7 @@ _PAGES = {
     "known_lawful_suspended": "/known-lawful#{id}",
     "profile_failed": "/profiles/{id}",
     "case": "/cases/{id}",
+    "circular": "/circulars#{id}",
     "complaint": "/complaints?decision={id}",
     "handover": "/posts/{post}/handover?at={at}",
     **dict.fromkeys(("list", "entries", "score", "family"), "/register"),

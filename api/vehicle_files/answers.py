@@ -113,10 +113,10 @@ def describe_vehicle(service: Runtime, caller: Caller, crossing_id: str) -> Vehi
         }
     seen: dict[int, list[MarkView]] = {seq: [] for seq in files}
     for seq, mark in marks.items():
-        if mark["of"] in seen and caller.sees(Matter.ACTS, mark.get("agency")):
-            said = _fill(MarkView, mark["mark"])
-            one = MarkView(**said, by=str(mark["by"]), marked_at=times[seq])
-            seen[mark["of"]].append(one)
+        if mark.of in seen and caller.sees(Matter.ACTS, mark.body.get("agency")):
+            said = _fill(MarkView, mark.body["mark"])
+            one = MarkView(**said, by=str(mark.body["by"]), marked_at=times[seq])
+            seen[mark.of].append(one)
     crossing, papers = arrival["crossing"], arrival.get("declaration") or {}
     return VehicleFiles(
         crossing_id=crossing_id,

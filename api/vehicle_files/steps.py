@@ -15,7 +15,7 @@ from api.http.access import post_of
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.service.runtime import Runtime
 from api.vehicle_files.answers import AcknowledgedMark, AcknowledgedVehicleFile
-from engine.cases.case_events import find_name_signs
+from engine.domain.free_text import looks_like_name
 from engine.domain.rights import Matter
 from engine.errors import ConflictError, FilesFullError, NotFoundError
 from engine.files.content import JPEG, PNG, WEBP, recognise, strip_picture
@@ -93,7 +93,7 @@ class VehicleFileWriter:
         done = service.recording.once_here(
             asked, lambda _: VEHICLE_MARK.draft(crossing_id, body, post=post)
         )
-        signs = ["note"] if mark.note and [*find_name_signs({"text": mark.note})] else []
+        signs = ["note"] if mark.note and looks_like_name(mark.note) else []
         receipt = service.answers.receipt(done)
         return AcknowledgedMark(crossing_id=crossing_id, of=of, warnings=signs, **receipt)
 
@@ -141,7 +141,7 @@ class VehicleFileWriter:
             digest=digest,
             media_type=media_type,
             size_bytes=file.size_bytes,
-            warnings=list(find_name_signs({"description": about.description})),
+            warnings=["description"] if looks_like_name(about.description or "") else [],
             **service.answers.receipt(done),
         )
 

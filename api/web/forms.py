@@ -361,6 +361,7 @@ RULES: Final[Mapping[str, str]] = {
     "encrypted": N_("The PDF file cannot be looked into: print it to a new PDF file."),
     "unreadable": N_("The PDF file cannot be looked into: print it to a new PDF file."),
     "file_too_large": N_("The file is larger than 32 MB."),
+    "full_circular": N_("The circular has as many files as it may: 10."),
     "full_vehicle": N_("The vehicle has as many files as it may: 40 files, 256 MB in all."),
     "full_case": N_("The case holds as many files as it may: 200 files, 512 MB in all."),
     "no_place": N_("Choose at least one place."),

@@ -702,6 +702,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "notification": {
         "watchlist_hit": N_("The watch list names a waiting vehicle"),
         "vehicle_given": N_("A vehicle is given to you"),
+        "circular": N_("A circular is not read"),
         "riskier_arrival": N_("A later yellow vehicle is riskier than a red one"),
         "approval_waiting": N_("Waits for your approval"),
         "correction_asked": N_("A correction is asked for"),
@@ -712,6 +713,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "notified_of": {
         "vehicle": N_("vehicle"),
         "act": N_("inspection act"),
+        "circular": N_("circular"),
         "profile": N_("profile"),
         "policy": N_("policy"),
         "watchlist": N_("entry of the watch list"),

@@ -1,7 +1,8 @@
 """Files of vehicles as a table, what they say, and the marks on them."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, ClassVar, Literal, Self
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, Index, String, select
 from engine.domain.records import Hex32, Record, Text, Time
 from engine.errors import ConflictError
 from engine.files.store import NamedFile, to_named
+from engine.journal.copies import find_local_number
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import COPIED
@@ -104,28 +106,39 @@ def project_vehicle_files(connection: Connection, entries: Sequence[tuple[Entry,
         for entry, body in files
     ]
     insert_rows(connection, VEHICLE_FILES, rows)
-    for entry, mark in list_bodies(entries, VEHICLE_MARK):
-        query = select(_F.crossing_id).where(_F.seq == mark["of"])
-        if connection.scalar(query) == mark["crossing_id"]:
-            row = (entry.seq, mark["crossing_id"], mark["of"])
-            insert_rows(connection, VEHICLE_MARKS, [row])
-        elif COPIED not in mark:
-            raise ConflictError(
-                VEHICLE_MARK, mark["crossing_id"], "it is on no file of the vehicle"
-            )
+    for entry, draft in entries:
+        if entry.kind == VEHICLE_MARK:
+            _add_mark(connection, entry, draft)
+
+
+def _add_mark(connection: Connection, entry: Entry, draft: Draft) -> None:
+    crossing_id, stated = draft.body["crossing_id"], draft.body["of"]
+    of = find_local_number(connection, draft, stated)
+    if connection.scalar(select(_F.crossing_id).where(_F.seq == of)) == crossing_id:
+        insert_rows(connection, VEHICLE_MARKS, [(entry.seq, crossing_id, of)])
+    elif COPIED not in draft.body:
+        raise ConflictError(VEHICLE_MARK, crossing_id, "on no file of the vehicle")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMark:
+    """A mark, and the number that its picture's record has here."""
+
+    of: int
+    body: VehicleMarkBody
 
 
 def list_vehicle_files(
     connection: Connection, crossing_id: str
-) -> tuple[dict[int, VehicleFileBody], dict[int, VehicleMarkBody]]:
+) -> tuple[dict[int, VehicleFileBody], dict[int, KnownMark]]:
     """Return the files of a crossing and the marks on them by their records, the oldest first."""
     read = JournalReader(connection)
-    found = []
-    for column, about in ((_F.seq, _F.crossing_id), (_M.seq, _M.crossing_id)):
-        seqs = list(connection.scalars(select(column).where(about == crossing_id)))
-        found.append(dict(sorted(read.bodies(seqs).items())))
-    files, marks = found
-    return files, marks  # type: ignore[return-value]
+    seqs = connection.scalars(select(_F.seq).where(_F.crossing_id == crossing_id))
+    files: dict[int, Any] = dict(sorted(read.bodies(list(seqs)).items()))
+    rows = connection.execute(select(_M.seq, _M.of).where(_M.crossing_id == crossing_id))
+    named = {row.seq: row.of for row in rows}
+    bodies: dict[int, Any] = dict(sorted(read.bodies(list(named)).items()))
+    return files, {seq: KnownMark(named[seq], body) for seq, body in bodies.items()}
 
 
 def read_vehicle_files(connection: Connection) -> Iterator[NamedFile]:

@@ -418,6 +418,24 @@ sa.Table(
     _index("case_events_case_ix", "case_id"),
 )
 sa.Table(
+    "circulars",
+    TABLES,
+    *_columns(INT64, "seq", key=True),
+    *_columns(TEXT, "circular_id"),
+    *_columns(INT64, "known_at", "until"),
+    *_columns(INT64, "ended_at", null=True),
+    sa.UniqueConstraint("circular_id"),
+    _index("circulars_until_ix", "until"),
+)
+sa.Table(
+    "circular_steps",
+    TABLES,
+    *_columns(INT64, "seq", key=True),
+    *_columns(TEXT, "circular_id", "kind", "person", "post"),
+    *_columns(INT64, "known_at"),
+    _index("circular_steps_circular_ix", "circular_id", "kind", "person"),
+)
+sa.Table(
     "vehicle_files",
     TABLES,
     *_columns(INT64, "seq", key=True),

@@ -28,6 +28,13 @@ NAMED = {
     ("api/notifications/answers.py", "one.reported_by != caller.person"): "what is shown to whom",
     ("api/notifications/answers.py", "desk.caller.person in gave"): "what is shown to whom",
     ("api/audit/answers.py", "bodies.get(row.seq, {}).get('by') == person"): "what one person did",
+    (
+        "api/circulars/answers.py",
+        "caller.person in {person for person, *_ in one.readings}",
+    ): "a person's own reading",
+    ("engine/circulars/ledger.py", "_S.person == person"): "a person's own reading",
+    ("api/circulars/answers.py", "one.by != caller.person"): "what is shown to whom",
+    ("api/complaints/answers.py", "one.filed_by != caller.person"): "what is shown to whom",
     ("api/people/steps.py", "done.body['by'] != self.caller.person"): "whose request it was",
     ("api/exercises/desk.py", "(body := record.body)['person'] == person"): "a trainee's own work",
     ("api/exercises/desk.py", "end.body['person'] == person"): "a trainee's own work",

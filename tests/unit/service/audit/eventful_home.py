@@ -78,6 +78,7 @@ def live(world: World) -> None:
     _models_are_registered(world)
     _partner_sends(world)
     _declarations_come_ahead(world)
+    _circular_is_read(world)
     _node_sends(world)
     _case_goes_on(world)
 
@@ -98,6 +99,20 @@ def _case_goes_on(world: World) -> None:
     for event in events:
         answer = send(world, f"/v1/cases/{case_id}/events", {"event": event}, by)
         assert answer.status_code == 201, answer.text
+
+
+def _circular_is_read(world: World) -> None:
+    """Write two circulars with a picture; one is read, and one ends."""
+    by, until = person(world, Role.SUPERVISOR), datetime.now(UTC) + timedelta(days=30)
+    said = {"title": "Lamps", "text": "Look behind them.", "until": until.isoformat()}
+    for number in range(2):
+        circular = send(world, "/v1/circulars", said | {"posts": [POST]}, by).json()["circular_id"]
+        path = f"/v1/circulars/{circular}"
+        sent = world.client.post(f"{path}/files", content=write_png("L"), headers=by)
+        assert sent.status_code == 201, sent.text
+        assert send(world, f"{path}/readings", {}, by).status_code == 201
+        if number:
+            assert send(world, f"{path}/ends", {"reason": "changed"}, by).status_code == 201
 
 
 def watch(world: World, plates: Iterable[str] = WATCHED) -> str:

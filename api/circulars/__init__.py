@@ -1,0 +1,1 @@
+"""Circulars over HTTP and as pages: written, shown at their posts, read."""

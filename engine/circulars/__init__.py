@@ -1,0 +1,1 @@
+"""Circulars to posts: what officers should know, and who read it."""
