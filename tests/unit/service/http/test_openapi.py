@@ -23,6 +23,7 @@ from api.auth.permissions import MAY
 from api.service.executors import Assessments, Backtests, Measurements
 from api.webhooks.steps import WebhookRequest
 from engine.cases.case_events import CaseOpening
+from engine.circulars.ledger import Circular
 from engine.criteria.profiles.profile import ProfileProposal
 from engine.criteria.watchlist import WatchEntry
 from engine.domain.advance_declarations import AdvanceDeclaration
@@ -90,7 +91,9 @@ def all_named(world: World) -> Kept:
     webhook = world.post("/v1/webhooks", WebhookRequest.EXAMPLE, Role.ADMINISTRATOR)
     assert world.post("/v1/declarations", AdvanceDeclaration.EXAMPLE).status_code == 201
     case = world.post("/v1/cases", CaseOpening.EXAMPLE, Role.SUPERVISOR)
+    circular = world.post("/v1/circulars", Circular.EXAMPLE | {"until": until}, Role.SUPERVISOR)
     return {
+        "circular_id": circular.json()["circular_id"],
         "case_id": case.json()["case_id"],
         "declaration_id": AdvanceDeclaration.EXAMPLE["declaration"]["declaration_id"],
         "decision_id": decision["decision_id"],
