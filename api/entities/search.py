@@ -5,14 +5,14 @@ every role. Recorded passages, declarations ahead, entries, cases and parties of
 join where the caller may open them. Each search is a record (:mod:`api.entities.looks`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Response
 from pydantic import WithJsonSchema
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
 from api.entities.answers import (
@@ -33,10 +33,13 @@ from api.http.responses import answer, json_router
 from api.service.runtime import Runtime
 from api.web.page_route import PageRoute, TheVisit
 from engine.domain.identifiers import fold
+from engine.domain.records import Outcome
+from engine.domain.rights import Matter
 from engine.domain.time_units import rfc3339
 from engine.errors import RecordError
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import CROSSING
+from engine.queue.corrections import Corrections
 from engine.queue.identifier_index import (
     SHORTEST_SEARCH,
     FoundDecision,
@@ -45,6 +48,7 @@ from engine.queue.identifier_index import (
     find_by_text,
     find_decisions,
 )
+from engine.queue.queue import DECISIONS
 from engine.selection import Channel
 from features.online.loaded_parties import PartyRole, search_parties
 
@@ -70,6 +74,8 @@ class FoundDecisionView(Answer):
     channel: str
     """Where the vehicle stands, or stood last."""
     waiting: bool
+    outcome: Outcome | None
+    """Of the act that answered it, as it is stated now; None without one that the caller sees."""
     amends: str | None
     """The first decision of its movement, where the declaration was changed since."""
     matched: list[MatchedField]
@@ -130,9 +136,13 @@ def search(
         shown = [one for one in found[:most] if caller.sees_post(one.post)]
         bodies = JournalReader(snapshot).bodies([one.seq for one in shown])
         others = _Others(PassageReader(service, snapshot, caller), text, is_asked=before is None)
-        known = [one for one in shown if one.seq in bodies]  # the rest is erased
+        known = keep_last([one for one in shown if one.seq in bodies])  # the rest is erased
+        outcomes = read_outcomes(snapshot, caller, [one.seq for one in known])
         result = SearchResult(
-            found=[_view(one, bodies[one.seq]["arrival"]["crossing"]) for one in known],
+            found=[
+                _view(one, bodies[one.seq]["arrival"]["crossing"], outcomes.get(one.seq))
+                for one in known
+            ],
             next_before=found[most - 1].seq if len(found) > most else None,
             recorded=others.list_recorded(),
             parties=others.list_parties(),
@@ -212,7 +222,32 @@ class _Others:
         return list_cases(self.reader, (), list(numbers))
 
 
-def _view(one: FoundDecision, crossing: Mapping[str, Any]) -> FoundDecisionView:
+def keep_last(found: Sequence[FoundDecision]) -> list[FoundDecision]:
+    """Return the last decision on each passage, and those that are searched by their number."""
+    last: dict[tuple[str, str], int] = {}
+    for one in found:
+        passage = one.post, one.crossing_id
+        last[passage] = max(last.get(passage, 0), one.seq)
+    kept = IdentifierKind.DECISION
+    return [one for one in found if kept in one.kinds or last[one.post, one.crossing_id] == one.seq]
+
+
+def read_outcomes(snapshot: Connection, caller: Caller, seqs: Sequence[int]) -> dict[int, Outcome]:
+    """Return the outcomes of the acts on these decisions that the caller sees."""
+    query = select(_D.seq, _D.act_seq).where(_D.seq.in_(seqs), _D.act_seq.is_not(None))
+    acts = {row.seq: row.act_seq for row in snapshot.execute(query)}
+    stated = Corrections(snapshot).bodies(JournalReader(snapshot).bodies(list(acts.values())))
+    found = {seq: stated[act]["inspection"] for seq, act in acts.items() if act in stated}
+    return {
+        seq: act["outcome"]
+        for seq, act in found.items()
+        if caller.sees(Matter.ACTS, act.get("agency"))
+    }
+
+
+def _view(
+    one: FoundDecision, crossing: Mapping[str, Any], outcome: Outcome | None
+) -> FoundDecisionView:
     return FoundDecisionView(
         decision_id=one.decision_id,
         crossing_id=one.crossing_id,
@@ -225,6 +260,7 @@ def _view(one: FoundDecision, crossing: Mapping[str, Any]) -> FoundDecisionView:
         plate_country=crossing.get("plate_country"),
         channel=Channel(one.channel).code,
         waiting=one.waiting,
+        outcome=outcome,
         amends=one.amends,
         matched=[kind.code for kind in one.kinds],
     )
@@ -236,7 +272,7 @@ MOST_FOUND = 500
 SearchText = Annotated[str, Query(max_length=LONGEST)]
 MOST_OTHERS = 20
 ENTITY_ROUTE = "/v1/entities/{kind}/{value}"
-_J = JOURNAL.c
+_J, _D = JOURNAL.c, DECISIONS.c
 ReadOn = Annotated[int | None, Query(ge=1, lt=1 << 63)]
 
 

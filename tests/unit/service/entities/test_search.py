@@ -17,6 +17,8 @@ from engine.queue import identifier_index
 from engine.queue.identifier_index import IDENTIFIERS
 from tests.support.people import at_desk
 from tests.support.running_service import OTHER, POST, World, arrival
+from tests.unit.service.reports.test_acts import act
+from tests.unit.service.reports.test_acts import find as find_vehicle
 
 START = 4_300
 VEHICLE = {
@@ -108,6 +110,25 @@ def test_look_alikes_are_found_by_folding(
     # Negative control: a search that only changes the case.
     monkeypatch.setattr(api.entities.search, "fold", str.upper)
     assert find_ids(world, "х777к") == []
+
+
+def test_a_passage_is_one_row_with_its_last_decision_and_its_act(world: World) -> None:
+    body = arrival(START + 50, plate="09Q050QQ")
+    first = world.decide(body).json()
+    item = {"item_no": 1, "hs_code": "080620"}
+    papers = {"declaration_id": "one-row", "procedure": "import", "items": [item]}
+    path = f"/v1/decisions/{first['decision_id']}/amendments"
+    amended = world.post(path, body | {"declaration": papers})
+    assert amended.status_code == 201, amended.text
+    assert find_ids(world, "09Q050QQ") == [amended.json()["decision_id"]]
+    assert find_ids(world, first["decision_id"]) == [first["decision_id"]], "by its number"
+    red = find_vehicle(world, "red", START + 2_000)
+    assert find(world, red["crossing_id"])["found"][0]["outcome"] is None
+    done = world.post("/v1/inspections", act(START, red["crossing_id"], outcome="clear"))
+    assert done.status_code == 201, done.text
+    assert find(world, red["crossing_id"])["found"][0]["outcome"] == "clear"
+    page = at_desk(world, "seeks-acts").get(f"/search?q={red['crossing_id']}").text
+    assert "nothing found</strong>" in page
 
 
 def test_a_short_text_is_refused(world: World, known_decision: dict[str, Any]) -> None:
