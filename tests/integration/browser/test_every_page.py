@@ -17,13 +17,13 @@ from api.auth.permissions import MAY
 from api.criteria.known_lawful import KNOWN_LAWFUL_TRADE
 from api.criteria.watchlist import WATCH_BATCH, WATCH_LIST
 from api.profiles.steps import PROFILE
+from api.proposals.matters import ProposalMatter
 from api.web.i18n import LANGUAGES
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
 from engine.criteria.known_lawful import KnownLawful
 from engine.criteria.profiles.profile import ProfileProposal
 from engine.criteria.watchlist import WatchBatch, WatchEntry
-from engine.queue.documents_asked import DocumentsAsked
 from tests.integration.browser.page_layouts import WIDE, grave
 from tests.integration.browser.test_cases import file_find
 from tests.integration.browser.users_and_vehicles import ROLES, Site, signed_in
@@ -77,7 +77,6 @@ def filled(site: Site) -> SimpleNamespace:
         "due_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat(),
         "reason": "The value is low for the mass.",
     }
-    assert DocumentsAsked.model_validate(asked, strict=False)
     assert site.sender.post("/v1/inspections", json=asked).status_code == 201
     terms: dict[str, Any] = {"reason": "seen with a false tank twice this year", "expiry": later}
     entry = WatchEntry(plate="01 A 777 BC", look_alikes=True, **terms)
@@ -93,7 +92,7 @@ def filled(site: Site) -> SimpleNamespace:
         channel="red",
         valid_until=later,
     )
-    every = (
+    every: tuple[tuple[ProposalMatter[Any], Any], ...] = (
         (WATCH_LIST, entry), (WATCH_BATCH, batch), (KNOWN_LAWFUL_TRADE, lawful), (PROFILE, profile),
     )  # fmt: skip
     made = [propose(runtime, matter, content, by="malika") for matter, content in every]
@@ -131,7 +130,7 @@ def test_no_cells_overlap_on_a_phone_in_any_language(
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     wrong: list[Any] = []
     for at, where in enumerate(list_pages(name)):
-        page.emulate_media(color_scheme=("light", "dark")[at % 2])  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=("light", "dark")[at % 2])
         answer = page.goto(where.format(**vars(filled)))
         assert answer is not None and answer.status == 200, where
         expect(page.locator("html")).to_have_attribute("lang", language)

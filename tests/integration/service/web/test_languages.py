@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterable
 from math import nan
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from api.web.i18n import LANGUAGES, ReaderLocale, read_catalogue
+from api.web.i18n import LANGUAGES, ReaderLocale, read_catalogue, translations
 from api.web.labels import TABLES
 from api.web.messages import MessageReader
 from engine.criteria.indicator_rules import explain_rules
@@ -199,3 +200,42 @@ def test_pages_speak_one_language(world: World, code: str) -> None:
     for path in ("/links", f"/links/{link}"):
         text = officer.get(path).text
         assert not [one for one in english if one in text]
+
+
+GLOSSARY = Path(__file__).parents[4] / "docs" / "glossary.md"
+STEMS = {
+    "shift": {"ru": "смен", "uz": "smena", "tg": "баст"},
+    "queue": {"ru": "очеред", "uz": "navbat", "tg": "навбат"},
+    "carrier": {"ru": "перевозчик", "uz": "tashuvchi", "tg": "интиқолдиҳанд"},
+}
+"""Terms that once shared a word with another in some language."""
+
+
+def test_the_table_of_terms_is_what_pages_say() -> None:
+    """One word for one thing: no two terms of a language share a word."""
+    table = GLOSSARY.read_text("utf-8").partition("## Words of the pages")[2]
+    rows = [
+        [cell.strip() for cell in row.split("|")[1:-1]] for row in table.splitlines() if "|" in row
+    ]
+    terms = [row for row in rows[2:] if row]
+    assert len(terms) > 30
+    for at, code in enumerate(("ru", "uz", "tg"), 1):
+        say = translations(code).gettext
+        for row in terms:
+            spelt = {say(row[0]), say(row[0][:1].upper() + row[0][1:])}
+            assert row[at].casefold() in {one.casefold() for one in spelt}, (code, row[0])
+        assert len({row[at] for row in terms}) == len(terms), code
+
+
+@pytest.mark.parametrize("term", STEMS)
+@pytest.mark.parametrize("code", OTHERS)
+def test_a_term_has_one_word_in_every_text(term: str, code: str) -> None:
+    word = re.compile(rf"(?<!car )\b{term}s?\b(?! of scores)", re.IGNORECASE)
+    wrong = [
+        (message.id, message.string)
+        for message in read_catalogue(code)
+        if isinstance(message.id, str)
+        and word.search(message.id)
+        and STEMS[term][code] not in str(message.string).casefold()
+    ]
+    assert wrong == []
