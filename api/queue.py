@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
@@ -570,7 +571,8 @@ async def _changes(service: Runtime, post: str, cookie: str, caller: Caller) -> 
 
 async def _still_is(service: Runtime, cookie: str, caller: Caller) -> bool:
     try:
-        return await service.executors.look_up(service.sessions.caller, cookie) == caller
+        look_up = partial(service.sessions.caller, is_used=False)
+        return await service.executors.look_up(look_up, cookie) == caller
     except NotAuthenticatedError:
         return False
 

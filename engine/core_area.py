@@ -485,6 +485,9 @@ AREA: Final = Area(
         "key_uses": TableRule(
             kept="times alone", not_compared="no projection: when keys were last used"
         ),
+        "session_uses": TableRule(
+            kept="times alone", not_compared="no projection: when sessions were last used"
+        ),
         "users": _CREDENTIALS,
         "sessions": TableRule(
             kept="credentials of the service's users, which records state",

@@ -1,32 +1,40 @@
 """Sessions: a random token in a cookie, its digest in the store, each sign-in a record.
 
-A session ends when its person signs out, or after a fixed time. Session, role and post are those
-that records state (:mod:`api.auth.authority`), looked at again with every request.
+A session ends when its person signs out, after a fixed time, or when nobody used it for some time.
+Session, role and post are those that records state (:mod:`api.auth.authority`), looked at again
+with every request. What a page asks by itself is no use of a session: an open page keeps nobody
+signed in.
 """
 
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 from starlette.requests import HTTPConnection
 
 from api.auth.authority import Authority, OpenSession, Refused, ignore
 from api.auth.callers import Caller, call_as
 from api.auth.credentials import FIELD, commitment_of, is_token, purpose_digest
-from api.auth.tables import SESSIONS, AccountSecret
+from api.auth.tables import SESSION_USES, SESSIONS, AccountSecret
 from api.auth.throttles import Attempts
 from engine.domain.rights import Role
-from engine.domain.time_units import HOUR, rfc3339
-from engine.errors import NotAllowedError, NotAuthenticatedError, NotFoundError
+from engine.domain.time_units import HOUR, MINUTE, rfc3339
+from engine.errors import (
+    NotAllowedError,
+    NotAuthenticatedError,
+    NotFoundError,
+    StoreUnavailableError,
+)
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import Journal
 from engine.journal.kinds import SIGNED_IN, SIGNED_OUT, AccountBody
-from engine.storage.database import Store
+from engine.storage.database import Store, upsert_rows
 
 COOKIE = "darvoza_session"
 HOST_COOKIE = f"__Host-{COOKIE}"
@@ -35,6 +43,8 @@ _BYTES = 32
 _REMEMBERED = 10_000
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
+BY_PAGE = "X-Asked-By"
+"""Head of a request that a page sends by itself, again and again; its value is ``page``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,7 @@ class Sessions:
         pepper: bytes,
         *,
         hours: float,
+        idle_minutes: float,
         authority: Authority,
         refused: Refused = ignore,
     ) -> None:
@@ -65,6 +76,7 @@ class Sessions:
         self._submit = submit
         self._pepper = pepper
         self._length = round(hours * HOUR)
+        self._idle = round(idle_minutes * MINUTE)
         self._journal = Journal(store)
         self.attempts = Attempts()
         self._known: set[bytes] = set()
@@ -87,10 +99,17 @@ class Sessions:
             body["oidc"] = dict(oidc)
         secret = AccountSecret(kept, until)
         self._submit(SIGNED_IN.draft(name, body, extra=secret)).result()
+        with suppress(StoreUnavailableError), self._store.write() as connection:
+            over = SESSION_USES.c.used_at <= until - 2 * self._length
+            connection.execute(delete(SESSION_USES).where(over))
+            upsert_rows(connection, SESSION_USES, [(kept, until - self._length)])
         return NewSession(token, self._length // 1_000_000)
 
-    def caller(self, token: str | None) -> Caller:
-        """Return who holds a token; raises ``NotAuthenticatedError``."""
+    def caller(self, token: str | None, *, is_used: bool = True) -> Caller:
+        """Return who holds a token; raises ``NotAuthenticatedError``.
+
+        ``is_used`` is False of what a page asks by itself.
+        """
         if not token or not is_token(token):
             raise NotAuthenticatedError
         kept = self._digest(token)
@@ -99,6 +118,12 @@ class Sessions:
             authority = self._authority.look(connection)
             person = authority.session(commitment_of(kept), now)
             is_claimed = person is None and _is_in_table(connection, kept, now)
+            used = _read_use(connection, kept)
+        if person is not None and self._is_idle(used, now):
+            raise NotAuthenticatedError
+        if person is not None and is_used and now - (used or 0) > min(MINUTE, self._idle // 2):
+            with suppress(StoreUnavailableError), self._store.write() as connection:
+                upsert_rows(connection, SESSION_USES, [(kept, now)])
         if person is None:
             self._known.discard(kept)
             if is_claimed:
@@ -108,6 +133,9 @@ class Sessions:
             self._known.clear()
         self._known.add(kept)
         return call_as(person, authority)
+
+    def _is_idle(self, used: int | None, now: int) -> bool:
+        return used is not None and now - used > self._idle
 
     def is_known(self, token: str) -> bool:
         """Tell whether a token was valid when sessions were last read, however long ago."""
@@ -129,7 +157,12 @@ class Sessions:
         """Return the open sessions of a name, the oldest first."""
         with self._store.read() as connection:
             now = self._journal.now(connection)
-            return self._authority.look(connection).open_sessions(name, now)
+            of_name = SESSIONS.c.name == name, SESSIONS.c.ended_at.is_(None)
+            uses = select(SESSION_USES).join(SESSIONS, SESSIONS.c.digest == SESSION_USES.c.digest)
+            rows = connection.execute(uses.where(*of_name)).all()
+            idle = {commitment_of(kept) for kept, used in rows if self._is_idle(used, now)}
+            found = self._authority.look(connection).open_sessions(name, now)
+        return tuple(one for one in found if one.commitment not in idle)
 
     def commitment(self, token: str) -> str:
         """Return by what records name the session of a token."""
@@ -173,6 +206,16 @@ def _is_in_table(connection: Connection, kept: bytes, now: int) -> bool:
         column.digest == kept, column.ended_at.is_(None), column.until > now
     )
     return connection.execute(query).first() is not None
+
+
+def _read_use(connection: Connection, kept: bytes) -> int | None:
+    return connection.scalar(select(SESSION_USES.c.used_at).where(SESSION_USES.c.digest == kept))
+
+
+def is_used_by_person(request: HTTPConnection) -> bool:
+    """Tell whether a person asks, and not a page that they left open."""
+    is_stream = request.headers.get("accept", "") == "text/event-stream"
+    return not is_stream and request.headers.get(BY_PAGE) != "page"
 
 
 def cookie_name(request: HTTPConnection) -> str:

@@ -66,6 +66,14 @@ SESSIONS = Table(
     Column("until", Int64, nullable=False),
     Column("ended_at", Int64),
 )
+SESSION_USES = Table(
+    "session_uses",
+    METADATA,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("used_at", Int64, nullable=False),
+)
+"""When a person last used each session, to a minute: by it a session that is idle ends before its
+time. Written by the service; what is missing here ends nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ And the class of all routes, which refuses parameters of the query that a route 
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any, ClassVar, Protocol
 
 from fastapi import Depends, Header, Query, Request
@@ -15,7 +16,7 @@ from fastapi.security import HTTPBearer
 
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller, Callers
-from api.auth.sessions import SAFE, Sessions, check_origin, token_of
+from api.auth.sessions import SAFE, Sessions, check_origin, is_used_by_person, token_of
 from api.service.executors import Executors
 from api.service.metrics import Metrics
 from api.service.runtime import Runtime
@@ -66,7 +67,8 @@ async def _signed_in(request: Request, service: SignInService, cookie: str) -> C
     """Return who holds a session; what changes anything must not come from another site."""
     if request.method not in SAFE:
         check_origin(request, is_owed=True)
-    return await service.executors.look_up(service.sessions.caller, cookie)
+    look_up = partial(service.sessions.caller, is_used=is_used_by_person(request))
+    return await service.executors.look_up(look_up, cookie)
 
 
 TheCaller = Annotated[Caller, Depends(caller_of)]

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     """How long a key that was looked up is believed; a revoked key lives on for at most this."""
     session_hours: Annotated[float, Field(gt=0, le=24)] = 12
     """How long a person stays signed in: a shift."""
+    session_idle_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 60
+    """How long a session lasts that nobody uses; a page that is open does not use it."""
     training_address: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     """Address of the pages of a training home, to which the menu then leads."""
     taken_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 120

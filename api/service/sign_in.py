@@ -80,6 +80,7 @@ def open_sign_in(
         submit,
         pepper,
         hours=settings.session_hours,
+        idle_minutes=settings.session_idle_minutes,
         authority=authority,
         refused=refused,
     )

@@ -7,6 +7,7 @@ what its route would refuse.
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated
 from urllib.parse import parse_qs
 
@@ -14,7 +15,7 @@ from fastapi import Depends, Request
 
 from api.areas import list_doors
 from api.auth.callers import Caller
-from api.auth.sessions import check_origin, token_of
+from api.auth.sessions import check_origin, is_used_by_person, token_of
 from api.http.dependencies import SignInService, TheSignIn
 from api.http.request_bodies import read_bounded
 from engine.errors import MalformedBodyError, NotAllowedError
@@ -119,7 +120,8 @@ async def visitor_of(request: Request, service: TheSignIn) -> Visitor:
 async def identify(request: Request, service: SignInService) -> Visitor:
     """Return who is signed in, whatever they may see; raises ``NotAuthenticatedError``."""
     cookie = token_of(request)
-    caller = await service.executors.look_up(service.sessions.caller, cookie)
+    look_up = partial(service.sessions.caller, is_used=is_used_by_person(request))
+    caller = await service.executors.look_up(look_up, cookie)
     return Visitor(caller, service.sessions.form_token(cookie))
 
 

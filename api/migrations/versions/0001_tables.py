@@ -326,6 +326,13 @@ sa.Table(
     *_columns(INT64, "ended_at", null=True),
 )
 
+sa.Table(
+    "session_uses",
+    TABLES,
+    *_columns(BYTES, "digest", key=True),
+    *_columns(INT64, "used_at"),
+)
+
 # Profiles and the watch list.
 
 sa.Table(

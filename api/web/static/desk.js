@@ -4,10 +4,11 @@
 const live = () => document.querySelector("[data-events]");
 let told = "";
 const help = document.getElementById("help");
+const BY_PAGE = { "X-Asked-By": "page" }; // nobody asked: such a request keeps no session from ending
 
 /** Fetch the page again and put its live part in place, leaving the reader's row where it was. */
 async function refresh() {
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  const answer = await fetch(location.href, { headers: { Accept: "text/html", ...BY_PAGE } });
   if (answer.redirected || !answer.ok) {
     location.reload();
     return;
@@ -197,7 +198,7 @@ function followNotifications(link) {
   const place = document.querySelector("[data-news]");
   let before = null;
   const ask = async () => {
-    const answer = await fetch("/v1/notifications", { headers: { Accept: "application/json" } });
+    const answer = await fetch("/v1/notifications", { headers: { Accept: "application/json", ...BY_PAGE } });
     if (!answer.ok) return;
     const now = (await answer.json()).notifications.length;
     number.textContent = now || "";

@@ -39,6 +39,7 @@ UNCOMPARED: Mapping[str, Sequence[str]] = {
     "counter_merge": ("generation", "merged", "frozen", "grp", "entity", "reached"),
     "journal_identity": ("created",),
     "key_uses": (),
+    "session_uses": (),
     "webhook_cursors": (),
     "webhook_deliveries": (),
 }

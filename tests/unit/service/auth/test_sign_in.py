@@ -121,10 +121,29 @@ def test_a_session_is_a_record_and_its_token_is_not(world: World) -> None:
 
 def test_a_session_ends_with_its_shift(world: World) -> None:
     desk = at_desk(world, "three")
-    with travel(datetime.now(UTC) + timedelta(hours=11.9), tick=False):
-        assert desk.get("/").status_code == 200
+    for hours in range(1, 13):
+        with travel(datetime.now(UTC) + timedelta(hours=0.99 * hours), tick=False):
+            assert desk.get("/").status_code == 200, hours
     with travel(datetime.now(UTC) + timedelta(hours=12.1), tick=False):
         assert desk.get("/").status_code == 303
+
+
+def test_a_session_that_nobody_uses_ends(world: World) -> None:
+    desk, asked = at_desk(world, "idle"), {"X-Asked-By": "page"}
+    begun = datetime.now(UTC)
+    for minutes in (25, 50, 59):
+        with travel(begun + timedelta(minutes=minutes), tick=False):
+            answer = desk.get("/v1/notifications", **asked)
+            assert answer.status_code == 200, "a page that is open asks, and it is not idle yet"
+            assert world.runtime.sessions.open_of("idle")
+    with travel(begun + timedelta(minutes=61), tick=False):
+        assert desk.get("/v1/notifications").status_code == 401
+        assert desk.get("/").status_code == 303
+        assert world.runtime.sessions.open_of("idle") == ()
+    used = at_desk(world, "in-use")  # negative control: a person's own requests keep it
+    for minutes in (50, 100, 150):
+        with travel(begun + timedelta(minutes=minutes), tick=False):
+            assert used.get("/").status_code == 200
 
 
 @pytest.mark.parametrize(
