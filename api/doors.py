@@ -238,3 +238,35 @@ SIGN_ON: Final = Doors(
 
 
 EXERCISES: Final = Doors(name="exercises")
+
+
+_GOVERNORS = _ADMINISTRATOR | {Role.SUPERVISOR}
+_ANALYST = frozenset({Role.ANALYST})
+ANALYSIS: Final = Doors(
+    name="analysis",
+    rules={
+        (Matter.MODELS, Right.ACT, _ANALYST): """
+            POST /v1/jobs
+            POST /v1/jobs/files
+            DELETE /v1/jobs/{job_id}
+            POST /v1/queries
+            """,
+        (Matter.MODELS, Right.SEE, _ANALYST | _GOVERNORS): """
+            GET /v1/jobs
+            GET /v1/jobs/{job_id}
+            GET /v1/jobs/{job_id}/files/{name}
+            """,
+    },
+    by_person=("/v1/queries", "/v1/jobs"),
+    pages_of={
+        ("GET", "/queries"): ("POST", "/v1/queries"),
+        ("POST", "/jobs/{job_id}/ends"): ("DELETE", "/v1/jobs/{job_id}"),
+        ("POST", "/jobs/{job_id}/loads"): ("POST", "/v1/jobs"),
+    },
+    menu=(MenuEntry("/queries", "Queries", 132), MenuEntry("/jobs", "Jobs", 133)),
+    routers=("api.analysis.queries:router", "api.analysis.routes:router"),
+    page_routers=("api.analysis.queries:page_router", "api.analysis.page:router"),
+    parts={"notifications": "api.analysis.routes:list_ended"},
+    workers=("api.analysis.worker:JobWorker",),
+    matters=("api.analysis.jobs:LOAD",),
+)

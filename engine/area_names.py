@@ -22,6 +22,7 @@ AREAS: Final[Mapping[str, str]] = {
     "webhooks": "engine.events.area",
     "sign_on": "",
     "exercises": "engine.exercises",
+    "analysis": "engine.analysis.area",
 }
 """Modules whose ``AREA`` declares records of each area; empty for an area without records. A name,
 and no import: the core stands on no area."""

@@ -4,6 +4,7 @@ import getpass
 import json
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -19,12 +20,15 @@ from rich.markup import escape
 from engine.domain.time_units import micros
 from engine.errors import HomeError, InputError, NotAllowedError, NotAuthenticatedError
 from engine.storage.home import Home, default_root
+from engine.storage.worker_process import PROGRESS_FILE
 
 if TYPE_CHECKING:
     from api.auth.accounts import Accounts
     from api.proposals.desk import ProposalDesk
     from engine.storage.database import Store
 
+TOLD_SECONDS = 0.5
+"""How often a command says how far it is to a service that runs it."""
 OUT = Console()
 ERR = Console(stderr=True)
 
@@ -286,13 +290,26 @@ def progress() -> Iterator[ReportProgress]:
     )
     with Progress(*columns, console=ERR, transient=not ERR.is_terminal) as bars:
         tasks: dict[str, Any] = {}
+        file, told = os.environ.get(PROGRESS_FILE), 0.0
 
         def update(stage: str, done: int, total: int) -> None:
+            nonlocal told
+            if file and (done == total or time.monotonic() - told > TOLD_SECONDS):
+                told = time.monotonic()
+                write_whole(Path(file), json.dumps({"stage": stage, "done": done, "of": total}))
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total)
             bars.update(tasks[stage], completed=done, total=total)
 
         yield update
+
+
+def write_whole(target: Path, text: str) -> None:
+    """Write a file whole or not at all: the service may read it at any time."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_suffix(".part")
+    draft.write_text(text, "utf-8")
+    draft.replace(target)
 
 
 def say(what: str) -> None:

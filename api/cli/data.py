@@ -10,8 +10,10 @@ from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
+from hashlib import sha256
 from math import isfinite
 from pathlib import Path
+from resource import RLIMIT_AS, setrlimit
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -40,6 +42,7 @@ from api.cli.common import (
     require_folder_of,
     say,
     step_back,
+    write_whole,
 )
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import InputError
@@ -55,6 +58,10 @@ if TYPE_CHECKING:
 
 Format = Literal["contract", "kcs"]
 FormatOption = Annotated[Format, typer.Option(help="What the files look like.")]
+QUERY_MEGABYTES = 2048
+"""Memory of the tables and the sums of a statement that a service runs."""
+QUERY_SPACE = 8 << 30
+"""Bytes of address space of the process that runs it."""
 RECORDS_FILE = "records.jsonl"
 REPORTS_FILE = "reports.jsonl"
 
@@ -290,7 +297,12 @@ def write_lines(out: Path, lines: Iterable[dict[str, Any]], *, name: str = RECOR
 
 
 def sql(
-    query: Annotated[str, typer.Argument(help="One SELECT statement, in the SQL of DuckDB.")],
+    query: Annotated[
+        str,
+        typer.Argument(
+            help="One SELECT statement, in the SQL of DuckDB; - reads it from standard input."
+        ),
+    ],
     home: HomeOption,
     as_of: Annotated[
         int | None,
@@ -299,7 +311,14 @@ def sql(
     by: Annotated[
         str | None, typer.Option("--as", help="Your name, to see identifiers; recorded.")
     ] = None,
+    max_rows: Annotated[
+        int | None, typer.Option(min=1, help="Refuse a longer answer.", metavar="N")
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Refuse a longer run.", metavar="S")
+    ] = None,
     *,
+    polite: PoliteOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated rows.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -308,27 +327,40 @@ def sql(
     Views: crossings, declarations, goods_items, inspections, seizures, decisions, reviews and
     features.
     """
-    from experiments.analysis.home_history import HomeHistory, check_moment, run_query
+    from experiments.analysis.home_history import (
+        HomeHistory,
+        QueryLimits,
+        check_moment,
+        run_query,
+    )
 
     if as_csv and as_json:
         raise typer.BadParameter("one form of answer: --csv or --json", param_hint="--csv")
+    if polite:
+        step_back(if_polite=True)
+        setrlimit(RLIMIT_AS, (QUERY_SPACE, QUERY_SPACE))
+    if query == "-":
+        query = sys.stdin.read()
+    limits = QueryLimits(max_rows, max_seconds, QUERY_MEGABYTES if polite else None)
     moment = check_moment(as_of, name="--as-of")
     if by is None:
         with opened_to_read(home) as (found, store):
             history = HomeHistory(found, store.read, moment, _identifier_key(found))
-            answer = run_query(query, history)
+            answer = run_query(query, history, limits)
     else:
         with open_desk(home, by) as desk:
             _record_reading(desk)
             service = desk.service
-            answer = run_query(query, HomeHistory(service.home, service.store.read, moment, None))
+            history = HomeHistory(service.home, service.store.read, moment, None)
+            answer = run_query(query, history, limits)
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(escape_cells(answer.columns))
         writer.writerows([_csv_cell(cell) for cell in row] for row in answer.rows)
         return
     rows = [dict(zip(answer.columns, map(_plain_cell, row), strict=True)) for row in answer.rows]
-    result = {"columns": list(answer.columns), "rows": rows, "as_of": rfc3339(moment)}
+    result = {"columns": list(answer.columns), "rows": rows}
+    result |= {"as_of": rfc3339(moment), "digest": _digest_answer(result)}
 
     def text() -> None:
         table = Table(*answer.columns)
@@ -370,7 +402,7 @@ def quality(
             "weeks": report.weeks,
         }
         if keep:
-            _write_whole(found.quality, json.dumps(result))
+            write_whole(found.quality, json.dumps(result))
 
     def text() -> None:
         for one in report.findings:
@@ -379,14 +411,6 @@ def quality(
         typer.echo(f"{findings}, {count_of(len(report.weeks), 'week')} of fields")
 
     emit(result, as_json=as_json, text=text)
-
-
-def _write_whole(target: Path, text: str) -> None:
-    """Write a file whole or not at all: the service may read it at any time."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_suffix(".part")
-    draft.write_text(text, "utf-8")
-    draft.replace(target)
 
 
 def _identifier_key(home: "Home") -> bytes:
@@ -410,6 +434,12 @@ def _record_reading(desk: "ProposalDesk") -> None:
         "kind": "sql",
     }
     desk.service.journal.append([SENSITIVE_READ.draft("sql", fields)])
+
+
+def _digest_answer(answer: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of columns and rows as JSON, with which two answers are compared."""
+    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _plain_cell(cell: Any) -> Any:

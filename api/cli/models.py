@@ -136,6 +136,7 @@ def train(
     target: Annotated[
         Literal["discrepancy", "seizure"], typer.Option(help="Whose trees it takes the place of.")
     ] = "discrepancy",
+    job: Annotated[str, typer.Option("--job", hidden=True)] = "",
     *,
     weekly: Annotated[
         bool, typer.Option("--weekly", help="As the weekly timer does: propose what was judged.")
@@ -160,7 +161,7 @@ def train(
         load_estimator(estimator)  # refused before the work begins
         settings = replace(settings, estimators=((target, estimator),))
     with opened_existing(home) as (found, store):
-        who = _trainer(found, store, by)
+        who = _find_asker(store, job) if job else _trainer(found, store, by)
         with progress() as report_progress:
             made = make_candidate(
                 found, store, Plan(CATALOGUE), settings, by=who, progress=report_progress
@@ -191,6 +192,17 @@ def _train_weekly(home: Path, settings: "TrainConfig", *, as_json: bool) -> None
 
     result = {"version": version, "proposed": not made.why_not, "why_not": made.why_not}
     emit(result | {"metrics": report}, as_json=as_json, text=text)
+
+
+def _find_asker(store: "Store", job: str) -> str:
+    """Return who asked the service for this training, by its record; raises ``InputError``."""
+    from engine.analysis.jobs import read_jobs
+
+    with store.read() as connection:
+        for one in read_jobs(connection, most=1):
+            if one.name == job and one.sort == "train" and one.ended is None:
+                return one.by
+    raise InputError("--job", "no training of this name was asked for and goes on")
 
 
 def _trainer(home: Home, store: "Store", by: str) -> str:

@@ -131,10 +131,12 @@ def _find_boundary(request: Request) -> bytes:
     return boundary
 
 
-async def open_form(request: Request, service: Runtime) -> tuple[UploadedForm, Form]:
+async def open_form(
+    request: Request, service: Runtime, *, limit: int = _LONGEST
+) -> tuple[UploadedForm, Form]:
     """Return a form with its fields, before its file; raises ``NotAllowedError``."""
     check_origin(request, is_owed=False)  # the token says it is a page of ours
-    form = UploadedForm(request, limit=_LONGEST)
+    form = UploadedForm(request, limit=limit)
     fields = await form.read_fields()
     if not service.sessions.is_form_token(read_field(fields, TOKEN), token_of(request)):
         raise NotAllowedError("the form is too old: open its page again", "form")

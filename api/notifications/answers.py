@@ -52,6 +52,7 @@ NotificationKind = Literal[
     "documents_overdue",
     "review_due",
     "alarm",
+    "job_ended",
 ]
 
 

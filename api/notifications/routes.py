@@ -39,6 +39,7 @@ _PAGES = {
     "drift": "/drift",
     "webhook_disabled": "/webhooks/{id}",
     "account_on_machine": "/people#{id}",
+    **dict.fromkeys(("check", "load", "train", "evaluate"), "/jobs/{id}"),
 }
 """Where each is settled; what has no page here is settled on the command line."""
 

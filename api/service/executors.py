@@ -187,10 +187,13 @@ def run_apart(home: Home, bounds: Bounds, work: str, given: bytes) -> bytes:
     return work_apart(home.root, work, given, kind=what, seconds=seconds, is_patient=is_patient)
 
 
-def run_command(home: Home, bounds: Bounds, command: Sequence[str]) -> "CompletedProcess[bytes]":
+def run_command(
+    home: Home, bounds: Bounds, command: Sequence[str], *, given: bytes = b""
+) -> "CompletedProcess[bytes]":
     """Run a command in a process of its own; raises ``BusyError``."""
-    with hold_place(home.root, bounds.what, is_patient=bounds.waiting > 0) as place:
-        return run_bounded(command, what=bounds.what, seconds=bounds.seconds, place=place)
+    what, seconds = bounds.what, bounds.seconds
+    with hold_place(home.root, what, is_patient=bounds.waiting > 0) as place:
+        return run_bounded(command, what=what, seconds=seconds, place=place, given=given)
 
 
 class LoopBridge:
@@ -234,36 +237,43 @@ SHOWN_CHARACTERS, KEPT_CHARACTERS = 500, 64_000
 """How much of a command's standard error a caller sees, and how much the home keeps."""
 
 
-class _CommandJob:
+class CommandJob:
     """Runs one command of ours at a time and reads its JSON."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
 
-    def _run(self, bounds: Bounds, command: Sequence[str], options: Sequence[str]) -> Any:
-        """Run ``darvoza`` politely; raises ``BusyError`` or ``NotEnoughDataError``."""
-        whole = [sys.executable, "-m", "api", *command, "--home", str(self._home.root)]
-        done = run_command(self._home, bounds, [*whole, "--json", "--polite", *options])
+    def execute(
+        self, bounds: Bounds, command: Sequence[str], options: Sequence[str], *, given: bytes = b""
+    ) -> Any:
+        """Run ``darvoza`` politely, with ``given`` as its standard input.
+
+        Raises ``BusyError`` or ``NotEnoughDataError``.
+        """
+        what, home = bounds.what, str(self._home.root)
+        whole = [sys.executable, "-m", "api", *command, "--home", home, "--json", "--polite"]
+        done = run_command(self._home, bounds, [*whole, *options], given=given)
         if done.returncode:
-            failure = self._failure(bounds.what, done.stderr)
-            raise NotEnoughDataError(f"the {bounds.what}", failure)
+            kept = self._home.root / f"{what}-error.log"
+            text = done.stderr.decode("utf-8", "replace")
+            with suppress(OSError):
+                kept.write_text(text[-KEPT_CHARACTERS:], "utf-8")
+                kept.chmod(0o600)
+            why = read_refusal(text) or f"the command failed; {kept.name} in the home says how"
+            raise NotEnoughDataError(f"the {what}", why)
         return json.loads(done.stdout)
 
-    def _failure(self, what: str, stderr: bytes) -> str:
-        """Return why a command failed, in its own words where it refused; keep all that it said.
 
-        A fault of ours is not shown: its text may quote records. It is kept in the home instead.
-        """
-        text = stderr.decode("utf-8", "replace")
-        kept = self._home.root / f"{what}-error.log"
-        with suppress(OSError):
-            kept.write_text(text[-KEPT_CHARACTERS:], "utf-8")
-            kept.chmod(0o600)
-        _, mark, sentence = text.rpartition(REFUSED)
-        if not mark:
-            return f"the command failed; {kept.name} in the home says how"
-        plain = " ".join("".join(c if c.isprintable() else " " for c in sentence).split())
-        return plain[:SHOWN_CHARACTERS]
+def read_refusal(text: str) -> str:
+    """Return why a command refused, by what it wrote to its standard error; empty if it did not.
+
+    A fault of ours is not shown: its text may quote records.
+    """
+    _, _, sentence = text.rpartition(REFUSED)
+    shown = sentence if REFUSED in text else ""
+    return " ".join("".join(c if c.isprintable() else " " for c in shown).split())[
+        :SHOWN_CHARACTERS
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +291,7 @@ KEPT_SECONDS = 600.0
 """How long a proposal takes the figures of its trial, in place of a run of its own."""
 
 
-class Backtests(_CommandJob):
+class Backtests(CommandJob):
     """Runs one backtest at a time."""
 
     _tried: TriedProfile | None = None
@@ -315,11 +325,11 @@ class Backtests(_CommandJob):
         for post, tolerance in trial.tolerances.items():
             options += ["--tolerance-at", f"{post}={tolerance!r}"]
         options += ["--", trial.expression]
-        found: dict[str, Any] = self._run(BACKTESTS, ["profiles", "backtest"], options)
+        found: dict[str, Any] = self.execute(BACKTESTS, ["profiles", "backtest"], options)
         return found
 
 
-class Measurements(_CommandJob):
+class Measurements(CommandJob):
     """Measures drift, once at a time; recording it is the caller's."""
 
     def run(self, *, days: int) -> dict[str, Any]:
@@ -328,13 +338,13 @@ class Measurements(_CommandJob):
         Raises the same.
         """
         options = ["--days", str(days), "--unrecorded"]
-        found: dict[str, Any] = self._run(MEASUREMENTS, ["drift"], options)
+        found: dict[str, Any] = self.execute(MEASUREMENTS, ["drift"], options)
         return found
 
 
-class Assessments(_CommandJob):
+class Assessments(CommandJob):
     """Assesses the quality of the data, once at a time; the command keeps it in the home."""
 
     def run(self) -> None:
         """Replace the last assessment; raises the same."""
-        self._run(ASSESSMENTS, ["quality"], ["--keep"])
+        self.execute(ASSESSMENTS, ["quality"], ["--keep"])

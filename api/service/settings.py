@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     trusted_proxies: str = "127.0.0.1,::1"
     """Addresses and networks of proxies whose ``X-Forwarded-For`` says who asks, with commas."""
 
+    query_seconds: Annotated[float, Field(ge=1, le=600)] = 60
+    """How long one query from a page or over HTTP may run."""
+
     webhook_networks: str = ""
     """Networks that are not public and that events may be sent to, with commas."""
     webhook_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 15.0

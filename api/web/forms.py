@@ -378,6 +378,20 @@ RULES: Final[Mapping[str, str]] = {
     "contradiction": N_("It must not be below the hours of silence that decisions name."),
     "not_passed_on": N_("A file or its case has H2: it is not to be passed on."),
     "known_file": N_("This file is in the case already, with another description."),
+    "refused_query": N_("The statement was refused: {why}"),
+    "under_way": N_("One of this sort is under way: wait for its end, or cancel it."),
+    "archive_broken": N_("Choose a ZIP archive that is whole."),
+    "archive_encrypted": N_("Choose an archive without a password."),
+    "archive_empty": N_("Choose a file that is not empty."),
+    "archive_too_many_files": N_("The archive holds too many files, or too much."),
+    "archive_unpacks_too_large": N_("The archive holds too many files, or too much."),
+    **dict.fromkeys(
+        ("archive_file_twice", "archive_several_folders", "archive_unexpected_file"),
+        N_(
+            "Pack the .csv, .json, .toml and .xml files of one folder, each once, and nothing else."
+        ),
+    ),
+    "archive_too_large": N_("The archive is larger than 256 MB."),
     "refused_expression": N_("This expression cannot run; what is wrong is said below it."),
 }
 """By the rule that is broken."""

@@ -6,6 +6,12 @@ from typing import Final
 from api.web.i18n import N_
 from engine.journal.areas import load_areas
 
+_JOBS: Final[Mapping[str, str]] = {
+    "check": N_("check of a file"),
+    "load": N_("load of a file"),
+    "train": N_("training"),
+    "evaluate": N_("evaluation on a file"),
+}
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "channel": {
         "red": N_("Red"),
@@ -709,8 +715,20 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "documents_overdue": N_("Documents did not come in time"),
         "review_due": N_("The day of review is past"),
         "alarm": N_("Alarm"),
+        "job_ended": N_("A job ended"),
+    },
+    "job": _JOBS,
+    "job_state": {
+        "waiting": N_("waits"),
+        "running": N_("running"),
+        "done": N_("done"),
+        "failed": N_("failed"),
+        "cancelled": N_("cancelled"),
+        "stopped": N_("ended with the service"),
+        "unknown": N_("ended unseen: read the log"),
     },
     "notified_of": {
+        **_JOBS,
         "vehicle": N_("vehicle"),
         "act": N_("inspection act"),
         "circular": N_("circular"),

@@ -78,6 +78,14 @@ HELP: Final[Mapping[str, str]] = {
         "The first box says what the model is worth against picking at random. An interval that "
         "holds 1 means that it cannot be told from chance yet."
     ),
+    "queries.html": N_(
+        "One SELECT statement over what the home knew at a time. Each is recorded with your name "
+        "and its purpose."
+    ),
+    "jobs.html": N_(
+        "Work that takes minutes: a file is checked and loaded, a candidate trained or judged. A "
+        "second person approves a load."
+    ),
     "drift.html": N_(
         "Whether arrivals and finds are still like those that the model learnt from. Act on an "
         "alarm; a figure alone is none."

@@ -84,6 +84,14 @@ class Home:
         return self.reports / "quality.json"
 
     @property
+    def jobs(self) -> Path:
+        """Folders of jobs that people started, each removed after some days.
+
+        Absent before the first.
+        """
+        return self.root / "jobs"
+
+    @property
     def tracking(self) -> Path:
         """The analysts' MLflow store."""
         return self.root / "mlflow"
@@ -130,7 +138,7 @@ class Home:
     def _kept(self) -> Iterator[Path]:
         """Yield the root, its folders and the files of its store, as far as they are there."""
         inner = (self.history, self.bundles, self.files, self.reports, self.tracking, self.keys)
-        folders = (self.root, *inner)
+        folders = (self.root, self.jobs, *inner)
         yield from (path for path in folders if path.is_dir())
         if (file := self.store_file) is not None:
             yield from (path for path in file.parent.glob(f"{file.name}*") if path.is_file())

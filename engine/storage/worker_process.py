@@ -29,6 +29,8 @@ from engine import errors
 from engine.errors import BusyError, RiskError, TooCostlyError
 
 NICENESS = 10
+PROGRESS_FILE = "DARVOZA_PROGRESS_FILE"
+"""Environment variable: the file in which a command that a service runs says how far it is."""
 MOST_MEMORY = 1 << 30
 """Bytes of address space of a child that reads content of others."""
 PATIENCE = 4

@@ -11,7 +11,6 @@ tables of :class:`HomeHistory` and nothing else: no file, no network, no other d
 
 import hmac
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -22,6 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes
 from tempfile import TemporaryDirectory
+from threading import Timer
 from typing import Any, Final
 
 import duckdb
@@ -379,6 +379,16 @@ def _compute_features(known: Tables) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """What one statement may take; the statement that takes more is refused."""
+
+    rows: int | None = None
+    seconds: float | None = None
+    megabytes: int | None = None
+    """Memory of DuckDB, the tables it reads included; nothing is written to a disk instead."""
+
+
+@dataclass(frozen=True, slots=True)
 class QueryResult:
     """Columns and rows of an answer, and the tables that the statement read."""
 
@@ -387,41 +397,79 @@ class QueryResult:
     tables: tuple[str, ...]
 
 
-def run_query(query: str, history: HomeHistory) -> QueryResult:
+NO_LIMITS: Final = QueryLimits()
+TABLE_FUNCTIONS: Final = frozenset({"range", "generate_series", "unnest"})
+"""Functions that make a relation of their arguments alone."""
+SETTING_FUNCTIONS: Final = frozenset(
+    {"current_setting", "currval", "getenv", "getvariable", "nextval", "write_log"}
+)
+"""Functions of a value that read or change more than their arguments."""
+
+
+def run_query(query: str, history: HomeHistory, limits: QueryLimits = NO_LIMITS) -> QueryResult:
     """Run one SELECT statement.
 
     Raises
     ------
     InputError
-        Not one statement, one that is no SELECT, or one that DuckDB refuses.
+        Not one statement, one that is no SELECT, one that reads anything but the tables of a home,
+        one that DuckDB refuses, or one that takes more than its limits.
 
     """
     with duckdb.connect(config={"python_enable_replacements": "false"}) as connection:
         try:
-            used = _list_tables(connection, query)
+            tree = _parse_select(connection, query)
+            used = _list_tables(tree)
             for name, table in history.tables(used).items():
                 connection.from_arrow(table).create(name)
             connection.execute("SET TimeZone = 'UTC'")
+            if limits.megabytes is not None:
+                connection.execute(f"SET memory_limit = '{limits.megabytes} MiB'")
+                connection.execute("SET temp_directory = ''")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
-            answer = connection.execute(query)
-            columns, rows = tuple(one[0] for one in answer.description or ()), answer.fetchall()
+            columns, rows = _fetch(connection, query, limits)
             if len(set(columns)) < len(columns):
-                columns = _prefix_columns(connection, query, columns)
+                columns = _prefix_columns(connection, tree, columns)
             return QueryResult(columns, rows, used)
+        except duckdb.InterruptException:
+            why = f"took more than {limits.seconds:g} seconds"
+            raise InputError("query", why) from None
+        except (MemoryError, duckdb.OutOfMemoryException):
+            why = f"needs more than {limits.megabytes} MB"
+            raise InputError("query", why) from None
         except duckdb.Error as error:
             raise InputError("query", str(error)) from error
 
 
+def _fetch(
+    connection: duckdb.DuckDBPyConnection, query: str, limits: QueryLimits
+) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """Return columns and rows; rows are made as they are fetched, and no more than the limit."""
+    timer = Timer(limits.seconds or 0, connection.interrupt)
+    if limits.seconds is not None:
+        timer.start()
+    try:
+        answer = connection.execute(query)
+        columns = tuple(one[0] for one in answer.description or ())
+        if limits.rows is None:
+            return columns, answer.fetchall()
+        rows = answer.fetchmany(limits.rows + 1)
+    finally:
+        timer.cancel()
+    if len(rows) > limits.rows:
+        raise InputError("query", f"more than {limits.rows:,} rows: count, group, or add a LIMIT")
+    return columns, rows
+
+
 def _prefix_columns(
-    connection: duckdb.DuckDBPyConnection, query: str, columns: tuple[str, ...]
+    connection: duckdb.DuckDBPyConnection, tree: Mapping[str, Any], columns: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Return names of columns in which those that two relations share name their relation.
 
     Raises ``InputError`` where that leaves two columns of one name.
     """
-    serialized = connection.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0]
-    node = json.loads(serialized)["statements"][0]["node"]
+    node = tree["statements"][0]["node"]
     sources: list[tuple[str, str]] = []
     for one in node.get("select_list", ()):  # a union has none, and is refused
         if one["type"] == "STAR":
@@ -470,10 +518,52 @@ def _list_relations(
         yield table["alias"] or table.get("table_name", ""), joined
 
 
-def _list_tables(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[str, ...]:
-    """Return the tables whose names stand in a statement; refuse what is not one SELECT."""
+def _parse_select(connection: duckdb.DuckDBPyConnection, query: str) -> Mapping[str, Any]:
+    """Return the tree of a statement; refuse what is not one SELECT."""
     statements = connection.extract_statements(query)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise InputError("query", "one SELECT statement, nothing else")
-    words = set(re.findall(r"\w+", query.lower()))
-    return tuple(name for name in NAMES if name in words)
+    serialized = connection.execute("SELECT json_serialize_sql(?)", [query]).fetchall()[0][0]
+    try:
+        tree: Mapping[str, Any] = json.loads(serialized)
+    except RecursionError:
+        raise InputError("query", "nests too deep") from None
+    if tree["error"]:
+        raise InputError("query", "a statement of this form cannot be checked: write it otherwise")
+    return tree
+
+
+def _list_tables(tree: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the tables of a home that a statement reads; refuse whatever else it would read."""
+    nodes = list(_walk(tree))
+    own = {
+        one["key"].lower() for node in nodes for one in (node.get("cte_map") or {}).get("map", ())
+    }
+    used = set()
+    for node in nodes:
+        if node.get("class") == "FUNCTION" and node["function_name"].lower() in SETTING_FUNCTIONS:
+            raise InputError("query", f"no function {node['function_name']} here")
+        if node.get("type") == "TABLE_FUNCTION":
+            name = node["function"]["function_name"]
+            if name.lower() not in TABLE_FUNCTIONS:
+                raise InputError("query", f"no table function {name} here")
+        elif node.get("type") == "BASE_TABLE":
+            name = node["table_name"].lower()
+            is_bare = not node["schema_name"] and not node["catalog_name"]
+            if is_bare and name in NAMES:
+                used.add(name)
+            elif not (is_bare and name in own):
+                raise InputError("query", f"no table {name}; there are {', '.join(NAMES)}")
+    return tuple(name for name in NAMES if name in used)
+
+
+def _walk(tree: object) -> Iterator[Mapping[str, Any]]:
+    """Yield every node of a tree that has names, without recursion."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            yield node
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)

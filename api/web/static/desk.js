@@ -337,3 +337,4 @@ for (const field of document.querySelectorAll("[data-values]")) offerValues(fiel
 for (const form of document.querySelectorAll("[data-preview]")) previewEntry(form);
 for (const link of document.querySelectorAll(".menu a[href='/notifications']")) followNotifications(link);
 if (live() && "EventSource" in window) listen();
+setInterval(() => { if (document.querySelector("[data-follow]")) refresh().catch(() => { /* the next look tries again */ }); }, 5000);

@@ -17,13 +17,22 @@ import pytest
 from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.links.exchanges import list_handlers
+from api.proposals.matters import Approval
 from api.service.settings import Settings
 from api.webhooks.steps import WebhookRequest
-from engine.criteria.dual_control import draft_backtest, draft_suspension, read_approval_state
+from engine.analysis.area import JOB_ASKED, JOB_ENDED, QUERY_RUN, JobEndedBody, QueryBody
+from engine.criteria.dual_control import (
+    draft_approval,
+    draft_backtest,
+    draft_proposal,
+    draft_suspension,
+    read_approval_state,
+)
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock
 from engine.events.webhooks import project_events
 from engine.journal.entries import Draft
+from engine.journal.idempotency import claim
 from engine.journal.journal import Journal
 from engine.journal.kinds import MODEL_APPROVED, MODEL_REGISTERED, MODEL_SHADOWED
 from engine.links.envelope import Position
@@ -81,6 +90,7 @@ def live(world: World) -> None:
     _circular_is_read(world)
     _node_sends(world)
     _case_goes_on(world)
+    _analysts_work(world)
 
 
 def _case_goes_on(world: World) -> None:
@@ -113,6 +123,31 @@ def _circular_is_read(world: World) -> None:
         assert send(world, f"{path}/readings", {}, by).status_code == 201
         if number:
             assert send(world, f"{path}/ends", {"reason": "changed"}, by).status_code == 201
+
+
+def _analysts_work(world: World) -> None:
+    """Ask a query, end a job, and approve a load that ends at once: no process runs here."""
+    query: QueryBody = {
+        "by": "ann",
+        "role": "analyst",
+        "purpose": "a test",
+        "statement": "SELECT 1",
+    }
+    ended: JobEndedBody = {"outcome": "done", "result": {}}
+    asked: Any = {"claim": claim("job", Approval(), post="", name="job:check-1").as_dict()}
+    asked |= {"by": "ann", "options": {"format": "contract", "files": 1}}
+    journal = world.runtime.journal
+    journal.append(
+        [
+            QUERY_RUN.draft("ann", {**query, "rows": 1, "digest": "0" * 64}),
+            JOB_ASKED.draft("check-1", asked),
+            JOB_ENDED.draft("check-1", ended),
+            draft_proposal("load", "load-1", by="ann", content={"file": "check-1"}),
+        ]
+    )
+    with world.runtime.store.read() as connection:
+        state = read_approval_state(connection, "load", "load-1")
+    journal.append([draft_approval("load", state, by="bob"), JOB_ENDED.draft("load-1", ended)])
 
 
 def watch(world: World, plates: Iterable[str] = WATCHED) -> str:

@@ -29,6 +29,7 @@ OTHERS = {
     "/v1/cases/{case_id}/files",
     "/v1/crossings/{crossing_id}/files",
     "/v1/circulars/{circular_id}/files",
+    "/v1/jobs/files",
 }
 """Take signed bytes, or a file, and are attacked by tests of their own."""
 KINDS: dict[str, Callable[[str], bytes]] = {

@@ -1,0 +1,1 @@
+"""Queries and jobs of analysts: their records, and what jobs these state."""
