@@ -138,12 +138,14 @@ def list_complaints(
     since: int,
     until: int,
     decision_id: str | None = None,
+    is_open: bool = False,
     hidden: Collection[str] = (),
     most: int,
 ) -> Sequence[Row[Any]]:
     """Return the complaints that were filed in a period, the newest first.
 
-    ``post`` None means all but ``hidden`` posts; times are UTC microseconds.
+    ``post`` None means all but ``hidden`` posts; times are UTC microseconds. ``is_open`` leaves out
+    those that are answered.
     """
     query = (
         select(COMPLAINTS)
@@ -153,6 +155,8 @@ def list_complaints(
     )
     if post is not None:
         query = query.where(_C.post == post)
+    if is_open:
+        query = query.where(_C.answered_seq.is_(None))
     if decision_id is not None:
         query = query.where(_C.decision_id == decision_id)
     return connection.execute(query).all()

@@ -99,8 +99,10 @@ def read_complaints(
     asked: PeriodAsked,
     post: str | None = None,
     decision_id: str | None = None,
+    *,
+    is_open: bool = False,
 ) -> Complaints:
-    """Return the complaints of a period; without days all of them.
+    """Return the complaints of a period, or all without days; ``is_open`` those without an answer.
 
     Raises ``NotAllowedError`` for a post that the caller does not reach, and ``RecordError``.
     """
@@ -118,6 +120,7 @@ def read_complaints(
             since=since,
             until=until,
             decision_id=decision_id,
+            is_open=is_open,
             hidden=caller.hidden_posts,
             most=MOST,
         )
@@ -234,8 +237,8 @@ def list_waiting(service: Runtime, caller: Caller) -> Iterator[NotificationView]
     if not caller.may(*_ANSWER):
         return
     seen = caller.enter(*_SEE)
-    for one in read_complaints(service, seen, PeriodAsked()).complaints:
-        if one.verdict is None and one.filed_by != caller.person:
+    for one in read_complaints(service, seen, PeriodAsked(), is_open=True).complaints:
+        if one.filed_by != caller.person:
             yield NotificationView(
                 kind="approval_waiting",
                 about="complaint",

@@ -116,6 +116,11 @@ def test_finds_and_searches_are_counted_alike(
     assert f"Inspected {report['inspected']}" in pages["handover"]
     seizures = [one for one in report["finds"] if one["outcome"] == "seizure"]
     assert f"Seizures {len(seizures)}" in pages["handover"]
+    shown = boss.get(f"/v1/posts/{POST}/shift").json()
+    since, until = (shown[name].replace("+", "%2B") for name in ("opens_at", "closes_at"))
+    figures = read(boss, f"/figures?from={since}&to={until}&post={POST}")
+    stated = f"Finds: {len(report['finds'])}, of these seizures: {len(seizures)}."
+    assert f"Vehicles searched: {report['inspected']}. {stated}" in figures
     queue = read(boss, f"/posts/{POST}/queue")
     for page in (queue, pages["shift"], pages["handover"]):
         assert page.count("seizure") >= len(seizures)
