@@ -547,7 +547,7 @@ def _describe_finds(
             post=history.case.post,
             detected_at=rfc3339(history.case.opened_at),
             **goods,
-            **_describe_class(goods, classes, history),
+            **_describe_class(history.facts, classes, history),
             **_describe_means(connection, None),
             **_describe_act(connection, None),
         )

@@ -10,14 +10,17 @@ from typing import Any, Final, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from api.decisions.find_forms import read_find
 from api.web.forms import FormReader, mistakes_of
 from api.web.i18n import N_
 from engine.cases.case_events import CaseEvent, CaseOpening, ReportedEvent
+from engine.domain.goods_classes import GoodsClasses
 
 Model = TypeVar("Model", bound=BaseModel)
 PREFIX = "event-"
 Control = Literal[
     "line", "words", "number", "moment", "day", "choice", "checks", "countries",
+    "goods",  # a class of the table in force
     "agency",  # of this installation
     "authority",  # of any
 ]  # fmt: skip
@@ -123,15 +126,20 @@ FILE_FIELDS: Final = (
     EventField("happened_at", N_("When it was made, if known"), "moment"),
 )
 """What is said of a file."""
+GOODS_FIELDS: Final = (
+    EventField("goods_class", N_("Kind"), "goods"),
+    _SUBSTANCE,
+    EventField("amount", N_("Amount"), "number"),
+    EventField("unit", N_("Unit")),
+    EventField("place", N_("Where"), "choice", "place"),
+    EventField("concealment", N_("How it was hidden")),
+)
+"""What is said of goods that no act found."""
 OPENING_FIELDS: Final = (
     EventField("summary", N_("Summary"), "words", is_owed=True),
     EventField("owner", N_("Owner, by the name of an account")),
     EventField("deadline", N_("Deadline"), "moment"),
-    replace(_CLASS, is_owed=False),
-    _SUBSTANCE,
-    _QUANTITY,
-    EventField("place", N_("Where"), "choice", "place"),
-    EventField("concealment", N_("How it was hidden")),
+    *GOODS_FIELDS,
 )
 """What the opening of a case by hand asks for."""
 _MODELS: Mapping[str, type[BaseModel]] = {
@@ -178,9 +186,18 @@ def read_event(reader: FormReader, kind: str) -> CaseEvent:
     return reader.finish(event)
 
 
-def read_opening(reader: FormReader, **known: Any) -> CaseOpening:
+def read_goods(reader: FormReader, classes: GoodsClasses) -> dict[str, Any]:
+    """Return the goods of a form as a record takes them; the reader keeps what is wrong."""
+    part = reader.within(PREFIX)
+    values = read_find(part, classes, is_whole=False)
+    reader.mistakes += [replace(one, at=f"{PREFIX}{one.at}") for one in part.mistakes]
+    return values
+
+
+def read_opening(reader: FormReader, classes: GoodsClasses, **known: Any) -> CaseOpening:
     """Return the case that a form opens; raises ``FormError`` with all that is wrong."""
-    values = read_values(reader, OPENING_FIELDS) | known
+    besides = tuple(one for one in OPENING_FIELDS if one not in GOODS_FIELDS)
+    values = read_values(reader, besides) | read_goods(reader, classes) | known
     if limits := reader.every(HANDLING):
         values["handling"] = limits
     return reader.finish(make_record(reader, CaseOpening, values))

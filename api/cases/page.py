@@ -44,6 +44,7 @@ from api.cases.event_forms import (
 from api.cases.routes import Before
 from api.cases.steps import AboutFile, CaseFileWriter, CaseWriter, list_agencies
 from api.decisions.answers import DecisionReader
+from api.decisions.find_forms import list_classes
 from api.files.form import UploadedForm, open_form
 from api.http.dependencies import TheService
 from api.service.runtime import Runtime
@@ -62,6 +63,7 @@ from engine.cases.case_events import (
     find_name_signs,
 )
 from engine.cases.case_ledger import find_opened_from
+from engine.criteria.policy import read_goods_classes
 from engine.domain.records import Code, Identifier, PostCode, Record, Time
 from engine.errors import (
     BodyTooLargeError,
@@ -203,7 +205,9 @@ def _read_case(
         known = {"seizure_id": found["seizure_id"]}
     if "post" in known and known["post"] not in service.network.posts and service.network.posts:
         reader.refuse("post", "unknown_enumeration")
-    return read_opening(reader, **known)
+    with service.store.read() as snapshot:
+        classes = read_goods_classes(snapshot)
+    return read_opening(reader, classes, **known)
 
 
 def _link_decision(
@@ -343,6 +347,7 @@ def _opening_page(
         "case_new.html",
         post=visit.caller.post,
         asked=OPENING_FIELDS,
+        classes=offer_classes(service, visit.speech.code),
         posts=list_posts(service, visit.caller),
         agencies=list_agencies(service),
         handlings=HANDLINGS,
@@ -351,6 +356,12 @@ def _opening_page(
         wrong=wrong,
         field_names=LABELS,
     )
+
+
+def offer_classes(service: Runtime, language: str) -> list[tuple[str, str, str]]:
+    """Return code, name and usual unit of each class of goods."""
+    with service.store.read() as snapshot:
+        return list_classes(read_goods_classes(snapshot), language)
 
 
 def list_posts(service: Runtime, caller: Caller) -> list[str]:

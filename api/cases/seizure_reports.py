@@ -18,8 +18,16 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from api.cases.event_forms import LABELS, PREFIX, EventField, read_opening, read_values
-from api.cases.page import list_posts
+from api.cases.event_forms import (
+    GOODS_FIELDS,
+    LABELS,
+    PREFIX,
+    EventField,
+    read_goods,
+    read_opening,
+    read_values,
+)
+from api.cases.page import list_posts, offer_classes
 from api.cases.steps import CaseWriter
 from api.http.access import fill_agency
 from api.http.dependencies import TheService
@@ -30,7 +38,8 @@ from api.web.i18n import N_
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
 from api.web.visitor import Form, TheForm, read_field
-from engine.domain.records import Identifier, Seizure
+from engine.criteria.policy import read_goods_classes
+from engine.domain.records import SUBSTANCES, Identifier, Seizure
 from engine.errors import RecordError, TooCostlyError
 from engine.journal.idempotency import claim, find_holders, seizure_name
 from engine.journal.kinds import SEIZURE
@@ -44,11 +53,7 @@ MOST_ITEMS = 40
 FIELDS = (
     EventField("plate", N_("Plate")),
     EventField("seized_on", N_("Day of the seizure"), "day"),
-    EventField("substance_class", N_("Kind"), "choice", "substance", is_owed=True),
-    EventField("substance", N_("Substance")),
-    EventField("quantity_g", N_("Quantity, g"), "number"),
-    EventField("place", N_("Where"), "choice", "place"),
-    EventField("concealment", N_("How it was hidden")),
+    *GOODS_FIELDS,
 )
 """What a confirmed report states, and the proposals that fill it."""
 NAMES = {
@@ -120,13 +125,28 @@ def _read(service: Runtime, text: str) -> list[Proposal]:
     given = json.dumps({"text": text, "posts": posts, "most_items": MOST_ITEMS}).encode()
     work = "features.seizure_reports.extraction:read_bounded"
     found: list[Proposal] = json.loads(run_apart(service.home, TEXTS, work, given))["seizures"]
-    return found
+    return [_name_fields(one) for one in found]
+
+
+def _name_fields(proposal: Proposal) -> Proposal:
+    """Return a proposal by the fields of the form: a class of goods, and an amount in grams."""
+    named = {_FIELDS_OF.get(name, name): one for name, one in proposal.items()}
+    codes = {substance: code for code, substance in SUBSTANCES.items()}
+    kind = named["goods_class"]
+    return named | {"goods_class": kind | {"value": codes.get(kind["value"], kind["value"])}}
+
+
+_FIELDS_OF = {"substance_class": "goods_class", "quantity_g": "amount"}
 
 
 def _record_seizure(visit: Visit, service: Runtime, reader: FormReader, post: str) -> str:
     """Record a seizure in the name of who confirms it, and return where that is shown."""
-    name, values = f"report-{reader.once()}", read_values(reader, FIELDS)
+    name, values = f"report-{reader.once()}", read_values(reader, FIELDS[:2])
     day, now = values.pop("seized_on", None), datetime.now(UTC)
+    if not reader.text(f"{PREFIX}goods_class"):
+        reader.refuse(f"{PREFIX}goods_class", "missing_key")
+    with service.store.read() as snapshot:
+        values |= read_goods(reader, read_goods_classes(snapshot))
     if "plate" not in values:
         reader.refuse(f"{PREFIX}plate", "no_plate")
     about = {"seizure_id": name, "recorded_at": now, "seized_at": day and min(day, now)}
@@ -149,7 +169,9 @@ def _record_seizure(visit: Visit, service: Runtime, reader: FormReader, post: st
 def _open_case(visit: Visit, service: Runtime, reader: FormReader, post: str) -> str:
     """Open a case with the goods of a report that names no plate."""
     writer = CaseWriter(service, visit.caller, reader.once())
-    done = writer.open(read_opening(reader, post=post or None))
+    with service.store.read() as snapshot:
+        classes = read_goods_classes(snapshot)
+    done = writer.open(read_opening(reader, classes, post=post or None))
     return f"/cases/{quote(done.case_id, safe='')}?done=opened#done"
 
 
@@ -184,6 +206,7 @@ def _page(
         ],
         at_form=sent,
         fields=FIELDS,
+        classes=offer_classes(service, visit.speech.code),
         posts=list_posts(service, visit.caller),
         agencies=(),
         once=secrets.token_hex(12),
@@ -207,7 +230,7 @@ def _fill(visit: Visit, proposal: Proposal) -> dict[str, list[str]]:
             value = f"{value:.3f}".rstrip("0").rstrip(".").replace(".", mark)
         found["post" if one == "post" else f"{PREFIX}{one}"] = [str(value)]
     goods = [proposal[one]["passage"]["text"] for one in ("substance",) if one in proposal]
-    quantities = [proposal["quantity_g"]["passage"]["text"]] if "quantity_g" in proposal else []
+    quantities = [proposal["amount"]["passage"]["text"]] if "amount" in proposal else []
     return found | {f"{PREFIX}summary": [", ".join([*goods, *quantities])]}
 
 

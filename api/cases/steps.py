@@ -51,6 +51,7 @@ from engine.cases.case_state import (
     CaseStep,
     refuse_state,
 )
+from engine.criteria.policy import read_goods_classes
 from engine.domain.records import HandlingCode, Record
 from engine.domain.rights import Matter
 from engine.domain.time_units import micros
@@ -94,6 +95,9 @@ class CaseWriter:
             opening = opening.model_copy(update={"agency": self._caller.agency})
         post = self._post_of(opening)
         self._check_owner(opening.owner)
+        with self._service.store.read() as connection:
+            goods = read_goods_classes(connection)
+        goods.check_unit("caseopening", opening.goods_class, opening.unit)
         found = opening.seizure_id or secrets.token_hex(8)
         asked = claim(CASE_OPENED, opening, post=post, name=opening_name(found), key=self._key)
         recording = self._service.recording

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from api.web.forms import FormReader
-from engine.domain.goods_classes import CURRENCY, GoodsClasses
+from engine.domain.goods_classes import CURRENCY, GoodsClass, GoodsClasses
 from engine.domain.records import MASSES, SUBSTANCES
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -84,7 +84,7 @@ def read_finds(
         part = reader.part(end_of(number))
         if number > 1 and not any(part.text(name) for name in FIND):
             continue
-        values = _read_find(part, classes)
+        values = read_find(part, classes, is_whole=True)
         record = part.record(model, values | about(number))
         mistakes = [replace(one, at=_SHOWN.get(one.at, one.at)) for one in part.mistakes]
         reader.mistakes += [replace(one, at=one.at + end_of(number)) for one in mistakes]
@@ -93,27 +93,37 @@ def read_finds(
     return found
 
 
-def _read_find(part: FormReader, classes: GoodsClasses) -> dict[str, Any]:
-    """Return the fields of one find; refuses one that does not say what, where and how much."""
+def read_find(part: FormReader, classes: GoodsClasses, *, is_whole: bool) -> dict[str, Any]:
+    """Return the fields of one find; one that is whole says what, where and how much."""
     values, amount = part.texts("substance", "place", "concealment"), part.number("amount")
-    code, unit = part.text("goods_class"), part.text("unit")
-    if "place" not in values:
+    code = part.text("goods_class")
+    if is_whole and "place" not in values:
         part.refuse("place", "missing_key")
     if code == OTHER:
-        return values | {"substance_class": OTHER} | _weigh(part, amount, unit)
-    if (known := classes.by_code.get(code)) is None:
+        return values | {"substance_class": OTHER} | _weigh(part, amount, part.text("unit"))
+    if (known := classes.by_code.get(code)) is not None:
+        values |= {"goods_class": code, "substance_class": SUBSTANCES.get(code, OTHER)}
+        return values | _measure(part, known, amount, is_owed=is_whole)
+    if code or is_whole or amount is not None:
         part.refuse("goods_class", "unknown_enumeration" if code else "missing_key")
-        return values | {"substance_class": OTHER}
+        values["substance_class"] = OTHER
+    return values
+
+
+def _measure(
+    part: FormReader, known: GoodsClass, amount: float | None, *, is_owed: bool
+) -> dict[str, Any]:
+    """Return the amount of goods of a class, in its usual unit where the form names none."""
+    if amount is None and not is_owed:
+        return {}
     if amount is None and not part.mistakes_at("amount"):
         part.refuse("amount", "missing_key")
-    if not unit and known.units[0] != CURRENCY:
-        unit = known.units[0]
+    unit = part.text("unit") or ("" if known.units[0] == CURRENCY else known.units[0])
     if not unit:
         part.refuse("unit", "missing_key")
     elif not known.takes(unit):
         part.refuse("unit", "wrong_unit")
-    values |= {"goods_class": code, "substance_class": SUBSTANCES.get(code, OTHER)}
-    return values if amount is None else values | {"amount": amount, "unit": unit or None}
+    return {} if amount is None else {"amount": amount, "unit": unit or None}
 
 
 def _weigh(part: FormReader, amount: float | None, unit: str) -> dict[str, Any]:

@@ -144,6 +144,13 @@ class FormReader:
         cut = {name.removesuffix(end): one for name, one in ending.items()}
         return FormReader(cut, self._speech)
 
+    def within(self, start: str) -> "FormReader":
+        """Return a reader of the fields whose names begin so, by their names without it."""
+        named = {name: one for name, one in self._form.items() if name.startswith(start)}
+        return FormReader(
+            {name.removeprefix(start): one for name, one in named.items()}, self._speech
+        )
+
     def text(self, name: str) -> str:
         """Return a field on one line, as records keep it."""
         return join_lines(read_field(self._form, name))

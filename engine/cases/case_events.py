@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from engine.domain.free_text import looks_like_name
 from engine.domain.records import (
+    Amount,
     Code,
     Country,
     HandlingCode,
@@ -31,6 +32,8 @@ from engine.domain.records import (
     SubstanceClass,
     Text,
     Time,
+    Unit,
+    complete_goods,
 )
 
 
@@ -259,6 +262,9 @@ class CaseOpening(Record):
     quantity_g: Grams | None = None
     place: PlaceCode | None = None
     concealment: Identifier | None = None
+    goods_class: Code | None = None
+    amount: Amount | None = None
+    unit: Unit | None = None
 
     EXAMPLE: ClassVar = {
         "post": "OYB",
@@ -270,6 +276,11 @@ class CaseOpening(Record):
         "concealment": "built_in",
         "handling": ["H1"],
     }
+
+    @model_validator(mode="after")
+    def _classed(self) -> Self:
+        self.__dict__.update(complete_goods(self))
+        return self
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:

@@ -120,6 +120,19 @@ class GoodsClasses(Record):
         known = self.by_code.get(code)
         return DEFAULT_GRAVITY if known is None else known.gravity
 
+    def check_unit(self, record: str, code: str | None, unit: str | None) -> None:
+        """Refuse a class that the table does not have, and a unit that the class does not take.
+
+        Raises ``RecordError`` about a field of ``record``; no class is not looked at.
+        """
+        if code is None:
+            return
+        if (known := self.by_code.get(code)) is None:
+            why = f"one of {', '.join(self.by_code)}"
+            raise RecordError(record, "goods_class", "unknown_enumeration", why)
+        if unit is not None and not known.takes(unit):
+            raise RecordError(record, "unit", "wrong_unit", f"one of {', '.join(known.units)}")
+
     def check(self, found: ReportedSeizure, *, names_methods: bool | None = None) -> None:
         """Refuse a find that its class does not fit; one without a class is not looked at.
 
@@ -128,15 +141,8 @@ class GoodsClasses(Record):
         ``MalformedBodyError`` for a find of an act without its place, its amount or a method, which
         names all that is missing.
         """
-        if found.goods_class is None:
-            return
-        known = self.by_code.get(found.goods_class)
-        if known is None:
-            why = f"one of {', '.join(self.by_code)}"
-            raise RecordError("seizure", "goods_class", "unknown_enumeration", why)
-        if found.unit is not None and not known.takes(found.unit):
-            raise RecordError("seizure", "unit", "wrong_unit", f"one of {', '.join(known.units)}")
-        if names_methods is None:
+        self.check_unit("seizure", found.goods_class, found.unit)
+        if found.goods_class is None or names_methods is None:
             return
         missing = [name for name in ("place", "amount") if getattr(found, name) is None]
         faults = [_describe_missing(f"seizure.{name}") for name in missing]

@@ -179,6 +179,8 @@ def test_a_checkpoint_works_on_its_cases_and_sees_no_figure(
     assert figures() == set()
     assert report_by_form(desk, case_id, "note", text="from the lane").status_code == 303
     own = open_by_hand(desk)
+    cash = {"event-goods_class": "currency", "event-amount": "500", "event-unit": "EUR"}
+    assert "EUR" in desk.get(f"/cases/{open_by_hand(desk, **cash)}").text
     assert own in desk.get("/cases?view=mine").text
     with monkeypatch.context() as patched:
         patched.setattr(
@@ -191,7 +193,7 @@ def test_a_checkpoint_works_on_its_cases_and_sees_no_figure(
 
 def test_custody_goes_to_an_agency_that_somebody_here_is_of(desks: dict[str, Desk]) -> None:
     ann, cem = desks["p-ann"], desks["p-cem"]
-    drugs = {"event-substance_class": "narcotic", "event-quantity_g": "900"}
+    drugs = {"event-goods_class": "narcotics", "event-amount": "900"}
     case_id = open_by_hand(ann, **drugs)
     path = f"/cases/{case_id}"
     form = ann.get(f"{path}/events?kind=custody").text

@@ -51,8 +51,8 @@ def test_values_are_proposed_with_their_passages_and_nothing_is_recorded(
     shown = read_text(desk, REPORT)
     assert shown.status_code == 200 and count_records(world) == before
     fields = fill(shown)
-    expected = {"plate": "01 A 555 BC", "seized_on": "2026-10-13", "quantity_g": "2300"}
-    expected |= {"substance": "heroin", "substance_class": "narcotic", "place": "fuel.tank"}
+    expected = {"plate": "01 A 555 BC", "seized_on": "2026-10-13", "amount": "2300"}
+    expected |= {"substance": "heroin", "goods_class": "narcotics", "place": "fuel.tank"}
     assert {name: fields[f"event-{name}"] for name in expected} == expected
     marked = re.findall(r"<mark[^>]*>([^<]+)</mark>", shown.text)
     assert {"01 A 555 BC", "13 October 2026", "heroin", "fuel tank"} <= set(marked)
@@ -65,7 +65,7 @@ def test_a_person_corrects_and_confirms(world: World, desk: Desk) -> None:
     for number, at in ((71, early), (72, late)):
         sent = arrival(number, plate="01A555BC", arrived_at=at, crossing_id=f"c-old-{number}")
         assert world.decide(sent).status_code == 201
-    fields = fill(read_text(desk, REPORT)) | {"event-quantity_g": "2310", "step": "seizure"}
+    fields = fill(read_text(desk, REPORT)) | {"event-amount": "2310", "step": "seizure"}
     before = count_records(world)
     answers = [desk.send(PAGE, PAGE, fields) for _ in range(2)]
     assert [one.status_code for one in answers] == [303, 303]
@@ -75,7 +75,16 @@ def test_a_person_corrects_and_confirms(world: World, desk: Desk) -> None:
     body = record.body
     assert (body["by"], body["linked_crossing_id"]) == ("report-supervisor", "c-old-72")
     assert body["seizure"]["quantity_g"] == 2310.0
+    assert body["seizure"]["goods_class"] == "narcotics"
     assert NAME not in str(body)
+    cash = fields | {"once": "c" * 24, "event-goods_class": "currency", "event-substance": ""}
+    assert desk.send(PAGE, PAGE, cash).status_code == 422, "of which currency"
+    cash |= {"event-unit": "USD", "event-amount": "12000"}
+    assert desk.send(PAGE, PAGE, cash).status_code == 303
+    with world.runtime.store.read() as connection:
+        *_, record = JournalReader(connection).records(SEIZURE)
+    taken = record.body["seizure"]
+    assert (taken["goods_class"], taken["amount"], taken["unit"]) == ("currency", 12000.0, "USD")
     assert "recorded in your name" in desk.get(answers[0].headers["location"]).text
 
 

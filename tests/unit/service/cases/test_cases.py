@@ -492,3 +492,44 @@ def test_a_change_goes_to_those_who_see_the_case(
 def test_roles_that_read_cases_may_ask_for_their_changes() -> None:
     asking = {role for role in Role if "case.changed" in types_for(role)}
     assert asking == {Role.CHECKPOINT, Role.SUPERVISOR}
+
+
+@pytest.mark.parametrize(
+    ("goods", "amount", "unit", "name"),
+    [
+        ({"goods_class": "tobacco", "amount": 9000, "unit": "pieces"}, 9000, "pieces", "tobacco"),
+        ({"goods_class": "currency", "amount": 12000, "unit": "USD"}, 12000, "USD", "currency"),
+        ({"quantity_g": 250.0}, 250, "g", None),
+    ],
+)
+def test_a_case_by_hand_holds_goods_of_every_class(
+    world: World,
+    people: dict[str, Headers],
+    goods: dict[str, Any],
+    amount: float,
+    unit: str,
+    name: str | None,
+) -> None:
+    case_id = open_case(world, people["bob"], substance_class="other", **goods)
+    (find,) = read(world, case_id, people["bob"])["finds"]
+    assert (find["amount"], find["unit"], find["goods_class"]) == (amount, unit, name)
+    assert name is None or find["class_names"]["en"]
+
+
+@pytest.mark.parametrize(
+    ("goods", "field"),
+    [
+        ({"goods_class": "tobacco", "amount": 5, "unit": "l"}, "unit"),
+        ({"goods_class": "cigars", "amount": 5, "unit": "pieces"}, "goods_class"),
+        ({"amount": 5, "unit": "pieces"}, "goods_class"),
+        ({"goods_class": "narcotics"}, "substance_class"),
+        ({"goods_class": "persons", "substance": "anna"}, "substance"),
+    ],
+)
+def test_goods_of_a_case_that_fit_no_class_are_refused(
+    world: World, people: dict[str, Headers], goods: dict[str, Any], field: str
+) -> None:
+    body = {"post": POST, "summary": "a find", "substance_class": "other"} | goods
+    answer = send(world, "/v1/cases", body, people["bob"])
+    assert answer.status_code == 422, answer.text
+    assert [one["at"].rpartition(".")[2] for one in answer.json()["fields"]] == [field]
