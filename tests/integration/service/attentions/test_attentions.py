@@ -217,13 +217,16 @@ def test_a_supervisor_asks_and_the_outcome_comes_back(world: World, partner: Par
         is_searched=True,
         methods=("xray",),
         outcome="seizure",
-        substance_class="narcotic",
+        substance_class="other",
+        goods_class="tobacco",
         quantity_band="up_to_10kg",
     )
     partner.take(world, name, report)
     seen = read(world, name)
     assert (seen["state"], seen["owner"]) == ("answered", None)
-    assert seen["outcome"]["substance_class"] == "narcotic"
+    assert seen["outcome"]["goods_class"] == "tobacco"
+    page = at_desk(world, "of-classes").get("/attentions").text
+    assert "seizure · tobacco" in page.lower()
     assert [one["step"] for one in seen["steps"]] == ["accept", "report"]
     (ours,) = [
         one
