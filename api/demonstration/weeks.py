@@ -33,6 +33,7 @@ from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.cases.answers import AcknowledgedCase
 from api.client import Client, RefusedError
+from api.complaints.answers import RecordedComplaint
 from api.decisions.answers import CheckpointView
 from api.http.answers import Acknowledged, AcknowledgedAct, AcknowledgedStep, Problem
 from api.profiles.answers import AcknowledgedProfile
@@ -77,6 +78,7 @@ OBSERVED = 0.08
 """Share of released vehicles that a supervisor sends to red though nothing is there."""
 CASE_AFTER = 5 * 7 * DAY
 """When the first find becomes a case."""
+MOST_COMPLAINTS = 2
 ASK_AFTER = (WEEKS - 1) * 7 * DAY
 """From when on documents are asked for, in place of a look at the papers."""
 RANDOM_SHARE = 0.10
@@ -281,6 +283,7 @@ class _Work:
         self._rng = np.random.default_rng(SEED)
         self._case_from = clock.now() + CASE_AFTER
         self._has_case = False
+        self._complaints = 0
         self._ask_from = clock.now() + ASK_AFTER
         self._passages = Counter[str]()
         self._caught = set[str]()
@@ -422,6 +425,7 @@ class _Work:
         client.post(AcknowledgedAct, "/v1/inspections", act)
         self._lived.count("acts")
         if seizure is None:
+            self._complain(view)
             return
         client.post(Acknowledged, "/v1/seizures", seizure)
         self._lived.count("seizures")
@@ -440,6 +444,20 @@ class _Work:
         }
         client.post(AcknowledgedAct, "/v1/inspections", asked)
         self._lived.count("documents asked for")
+
+    def _complain(self, view: CheckpointView) -> None:
+        """File what two traders object to; one is answered, the other waits."""
+        if self._complaints == MOST_COMPLAINTS or self._clock.now() < self._case_from:
+            return
+        self._complaints += 1
+        complaint = {"decision_id": view.decision_id, "ground": "delay"}
+        complaint |= {"text": "The lorry waited a night for a search in vain (synthetic)."}
+        first, second = self._clients["dilnoza"], self._clients["rustam"]
+        filed = first.post(RecordedComplaint, "/v1/complaints", complaint)
+        self._lived.count("complaints")
+        if self._complaints == 1:
+            answer = {"verdict": "upheld", "text": "The scanner was down (synthetic)."}
+            second.post(RecordedComplaint, f"/v1/complaints/{filed.sequence}/answers", answer)
 
     def _open_case(self, seizure_id: object) -> None:
         opening = {"seizure_id": seizure_id, "summary": "SYNTHETIC: a find from search to court."}
