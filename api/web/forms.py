@@ -395,7 +395,8 @@ RULES: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("archive_file_twice", "archive_several_folders", "archive_unexpected_file"),
         N_(
-            "Pack the .csv, .json, .toml and .xml files of one folder, each once, and nothing else."
+            "Pack the .csv, .json, .toml, .txt and .xml files of one folder, each once, "
+            "and nothing more."
         ),
     ),
     "archive_too_large": N_("The archive is larger than 256 MB."),

@@ -47,6 +47,8 @@ SECTIONS: Mapping[str, str] = {
     )
 }
 """Path and name of every link; one with a post stands on that post's pages alone."""
+OF_EVERY_POST = frozenset({"/network", "/queries", "/jobs"})
+"""Pages for who reaches every post."""
 MOST, SHOWN = 10, 9
 """Links that stand side by side, and how many of them do where there are more."""
 
@@ -82,7 +84,7 @@ def _is_open(pattern: str, visitor: Visitor) -> bool:
     """Tell whether a page is for this visitor; pages of all posts are for users of several."""
     if pattern == "/":
         return not visitor.caller.post
-    if pattern == "/network" and visitor.caller.post:
+    if pattern in OF_EVERY_POST and visitor.caller.post:
         return False
     return visitor.may(*json_route("GET", pattern))
 
