@@ -50,7 +50,11 @@ OVERLAPS = """() => {
   });
 }"""
 """Pairs of cells of one row that are drawn over each other."""
-UNFOLD = "document.querySelectorAll('main details').forEach((part) => { part.open = true; })"
+UNFOLD = """async () => {
+  document.querySelectorAll("main details").forEach((part) => { part.open = true; });
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+}"""
+"""Opens all that is folded, and lets the page lay out what came."""
 LAID_OVER = """() => {
   const [first, second] = document.querySelector("main tbody tr").children;
   const [to, from] = [first, second].map((cell) => cell.getBoundingClientRect());
@@ -106,7 +110,8 @@ def filled(site: Site) -> SimpleNamespace:
 BEHIND: Mapping[str, tuple[str, ...]] = {
     "supervisor": (
         "{red}", "{seized}", "{red}/order", "/account", "/search?q=01A",
-        "/watchlist/lists", "/watchlist/{batch}/rows", "/profiles/{profile}", "/profiles/new",
+        "/entities/plate/01A777BC", "/watchlist/lists", "/watchlist/{batch}/rows",
+        "/profiles/{profile}", "/profiles/new",
         "/policy?setting=shares#form", "/policy?setting=goods_classes#form",
         f"/posts/{POST}/roster", f"/posts/{POST}/handover", "/cases/new",
     ),
