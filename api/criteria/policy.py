@@ -19,6 +19,7 @@ from api.http.answers import Answer, Time
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, json_router, takes
+from api.profiles.answers import filter_of
 from api.proposals.desk import ProposalDesk
 from api.proposals.matters import ProposalMatter, Step, name_at_random
 from api.service.runtime import Runtime
@@ -214,7 +215,7 @@ def read_policy_view(service: Runtime, caller: Caller) -> PolicyView:
     with service.store.read() as connection:
         history = read_policy(connection)
         waiting = [
-            _describe_waiting(service, connection, history, one.state)
+            _describe_waiting(service, caller, connection, history, one.state)
             for one in ProposalDesk(service, caller).list_in(connection)
             if one.matter is POLICY and one.waits
         ]
@@ -276,7 +277,11 @@ def _describe_value(one: PolicyValue) -> PolicyValueView:
 
 
 def _describe_waiting(
-    service: Runtime, connection: Connection, history: PolicyHistory, state: ApprovalState
+    service: Runtime,
+    caller: Caller,
+    connection: Connection,
+    history: PolicyHistory,
+    state: ApprovalState,
 ) -> WaitingPolicy:
     content = state.content
     setting = SETTINGS[content["setting"]]
@@ -288,6 +293,7 @@ def _describe_waiting(
         value,
         post=content["post"],
         now=service.journal.now(connection),
+        seen=filter_of(caller),
     )
     return WaitingPolicy(
         id=state.subject,
@@ -335,7 +341,9 @@ def preview_effect(service: Runtime, caller: Caller, asked: PolicyPreview) -> Po
         content, setting = proposed.complete(history), proposed.find_setting()
         value = None if content["value"] is None else setting.parse(content["value"])
         now = service.journal.now(connection)
-        effect = measure_effect(connection, history, setting, value, post=asked.post, now=now)
+        effect = measure_effect(
+            connection, history, setting, value, post=asked.post, now=now, seen=filter_of(caller)
+        )
     return _describe_effect(effect)
 
 

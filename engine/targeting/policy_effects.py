@@ -46,6 +46,7 @@ from engine.journal.power_records import find_first_sequence
 from engine.ports import Chances
 from engine.queue.corrections import read_stated
 from engine.queue.lawful_trade import WINDOW, count_lanes, list_own_entries
+from engine.queue.match_outcomes import OutcomeFilter
 from engine.selection import (
     LAWFUL_SHARES,
     RANDOM_SHARE,
@@ -94,19 +95,22 @@ def measure_effect(
     *,
     post: str | None,
     now: int,
+    seen: OutcomeFilter | None = None,
 ) -> PolicyEffect:
     """Return what a value would have done at a post, or at all that have no value of their own.
 
+    ``seen`` says what a reader sees: posts, finds and entries of others are in no sum.
     ``value`` is None where a post goes back to the value of all. Settings that no share follows
     from change no channel of a recorded decision.
     """
     if value is None:
         value = history.read(setting)
+    seen = OutcomeFilter() if seen is None else seen
     effect, channels = PolicyEffect(), (Counter[Channel](), Counter[Channel]())
     posts: set[str] = set()
     reader = JournalReader(connection)
     tables: dict[int, RiskTables] = {}
-    for filing in _list_decisions(connection, post, since=now - RECENT_WINDOW):
+    for filing in _list_decisions(connection, post, seen, since=now - RECENT_WINDOW):
         at = filing.arrival.crossing.post
         own = history.find(setting, at)
         if post is None and own is not None and own.post is not None:
@@ -134,15 +138,22 @@ def measure_effect(
         before, after = (len(posts) * EFFECT_DAYS * DAY // (hours * HOUR) for hours in lengths)
         effect.shifts = before, after
     elif setting is GOODS_CLASSES:
-        _weigh_finds(connection, effect, cast("GoodsClasses", value), since=now - RECENT_WINDOW)
+        table = cast("GoodsClasses", value)
+        _weigh_finds(connection, effect, table, seen, since=now - RECENT_WINDOW)
     elif setting is LAWFUL_TRADE:
         bound = cast("LawfulTrade", value).bound
-        effect.suspended = _count_suspended(connection, history, bound, post=post, now=now)
+        effect.suspended = _count_suspended(connection, history, bound, seen, post=post, now=now)
     return effect
 
 
 def _count_suspended(
-    connection: Connection, history: PolicyHistory, bound: float, *, post: str | None, now: int
+    connection: Connection,
+    history: PolicyHistory,
+    bound: float,
+    seen: OutcomeFilter,
+    *,
+    post: str | None,
+    now: int,
 ) -> tuple[int, int]:
     """Return how many entries are beyond the bound in force, and how many beyond another one.
 
@@ -151,8 +162,11 @@ def _count_suspended(
     entries = [
         one
         for one in list_own_entries(connection)
-        if (at := one.content.get("post")) == post
-        or (post is None and at not in history.list_posts(LAWFUL_TRADE))
+        if seen.sees_acts_of(one.content.get("agency"))
+        and (
+            (at := one.content.get("post")) == post
+            or (post is None and at not in history.list_posts(LAWFUL_TRADE))
+        )
     ]
     counts = count_lanes(connection, entries, since=now - WINDOW)
     return (
@@ -165,7 +179,12 @@ def _count_suspended(
 
 
 def _weigh_finds(
-    connection: Connection, effect: PolicyEffect, table: GoodsClasses, *, since: int
+    connection: Connection,
+    effect: PolicyEffect,
+    table: GoodsClasses,
+    seen: OutcomeFilter,
+    *,
+    since: int,
 ) -> None:
     """Count the finds linked to crossings since an instant by the table in force and by another."""
     linked = [
@@ -174,10 +193,13 @@ def _weigh_finds(
             connection, SEIZURE, FIND_CONFIRMED, where=[JOURNAL.c.known_at >= since]
         )
         if record.body["linked_crossing_id"] is not None
+        and record.post not in seen.hidden_posts
+        and seen.post in (None, record.post)
+        and seen.sees_acts_of(record.body["seizure"].get("agency"))
     ]
     codes = [class_of(one["substance_class"], one.get("goods_class")) for one in linked]
     tables = read_goods_classes(connection), table
-    loads = [sum(one.teaches_load(code) for code in codes) for one in tables]
+    loads = [sum(one.teaches_load(find.get("goods_class")) for find in linked) for one in tables]
     weights = [
         math.fsum(one.gravity(code) for code in codes if code not in SUBSTANCES) for one in tables
     ]
@@ -185,13 +207,13 @@ def _weigh_finds(
 
 
 def _list_decisions(
-    connection: Connection, post: str | None, *, since: int
+    connection: Connection, post: str | None, seen: OutcomeFilter, *, since: int
 ) -> Iterator[StoredDecision]:
     """Yield the newest decisions, of one post where it is named; erased ones are left out."""
     first = find_first_sequence(connection, since)
     where: list[ColumnElement[bool]] = [JOURNAL.c.seq >= first if first else false()]
-    if post is not None:
-        where.append(JOURNAL.c.post == post)
+    where.append(JOURNAL.c.post.not_in(seen.hidden_posts))
+    where += [JOURNAL.c.post == one for one in (post, seen.post) if one is not None]
     for record in JournalReader(connection).records(DECISION, where=where, newest=MOST):
         yield decode_decision(record.body)
 

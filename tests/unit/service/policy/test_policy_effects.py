@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
-from engine.criteria.policy import PolicyHistory
+from engine.criteria.policy import GOODS_CLASSES, PolicyHistory, read_policy
 from engine.decision.decision import ChannelChoice, Inputs, ScoredArrival, choose_channel
 from engine.domain.goods_classes import shipped_goods_classes
+from engine.queue.match_outcomes import OutcomeFilter
 from engine.selection import Policy
+from engine.targeting.policy_effects import measure_effect
 from tests.support.people import send
-from tests.support.running_service import World, arrival
+from tests.support.running_service import OTHER, POST, World, arrival
 from tests.unit.service.finds.test_goods_classes import seizure
 from tests.unit.service.policy.test_policy import PATH, people, put_into_force, world
 from tests.unit.service.reports.test_acts import act
@@ -77,15 +79,36 @@ def test_classes_of_goods_say_which_finds_they_would_teach(world: World, people:
     assert world.post("/v1/inspections", filed).status_code == 201
     found = seizure("s-1", "act-1", decided["crossing_id"], "tobacco")
     assert world.post("/v1/seizures", found).status_code == 201
+    known = {"seizure_id", "inspection_id", "crossing_id", "recorded_at", "place"}
+    classless = {name: found[name] for name in known} | {"seizure_id": "s-2"}
+    classless |= {"substance_class": "other", "quantity_g": 500.0}
+    assert world.post("/v1/seizures", classless).status_code == 201, "without a class: a load"
     table = shipped_goods_classes().model_dump(mode="json")["classes"]
     tobacco = next(one for one in table if one["code"] == "tobacco")
     assert not tobacco["is_load"]
     weight = tobacco["gravity"]
     tobacco |= {"is_load": True, "gravity": weight + 2}
     effect = preview(world, people, setting="goods_classes", value={"classes": table})
-    assert effect["loads"] == {"was": 0, "would": 1}
-    assert effect["gravity"] == {"was": weight, "would": weight + 2}
+    assert effect["loads"] == {"was": 1, "would": 2}
+    assert effect["gravity"] == {"was": weight + 5, "would": weight + 7}
     assert effect["stricter"] == effect["milder"] == 0 and effect["suspended"] is None
+    assert count_seen(world, table, OutcomeFilter()) == (1, (1, 2)), "negative control"
+    other_posts = OutcomeFilter(hidden_posts=frozenset({POST}))
+    other_acts = OutcomeFilter(sees_acts_of=lambda _: False)
+    assert count_seen(world, table, other_posts) == (0, (0, 0))
+    assert count_seen(world, table, OutcomeFilter(post=OTHER)) == (0, (0, 0))
+    assert count_seen(world, table, other_acts) == (1, (0, 0))
+
+
+def count_seen(world: World, table: Any, seen: OutcomeFilter) -> Any:
+    """Return the decisions, and the finds that teach loads, of what a reader sees."""
+    with world.runtime.store.read() as connection:
+        now, history = world.runtime.journal.now(connection), read_policy(connection)
+        value = GOODS_CLASSES.parse({"classes": table})
+        effect = measure_effect(
+            connection, history, GOODS_CLASSES, value, post=None, now=now, seen=seen
+        )
+    return effect.decisions, effect.loads
 
 
 def test_a_bound_says_which_entries_it_would_suspend(world: World, people: People) -> None:
