@@ -367,8 +367,17 @@ class GraphDrawing:
     ties: Sequence[DrawnTie]
     left_out: int
     """How many more the tables have."""
-    width: int = 900
-    height: int = 520
+    width: int = 1040
+
+    @property
+    def top(self) -> float:
+        """Where the drawing begins."""
+        return min((one.y for one in self.nodes), default=0) - 40
+
+    @property
+    def height(self) -> float:
+        """From the first node to the last, with room for their names."""
+        return max((one.y for one in self.nodes), default=0) + 50 - self.top
 
 
 def draw_company(found: EntityView) -> GraphDrawing:
@@ -405,7 +414,7 @@ def _draw(ranked: Sequence[DrawnNode], ties: Sequence[tuple[Key, Key, int, int]]
         for at, one in enumerate(ring):
             angle = 2 * math.pi * at / len(ring) + 0.3 * step
             reach = (70 if len(ring) > 1 else 0) if step == 0 else 100 + 75 * step
-            x, y = 450 + 1.65 * reach * math.cos(angle), 260 + reach * math.sin(angle)
+            x, y = 520 + 1.65 * reach * math.cos(angle), 300 + reach * math.sin(angle)
             places[one.key] = replace(one, x=round(x, 1), y=round(y, 1))
     lines = [
         DrawnTie(places[one], places[other], passages, finds)

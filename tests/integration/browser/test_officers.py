@@ -172,7 +172,15 @@ def test_keys_alone_are_enough(page: Page, site: Site) -> None:
 
 
 BEHIND = {
-    "malika": ("{red}", "{seen}", "/profiles/new", "/decisions/none"),
+    "malika": (
+        "{red}",
+        "{seen}",
+        "/profiles/new",
+        "/decisions/none",
+        "/entities/driver/d-500",
+        "/entities/driver/d-500?purpose=audit",
+        "/entities/driver/d-500/connections?purpose=audit",
+    ),
     "nodira": ("/journal/1", "/links/{link}"),
     "sitora": ("/webhooks/webhook-1",),
 }
@@ -245,7 +253,9 @@ def test_no_language_is_too_long_for_a_desk(page: Page, site: Site) -> None:
             found = act(700, seen["crossing_id"], outcome="discrepancy")
             assert site.sender.post("/v1/inspections", json=found).status_code == 201
     signed_in(page, site, "malika")
-    pages = (path(seen), QUEUE, f"/posts/{POST}/shift", "/watchlist")
+    party = "/entities/plate/01A700BC?purpose=audit"
+    graph = "/entities/plate/01A700BC/connections?purpose=audit"
+    pages = (path(seen), QUEUE, f"/posts/{POST}/shift", party, "/watchlist", graph)
     for number, language in enumerate(LANGUAGES if PROOF else LONG_LANGUAGES):
         page.goto(f"/language/{language}?back={path(seen)}")
         for where in pages if PROOF else pages[number::2]:
