@@ -1,15 +1,19 @@
 """What is known of a party of the loaded history is what reading the whole history gives."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import Connection
 
 from engine.domain.identifiers import fold
 from engine.domain.records import Crossing, Declaration
 from engine.storage.database import Store
+from engine.storage.dialect import Dialect
 from features.catalogue.encoder import DOMAIN, encode, key
+from features.catalogue.plan import Plan
 from features.offline.encoded_history import read_log
 from features.online import loaded_parties
 from features.online.backfill import backfill
@@ -19,6 +23,7 @@ from features.online.loaded_parties import (
     find_parties,
     read_loaded,
     read_names,
+    read_passages,
     search_parties,
 )
 from tests.unit.features.online.replay import PLAN
@@ -94,3 +99,35 @@ def test_a_party_is_found_by_its_name_in_each_register(store: Store) -> None:
             if role == "plate" and name.startswith("01A123")
         }
         assert search_parties(connection, fold("d1"), most=9) == []  # drivers are not looked for
+
+
+def test_what_is_asked_of_a_party_does_not_grow_with_its_history(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the rows that come out of the store: a read of all of them is caught."""
+    monkeypatch.setattr(loaded_parties, "CHUNK", 4)
+    read: list[int] = []
+
+    def count(connection: Connection, plan: Plan, crossings: Sequence[str]) -> Any:
+        read.append(len(crossings))
+        return read_passages(connection, plan, crossings)
+
+    monkeypatch.setattr(loaded_parties, "read_passages", count)
+    with store.write() as connection:
+        backfill(connection, LOG, PLAN, recorded=np.array([], np.int64))
+    by_hand = {name: len(own) for (role, name), own in read_by_hand(frozenset()).items()}
+    assert max(by_hand.values()) > 20
+    with store.read() as connection:
+        for role, name in read_by_hand(frozenset()):
+            read.clear()
+            read_loaded(connection, PLAN, key(role, name), before=LOG.ends, most=4)
+            assert sum(read) <= 3 * 4
+        if Dialect.of(connection).is_sqlite:
+            for plan in PLANS:
+                assert "SEARCH" in connection.exec_driver_sql(plan).all()[0][3]
+
+
+PLANS = (
+    "EXPLAIN QUERY PLAN SELECT total FROM loaded_parties WHERE entity = 5 ORDER BY last DESC",
+    "EXPLAIN QUERY PLAN SELECT total FROM loaded_parties WHERE text = 'x' AND role = 1",
+)
