@@ -69,6 +69,10 @@ NEVER_ONE = {
     # Of an exercise: a whole shift, and what a stop costs in every one.
     "Level %(level)s. %(left)s of %(all)s minutes are left;",
     "In the order of the search.",
+    # Bounds of a file, of an answer and of a page.
+    "A ZIP archive of the files of one bulk folder",
+    "At most %(rows)s rows and %(seconds)s seconds.",
+    "The page shows the first %(n)s rows;",
     # Of all those that were counted, or with a tenth.
     "%(field)s is missing in %(rows)s of %(of)s rows; usual: %(usual)s.",
 }
