@@ -103,6 +103,8 @@ class NetworkMinutes(Answer):
     used: float
     """Expected minutes of these vehicles."""
     left: float | None
+    needed: float
+    """Expected minutes of the vehicles that wait, whenever they came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -443,7 +445,11 @@ def overview(service: Runtime, caller: Caller) -> NetworkOverview:
         history = read_history(service.store, snapshot, network, now=now)
         codes = sorted({*network.posts, *history.last, *waiting})
         posts = [one for one in codes if caller.reaches(one) and caller.sees_post(one)]
-        minutes = [row for post in posts for row in _read_minutes(service, snapshot, post, now=now)]
+        minutes = [
+            row
+            for post in posts
+            for row in _read_minutes(service, snapshot, post, waiting.get(post, {}), now=now)
+        ]
     seen, total = _add_up(history, posts, caller)
     scopes = [*((post, seen[post]) for post in posts), (None, total)]
     sees_reviews = caller.sees_all(Matter.REVIEWS)
@@ -629,7 +635,12 @@ def _list_places(
 
 
 def _read_minutes(
-    service: Runtime, snapshot: Connection, post: str, *, now: int
+    service: Runtime,
+    snapshot: Connection,
+    post: str,
+    waiting: Mapping[Channel, WaitingCount],
+    *,
+    now: int,
 ) -> list[NetworkMinutes]:
     """Return the minutes of a post's running shift, of red first."""
     shift = read_policy(snapshot).plan_shifts(service.network).shift(post, now)
@@ -648,6 +659,7 @@ def _read_minutes(
                 vehicles=sum(row.decisions for row in here),
                 used=used,
                 left=sum(known) - used if known else None,
+                needed=waiting[channel].minutes if channel in waiting else 0.0,
             )
         )
     return found

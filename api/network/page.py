@@ -16,6 +16,7 @@ from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, json_router
 from api.network.answers import (
     NetworkHour,
+    NetworkMinutes,
     NetworkOverview,
     NetworkPost,
     overview,
@@ -246,13 +247,24 @@ class PostLine:
     row: NetworkPost
     wait: float | None
     """Minutes since the first vehicle that waits was decided on; None where none waits."""
-    needed: float | None
-    """Share of the roster that the vehicles that wait need; None without a roster."""
+    tightest: NetworkMinutes | None
+    """The channel whose waiting vehicles need the largest share of its minutes; None without a
+    roster. The free minutes of one channel are no help to another."""
+
+    @property
+    def needed(self) -> float | None:
+        """The share of that channel's minutes that its waiting vehicles need."""
+        return None if self.tightest is None else share_needed(self.tightest)
 
     @property
     def is_behind(self) -> bool:
         """Tell whether the minutes do not suffice, or the line is silent."""
         return self.row.state in ("full", "cut_off") or (self.needed or 0.0) > 1.0
+
+
+def share_needed(row: NetworkMinutes) -> float:
+    """Return the share of a channel's minutes that its waiting vehicles need."""
+    return row.needed / row.roster if row.roster else math.inf if row.needed else 0.0
 
 
 def rank_posts(found: NetworkOverview) -> list[PostLine]:
@@ -262,8 +274,8 @@ def rank_posts(found: NetworkOverview) -> list[PostLine]:
     for row in found.posts:
         since = row.waiting_since
         wait = None if since is None else (now - datetime.fromisoformat(since)).total_seconds() / 60
-        needed = row.needed_minutes / row.roster_minutes if row.roster_minutes else None
-        lines.append(PostLine(row, wait, needed))
+        channels = [one for one in found.minutes if one.post == row.post and one.roster is not None]
+        lines.append(PostLine(row, wait, max(channels, key=share_needed, default=None)))
     return sorted(
         lines,
         key=lambda one: (

@@ -351,6 +351,14 @@ _REFUSED: Mapping[type[Exception], FieldMistake] = {
 """What an error of the engine's says of the form."""
 
 
+def left_over(
+    templates: Mapping[str, Mapping[str, Any]], profiles: Sequence[ProfileView]
+) -> dict[str, Mapping[str, Any]]:
+    """Return the templates that no profile has taken up, by title; a retired one frees its own."""
+    taken = {one.title for one in profiles if one.state != "retired"}
+    return {name: one for name, one in templates.items() if one["title"] not in taken}
+
+
 @router.get("")
 def show_all(visit: TheVisit, service: TheService) -> Response:
     """Show every profile by where it stands."""
@@ -359,7 +367,7 @@ def show_all(visit: TheVisit, service: TheService) -> Response:
     return visit.page(
         "profiles.html",
         by_state=by_state,
-        templates=read_templates(),
+        templates=left_over(read_templates(), found),
         json_address="/v1/profiles",
     )
 

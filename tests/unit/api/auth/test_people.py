@@ -35,6 +35,7 @@ NAMED = {
     ("engine/circulars/ledger.py", "_S.person == person"): "a person's own reading",
     ("api/circulars/answers.py", "one.by != caller.person"): "what is shown to whom",
     ("api/complaints/answers.py", "one.filed_by != caller.person"): "what is shown to whom",
+    ("api/notifications/answers.py", "body['by'] == caller.person"): "what is shown to whom",
     ("api/people/steps.py", "done.body['by'] != self.caller.person"): "whose request it was",
     ("api/exercises/desk.py", "(body := record.body)['person'] == person"): "a trainee's own work",
     ("api/exercises/desk.py", "end.body['person'] == person"): "a trainee's own work",

@@ -11,6 +11,7 @@ from api.network import answers
 from api.network.answers import (
     ActCell,
     DecisionCell,
+    NetworkMinutes,
     NetworkOverview,
     NetworkPost,
     PlaceCell,
@@ -33,7 +34,7 @@ from engine.journal.journal import Journal
 from engine.journal.kinds import INSPECTION, SEIZURE
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import REVIEWS
-from engine.selection import Channel
+from engine.selection import Channel, ChannelCode
 from engine.storage.database import Store
 from models.statistics.intervals import share
 
@@ -209,17 +210,27 @@ def test_the_map_is_as_the_land_lies(is_narrow: bool, width: int, height: int) -
     assert draw_map([]).posts == () and len(draw_map(NEAR[:1]).posts) == 1
 
 
+def draw_minutes(post: str, channel: ChannelCode, *, needed: float) -> NetworkMinutes:
+    return NetworkMinutes(
+        post=post, channel=channel, roster=100.0, vehicles=1, used=0.0, left=100.0, needed=needed
+    )
+
+
 def test_posts_that_are_behind_come_first_and_the_worst_of_them() -> None:
     """By the minutes that vehicles that wait need, then by the longest wait."""
     since = "2026-10-14T02:00:00Z"
     rows = [
         draw_row("CALM", None, None),
         replace(draw_row("WAIT", None, None, waiting=1), waiting_since=since),
-        replace(draw_row("SHORT", None, None), roster_minutes=100.0, needed_minutes=140.0),
-        replace(
-            draw_row("FULL", None, None), roster_minutes=100.0, needed_minutes=95.0, state="full"
-        ),
-        replace(draw_row("ENOUGH", None, None), roster_minutes=100.0, needed_minutes=60.0),
+        draw_row("SHORT", None, None),
+        replace(draw_row("FULL", None, None), state="full"),
+        draw_row("ENOUGH", None, None),
+    ]
+    minutes = [
+        draw_minutes("SHORT", "red", needed=140.0),
+        draw_minutes("SHORT", "yellow", needed=0.0),  # free minutes that red cannot use
+        draw_minutes("FULL", "red", needed=95.0),
+        draw_minutes("ENOUGH", "red", needed=60.0),
     ]
     found = NetworkOverview(
         as_of="2026-10-14T07:00:00Z",
@@ -230,7 +241,7 @@ def test_posts_that_are_behind_come_first_and_the_worst_of_them() -> None:
         weeks=[],
         hours=[],
         funnel=[],
-        minutes=[],
+        minutes=minutes,
         places=[],
     )
     ranked = rank_posts(found)
