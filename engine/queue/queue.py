@@ -45,7 +45,7 @@ from sqlalchemy import (
 
 from engine.criteria.match import KNOWN_LAWFUL
 from engine.decision.decision import Decision, Rank
-from engine.decision.inspection_minutes import CHANNEL_STEP, FORWARD
+from engine.decision.inspection_minutes import CHANNEL_STEP, FORWARD, Minutes
 from engine.domain.records import InspectionAct, is_papers_only
 from engine.domain.time_units import DAY, NEVER, micros, rfc3339
 from engine.errors import NotFoundError, RiskError
@@ -526,7 +526,8 @@ def redirect(
     ``None`` leaves it where it is, and is returned where the post has no such decision. A vehicle
     that has left waits nowhere again, nor does one whose act answers where it is sent; an act of
     papers does not answer for a search. ``place`` is the one drawn there; without one it takes
-    along what it had.
+    along what it had. Its minutes are then those of the channel where it stands, so that all who
+    add up what waits get one sum.
     """
     found = connection.execute(_STANDS, {"which": decision_id, "at_post": post}).one_or_none()
     if found is None:
@@ -545,6 +546,7 @@ def redirect(
         .values(
             channel=int(channel),
             place=place,
+            minutes=_expected_minutes(connection, found.seq, channel, otherwise=found.minutes),
             waiting=channel in INSPECTED and not (is_answered or found.left),
             act_seq=found.act_seq if is_answered else None,
         )
@@ -552,8 +554,16 @@ def redirect(
     return channel
 
 
+def _expected_minutes(
+    connection: Connection, seq: int, channel: Channel, *, otherwise: float
+) -> float:
+    """Return the minutes that a recorded decision expects in a channel."""
+    body = JournalReader(connection).bodies([seq]).get(seq)
+    return otherwise if body is None else Minutes(**body["inputs"]["minutes"]).of(channel)
+
+
 _OF_POST = _D.post == bindparam("at_post")
-_STANDS = select(_D.channel, _D.place, _D.act_seq, _D.answered, _D.left).where(
+_STANDS = select(_D.seq, _D.channel, _D.place, _D.minutes, _D.act_seq, _D.answered, _D.left).where(
     _D.decision_id == bindparam("which"), _OF_POST
 )
 _OF_CROSSING = update(DECISIONS).where(_D.crossing_id == bindparam("crossing"), _OF_POST)

@@ -27,6 +27,7 @@ NAMED = {
     ("api/notifications/answers.py", "one.left.by != caller.person"): "what is shown to whom",
     ("api/notifications/answers.py", "one.reported_by != caller.person"): "what is shown to whom",
     ("api/notifications/answers.py", "desk.caller.person in gave"): "what is shown to whom",
+    ("api/analysis/routes.py", "one.by == caller.person"): "a person's own jobs",
     ("api/audit/answers.py", "bodies.get(row.seq, {}).get('by') == person"): "what one person did",
     (
         "api/circulars/answers.py",
