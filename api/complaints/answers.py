@@ -234,7 +234,7 @@ def _acknowledge(service: Runtime, done: StoredRecord, sequence: int) -> Recorde
 
 def list_waiting(service: Runtime, caller: Caller) -> Iterator[NotificationView]:
     """Yield the complaints that wait for an answer that the caller may give, as notifications."""
-    if not caller.may(*_ANSWER):
+    if not (caller.may(*_ANSWER) and caller.may(*_SEE)):
         return
     seen = caller.enter(*_SEE)
     for one in read_complaints(service, seen, PeriodAsked(), is_open=True).complaints:

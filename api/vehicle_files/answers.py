@@ -90,7 +90,7 @@ class DeclaredItem(Answer):
 class VehicleFiles(Answer):
     """The files of a vehicle, the oldest first, and what was declared of its load."""
 
-    tables = ("files",)
+    tables = ("files", "declared")
     crossing_id: str
     post: str
     plate: str | None

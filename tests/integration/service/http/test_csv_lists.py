@@ -76,6 +76,7 @@ def addresses(world: World) -> dict[str, tuple[str, list[str]]]:
     links = world.get("/v1/links", Role.INTEGRITY).json()["links"]
     link = next(one for one in links if one["kind"] == "partner")
     named = {"post": POST, "decision_id": known["decision_id"], "webhook_id": webhook}
+    named["crossing_id"] = known["crossing_id"]
     named |= {"link": link["link"], "request_id": REQUEST}
     named["entry_id"] = world.get("/v1/watchlist").json()["entries"][0]["id"]
     named["case_id"] = world.get("/v1/cases").json()["cases"][0]["case_id"]
