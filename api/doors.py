@@ -240,18 +240,17 @@ SIGN_ON: Final = Doors(
 EXERCISES: Final = Doors(name="exercises")
 
 
-_GOVERNORS = _ADMINISTRATOR | {Role.SUPERVISOR}
-_ANALYST = frozenset({Role.ANALYST})
+_ANALYSTS = frozenset({Role.ANALYST, Role.SUPERVISOR})
 ANALYSIS: Final = Doors(
     name="analysis",
     rules={
-        (Matter.MODELS, Right.ACT, _ANALYST): """
+        (Matter.MODELS, Right.ACT, _ANALYSTS): """
             POST /v1/jobs
             POST /v1/jobs/files
             DELETE /v1/jobs/{job_id}
             POST /v1/queries
             """,
-        (Matter.MODELS, Right.SEE, _ANALYST | _GOVERNORS): """
+        (Matter.MODELS, Right.SEE, _ANALYSTS | _ADMINISTRATOR): """
             GET /v1/jobs
             GET /v1/jobs/{job_id}
             GET /v1/jobs/{job_id}/files/{name}

@@ -34,7 +34,7 @@ RIGHTS: dict[str, tuple[str, frozenset[Role], frozenset[Role]]] = {
     ),
     "model": ("/v1/models", frozenset(), MAY["POST", "/v1/models/{version}/approvals"]),
     "account": ("/v1/people", MAY["GET", "/v1/people"], MAY["GET", "/v1/people"]),
-    "load": ("/v1/jobs", frozenset({Role.ANALYST}), GOVERNORS),
+    "load": ("/v1/jobs", frozenset({Role.ANALYST, Role.SUPERVISOR}), GOVERNORS),
 } | dict.fromkeys(
     ("agencies", "oidc", "erasure", "load_withdrawal", "link", "link_resumption"),
     ("/v1/people", GOVERNORS, GOVERNORS),
