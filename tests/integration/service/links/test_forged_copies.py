@@ -25,6 +25,7 @@ from api.links.exchanges import ExchangeResult
 from api.service.settings import Settings
 from engine.cases.area import CASE_OPENED
 from engine.cases.case_ledger import CASE_EVENTS, CASES
+from engine.complaints import COMPLAINT_ANSWERED
 from engine.criteria.dual_control import draft_proposal
 from engine.criteria.watchlist import WatchEntry, entry_content
 from engine.domain.rights import Role
@@ -34,7 +35,6 @@ from engine.journal.hash_chain import ChainedFields, canonical, chain_of, leaf_o
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import (
     CORRECTION_ASKED,
-    CROSSING,
     DECISION,
     DOCUMENTS_CAME,
     INSPECTION,
@@ -57,6 +57,7 @@ from engine.queue.queue import DECISIONS, list_waiting
 from engine.queue.takings import read_holders
 from engine.storage.database import METADATA, Store
 from engine.storage.home import DATABASE_VARIABLE, Home
+from engine.vehicle_files.area import VEHICLE_MARK
 from tests.integration.service.links.post_and_centre import (
     NAME,
     Installation,
@@ -87,10 +88,10 @@ UNMOVED = frozenset({"journal", "journal_bodies", "copied_records", "link_envelo
 """Tables in which every envelope and every record leaves a row."""
 MOVES = frozenset({"clock_anchors", "spread_head"})
 """Tables that only say until when something was done."""
-WITHOUT = frozenset({CORRECTION_ASKED, CROSSING, DOCUMENTS_CAME})
-"""A crossing counts once, with its first record: a second record of it has no effect anyway. What
-came names its question by a number of its own journal, which the thief's journal does not have. A
-request for a correction is read from the journal, at the post of its vehicle's decision alone."""
+WITHOUT = frozenset({COMPLAINT_ANSWERED, CORRECTION_ASKED, DOCUMENTS_CAME, VEHICLE_MARK})
+"""An answer, what came, and a mark name their question, complaint or picture by a number of their
+own journal, which the thief's journal does not have. A request for a correction is read from the
+journal, at the post of its vehicle's decision alone."""
 
 
 @dataclass
