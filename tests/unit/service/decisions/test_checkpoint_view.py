@@ -67,7 +67,10 @@ def score_of(world: World, decision: Mapping[str, Any]) -> set[str]:
     risk = seen["risk"]
     found = [risk["percentile"], risk["p_seizure"], risk["p_discrepancy"], seen["propensity"]]
     found += [one["contribution"] for one in seen["reasons"]]
-    return {text for one in found if one is not None and len(text := json.dumps(one)) > 7}
+    # A contribution of the test's model may equal what was declared, which a checkpoint may read.
+    declared = json.dumps(arrival(int(decision["crossing_id"].removeprefix("c-"))))
+    texts = {json.dumps(one) for one in found if one is not None}
+    return {one for one in texts if len(one) > 7 and one not in declared}
 
 
 def list_leaks(world: World, decision: Mapping[str, Any], answers: list[Any]) -> set[str]:
