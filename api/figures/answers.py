@@ -24,11 +24,12 @@ from api.shifts.readers import STREAMS, sum_goods
 from engine.domain.goods_classes import class_of
 from engine.domain.records import DiscrepancyKind, SubstanceClass, is_papers_only
 from engine.domain.rights import Matter
-from engine.domain.time_units import rfc3339
+from engine.domain.time_units import MINUTE, rfc3339
 from engine.selection import RANDOM, Channel, ChannelCode
 from engine.shifts.period_counts import (
     Span,
     Stage,
+    StageGroup,
     count_stage,
     count_vehicles,
     list_acts,
@@ -54,6 +55,8 @@ class PeriodSums(Answer):
     """Vehicles decided on."""
     channels: dict[ChannelCode, int]
     """Where the engine sent them."""
+    standing: dict[ChannelCode, int]
+    """Where they stand, after the verdicts of supervisors."""
     inspected: int
     """By an act that could find something."""
     papers_only: int
@@ -116,10 +119,18 @@ class ReleaseTime(Answer):
     code: str
     """Of a known trader ``yes`` or ``no``; empty for all vehicles."""
     vehicles: int
-    median: int
-    within_90: int
+    """That were through."""
+    waiting: int
+    """That still wait."""
+    longest: int | None
+    """Of these, the one that waits longest; null where none waits."""
+    not_recorded: int
+    """That neither wait nor have an act or a release on record."""
+    median: int | None
+    """Of all of these, as the next two; null where it lies among those that are not through."""
+    within_90: int | None
     """Minutes within which 90 of 100 vehicles were through."""
-    within_95: int
+    within_95: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +167,31 @@ class _StreamSums:
 
 
 @dataclass(slots=True)
+class _Times:
+    """How long vehicles took for a stage, and those that did not end it."""
+
+    minutes: Counter[int] = field(default_factory=Counter)
+    waiting: int = 0
+    longest: int | None = None
+    not_recorded: int = 0
+
+    def add(self, group: StageGroup, *, now: int) -> None:
+        """Count vehicles that are alike."""
+        if group.minutes is not None:
+            self.minutes[group.minutes] += group.vehicles
+        elif group.waits:
+            self.waiting += group.vehicles
+            self.longest = max(self.longest or 0, (now - group.began) // MINUTE)
+        else:
+            self.not_recorded += group.vehicles
+
+
+@dataclass(slots=True)
 class _Sums:
     """What a caller sees of a period at some posts."""
 
     channels: Counter[int] = field(default_factory=Counter)
+    standing: Counter[int] = field(default_factory=Counter)
     streams: dict[str, _StreamSums] = field(default_factory=lambda: defaultdict(_StreamSums))
     evidence: int = 0
     """Acts that say something of the goods."""
@@ -191,6 +223,7 @@ class _Sums:
     def _add_vehicles(self, group: Any) -> None:
         count = group.vehicles
         self.channels[group.sent] += count
+        self.standing[group.channel] += count
         if (stream := group.stream) is None:
             return
         sums = self.streams[stream]
@@ -241,6 +274,7 @@ class _Sums:
             until=rfc3339(until),
             decisions=self.channels.total(),
             channels={channel.code: self.channels[channel] for channel in Channel},
+            standing={channel.code: self.standing[channel] for channel in Channel},
             inspected=self.inspected,
             papers_only=self.papers_only,
             hits=self.hits,
@@ -274,7 +308,7 @@ def read_figures(
         caller.must_reach(post)
     network, post = service.network, post or caller.post
     now_sums, before_sums = _Sums(), _Sums()
-    times: dict[tuple[Any, ...], Counter[int]] = defaultdict(Counter)
+    times: dict[tuple[Any, ...], _Times] = defaultdict(_Times)
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
         known = sorted({*network.posts, *list_posts(snapshot)}) if post is None else [post]
@@ -285,7 +319,7 @@ def read_figures(
             before, since, until = placed[one]
             now_sums.add(snapshot, caller, span := Span(one, since, until))
             before_sums.add(snapshot, caller, Span(one, before, since))
-            _count_times(snapshot, caller, span, times)
+            _count_times(snapshot, caller, span, times, now=now)
     stated_at, (before, since, until) = next(iter(placed.items()))
     return PeriodFigures(
         post=post,
@@ -371,12 +405,14 @@ def _count_times(
     snapshot: Connection,
     caller: Caller,
     span: Span,
-    times: Mapping[tuple[Any, ...], Counter[int]],
+    times: Mapping[tuple[Any, ...], _Times],
+    *,
+    now: int,
 ) -> None:
     """Add to the minutes of each stage, altogether and by what the times are stated."""
     sees_traders = caller.sees_all(Matter.WATCHLIST)
     for stage in get_args(Stage):
-        for group in count_stage(snapshot, span, stage):
+        for group in count_stage(snapshot, span, stage, as_of=now):
             if group.is_act and not _sees_act(caller, group.agency):
                 continue
             named = [
@@ -388,38 +424,48 @@ def _count_times(
             if sees_traders:
                 named.append(("known_trader", "yes" if group.is_lawful else "no"))
             for one in named:
-                times[stage, *one][group.minutes] += group.vehicles
+                times[stage, *one].add(group, now=now)
 
 
-def _list_times(times: Mapping[tuple[Any, ...], Counter[int]]) -> Iterator[ReleaseTime]:
+def _list_times(times: Mapping[tuple[Any, ...], _Times]) -> Iterator[ReleaseTime]:
     stages = get_args(Stage)
     ways = ("all", "post", "channel", "vehicle_class", "known_trader")
     order = sorted(times, key=lambda one: (stages.index(one[0]), ways.index(one[1]), one[2]))
     for stage, way, code in order:
-        minutes = times[stage, way, code]
-        median, within_90, within_95 = find_percentiles(minutes, (50, 90, 95))
+        counted = times[stage, way, code]
+        others = counted.waiting + counted.not_recorded
+        median, within_90, within_95 = find_percentiles(counted.minutes, (50, 90, 95), others)
         yield ReleaseTime(
             stage=stage,
             of=way,
             code=code,
-            vehicles=minutes.total(),
+            vehicles=counted.minutes.total(),
+            waiting=counted.waiting,
+            longest=counted.longest,
+            not_recorded=counted.not_recorded,
             median=median,
             within_90=within_90,
             within_95=within_95,
         )
 
 
-def find_percentiles(counts: Mapping[int, int], percents: Sequence[int]) -> list[int]:
+def find_percentiles(
+    counts: Mapping[int, int], percents: Sequence[int], above: int = 0
+) -> list[int | None]:
     """Return the least values that so many of 100 do not exceed, from counts by value.
+
+    ``above`` more have a greater value that is not known; a percentile among them is None.
 
     >>> find_percentiles({1: 5, 2: 4, 9: 1}, (50, 90, 95))
     [1, 2, 9]
+    >>> find_percentiles({1: 5, 2: 4}, (50, 90, 95), 1)
+    [1, 2, None]
     """
-    total, reached, found = sum(counts.values()), 0, list[int]()
+    total, reached, found = sum(counts.values()) + above, 0, list[int | None]()
     wanted = list(percents)
     for value in sorted(counts):
         reached += counts[value]
         while wanted and 100 * reached >= wanted[0] * total:
             found.append(value)
             del wanted[0]
-    return found
+    return [*found, *(None for _ in wanted)]

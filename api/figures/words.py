@@ -44,6 +44,8 @@ COMPARED = (
 TIMES = (
     N_("Vehicles"),
     N_("Number"),
+    N_("Still wait"),
+    N_("No end recorded"),
     N_("Half within"),
     N_("90 of 100 within"),
     N_("95 of 100 within"),
@@ -93,11 +95,7 @@ class _Words:
         )
         whole = next((one for one in self.found.release_times if one.stage == "whole"), None)
         if whole is not None:
-            yield say(
-                "Half of the vehicles were released within {half}, 95 of 100 within {most}.",
-                half=self.speech.span(whole.median),
-                most=self.speech.span(whole.within_95),
-            )
+            yield " ".join(self._say_released(whole))
         changed = [
             one for one in self.found.breakdown if one.conclusion in ("new", "more", "fewer")
         ]
@@ -115,6 +113,31 @@ class _Words:
         if not changed:
             yield say("No difference from the period before is certain.")
 
+    def _say_released(self, whole: ReleaseTime) -> Iterator[str]:
+        """Say how many were released and how soon, as far as those that wait leave it certain."""
+        say, number, span = self.speech.say, self.speech.number, self.speech.span
+        decided = whole.vehicles + whole.waiting + whole.not_recorded
+        yield say("Released: {n} of {all}.", n=number(whole.vehicles), all=number(decided))
+        if whole.longest is not None:
+            longest = span(whole.longest)
+            yield say(
+                "Still wait: {n}, the longest {longest}.", n=number(whole.waiting), longest=longest
+            )
+        if whole.not_recorded:
+            yield say("Without a recorded end: {n}.", n=number(whole.not_recorded))
+        if whole.median is None:
+            return
+        half = span(whole.median)
+        if whole.within_95 is None:
+            yield say("Half of the vehicles were released within {half}.", half=half)
+            return
+        most = span(whole.within_95)
+        yield say(
+            "Half of the vehicles were released within {half}, 95 of 100 within {most}.",
+            half=half,
+            most=most,
+        )
+
     def _chance(self, one: FigureRow) -> str:
         if one.chance is None:
             return "–"
@@ -125,12 +148,18 @@ class _Words:
     def _list_facts(self) -> Iterator[tuple[str, str]]:
         say, period, before = self.speech.say, self.found.period, self.found.before
         yield say("Period before"), self.name_period(before)
-        channels = (
-            f"{self._label('channel', code)} {self.speech.number(count)}"
-            for code, count in reversed(period.channels.items())
-        )
-        decided = self._both(period.decisions, before.decisions)
-        yield say("Vehicles decided on"), f"{decided}: {', '.join(channels)}"
+        yield say("Vehicles decided on"), self._both(period.decisions, before.decisions)
+        for term, counts in (
+            (say("Channels after verdicts"), period.standing),
+            (say("Channels by the engine"), period.channels),
+        ):
+            yield (
+                term,
+                ", ".join(
+                    f"{self._label('channel', code)} {self.speech.number(count)}"
+                    for code, count in reversed(counts.items())
+                ),
+            )
         papers = say("+ %(n)s by papers alone") % {"n": self.speech.number(period.papers_only)}
         yield say("Searched"), f"{self._both(period.inspected, before.inspected)} {papers}"
         yield say("Finds"), self._both(period.hits, before.hits)
@@ -212,11 +241,12 @@ class _Words:
         ]
 
     def _time(self, one: ReleaseTime) -> list[str]:
+        counts = (one.vehicles, one.waiting, one.not_recorded)
         spans = (one.median, one.within_90, one.within_95)
         return [
             self._name_way(one),
-            self.speech.number(one.vehicles),
-            *map(self.speech.span, spans),
+            *map(self.speech.number, counts),
+            *("–" if one is None else self.speech.span(one) for one in spans),
         ]
 
     def _name_way(self, one: ReleaseTime) -> str:

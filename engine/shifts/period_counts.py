@@ -23,10 +23,11 @@ from sqlalchemy import (
     func,
     literal_column,
     null,
+    or_,
     select,
 )
 
-from engine.domain.time_units import MINUTE
+from engine.domain.time_units import DAY, MINUTE
 from engine.journal.journal import JOURNAL
 from engine.queue.match_outcomes import ACTS, SEIZED_GOODS
 from engine.queue.queue import DECISIONS
@@ -35,7 +36,7 @@ from engine.selection import COUNTERPART, INSPECTED, Channel
 Stage = Literal["decision", "act", "release", "whole"]
 """From the arrival to the decision, from there to the act, from there to the release where one was
 recorded, and from the arrival to the end: the release, else the act, else a decision of green or
-blue."""
+blue that none of the period replaced."""
 _D, _A, _S, _J = DECISIONS.c, ACTS.c, SEIZED_GOODS.c, JOURNAL.c
 _LAST = DECISIONS.alias("last").c
 
@@ -126,12 +127,22 @@ class StageGroup(NamedTuple):
     """Of the act that ends the stage; None where none does, or it names none."""
     is_act: bool
     """An act has a part in the stage."""
-    minutes: int
+    waits: bool
+    """They wait at ``as_of``, as the queue says."""
+    minutes: int | None
+    """None where officers were to search them and neither an act nor a release is recorded."""
+    began: int
+    """When the stage of the first of them began."""
     vehicles: int
 
 
-def count_stage(connection: Connection, span: Span, stage: Stage) -> Iterator[StageGroup]:
-    """Yield how long vehicles took for a stage, by their first decisions."""
+def count_stage(
+    connection: Connection, span: Span, stage: Stage, *, as_of: int
+) -> Iterator[StageGroup]:
+    """Yield how long vehicles took for a stage, and how many did not end it.
+
+    The whole way is that of their last decisions in the period, a stage that of their first ones.
+    """
     acted = _J.known_at
     is_released_late = _D.released_at > acted
     let_go = case((_D.channel <= int(Channel.BLUE), _D.known_at))
@@ -142,24 +153,34 @@ def count_stage(connection: Connection, span: Span, stage: Stage) -> Iterator[St
         "whole": (_D.arrived_at, func.coalesce(_D.released_at, acted, let_go)),
     }[stage]
     is_of_act = stage != "decision"
+    is_replaced = _D.decision_id.in_(select(_D.amends).where(_within(span), _D.amends.is_not(None)))
+    is_counted = ~is_replaced if stage == "whole" else _D.amends.is_(None)
+    is_open = and_(
+        _D.channel > int(Channel.BLUE), acted.is_(None), _D.released_at.is_(None), ~is_replaced
+    )
+    has_end = end.is_not(None)
+    waits = case((and_(is_open, _D.waiting, _D.known_at >= as_of - DAY), 1), else_=0)
     alike: tuple[ColumnElement[Any], ...] = (
         _D.channel,
         _D.vehicle_class,
         _D.is_lawful,
         (_A.agency if is_of_act else null()).label("owner"),
         (acted.is_not(None) if is_of_act else false()).label("has_act"),
-        ((end - begin) // literal_column(str(MINUTE))).label("taken"),
+        (waits if stage in ("act", "whole") else literal_column("0")).label("stands"),
+        case((has_end, (end - begin) // literal_column(str(MINUTE)))).label("taken"),
     )
     query = (
-        select(*alike, func.count())
+        select(*alike, func.min(begin).label("began"), func.count())
         .select_from(DECISIONS)
         .outerjoin(JOURNAL, _J.seq == _D.act_seq)
         .outerjoin(ACTS, _A.seq == _D.act_seq)
-        .where(_within(span), _D.amends.is_(None), begin.is_not(None), end.is_not(None))
+        .where(_within(span), is_counted, begin.is_not(None))
+        .where(or_(has_end, is_open) if stage in ("act", "whole") else has_end)
         .group_by(*(one.name for one in alike))
     )
     for row in connection.execute(query):
-        yield StageGroup._make(row)._replace(minutes=max(row.taken, 0))
+        taken = None if row.taken is None else max(row.taken, 0)
+        yield StageGroup._make(row)._replace(minutes=taken, waits=bool(row.stands))
 
 
 def find_number(connection: Connection, at: int) -> int:

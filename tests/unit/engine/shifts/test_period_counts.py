@@ -4,7 +4,7 @@ from collections import Counter
 
 from sqlalchemy import insert
 
-from engine.domain.time_units import MINUTE
+from engine.domain.time_units import DAY, MINUTE
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import TICK
@@ -54,7 +54,7 @@ def fill(store: Store) -> dict[int, int]:
         row(four, known_at=at[four], arrived_at=came[four], channel=GREEN, sent=GREEN),
         row(five, known_at=at[five], arrived_at=came[five], amends=f"d{four}")
         | red
-        | {"crossing_id": f"c{four}"},
+        | {"crossing_id": f"c{four}", "waiting": True},
         row(six, "Q", known_at=at[six], arrived_at=came[six]) | red,
     ]
     stated = {
@@ -105,17 +105,20 @@ def test_stages_are_of_first_decisions_in_whole_minutes(store: Store) -> None:
     at = fill(store)
     span = Span("P", min(at.values()), max(at.values()) + 1)
 
-    def minutes(stage: Stage) -> dict[int, int]:
-        found = Counter[int]()
+    def minutes(stage: Stage, later: int = 0) -> dict[int | str, int]:
+        found = Counter[int | str]()
         with store.read() as connection:
-            for group in count_stage(connection, span, stage):
-                found[group.minutes] += group.vehicles
+            for group in count_stage(connection, span, stage, as_of=max(at.values()) + later):
+                without = "waits" if group.waits else "open"
+                found[without if group.minutes is None else group.minutes] += group.vehicles
         return found
 
     one, _, act, late, _, five, *_ = at
     waited, until_release = at[act] - at[one], at[five] - at[late]
     assert minutes("decision") == {7: 4}
-    assert minutes("act") == {waited // MINUTE: 1}
+    assert minutes("act") == {waited // MINUTE: 1}, "by first decisions"
     assert minutes("release") == {}, "nobody was released after an act"
-    taken = [7, 7, 7 + waited // MINUTE, 7 + until_release // MINUTE]
-    assert minutes("whole") == Counter(taken), "green ends with its decision"
+    taken = Counter[int | str]([7, 7 + waited // MINUTE, 7 + until_release // MINUTE])
+    whole = minutes("whole")
+    assert whole == taken | {"waits": 1}, "green ends with its decision, unless red replaced it"
+    assert minutes("whole", later=2 * DAY) == taken | {"open": 1}, "the queue forgets it"

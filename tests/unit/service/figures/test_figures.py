@@ -221,6 +221,8 @@ def test_figures_of_a_shift_are_those_of_its_report(world: World, period: Simple
         assert sums[name] == work[name], name
     assert sums["hits"] == len(work["finds"]) and found["goods"] == work["goods"]
     assert (sums["decisions"], sums["channels"]) == (shift["decisions"], shift["channels"])
+    assert sum(sums["standing"].values()) == sums["decisions"]
+    assert sums["standing"]["red"] == sums["channels"]["red"] + 1, "a supervisor sent one there"
     of_report = {one["stream"]: one for one in shift["streams"]}
     for one in found["streams"]:
         assert one == {name: of_report[one["stream"]][name] for name in one}
@@ -249,6 +251,10 @@ def test_release_times_are_those_of_the_records(world: World, period: SimpleName
     green = sum(one["channel"] in ("green", "blue") for one in period.made)
     assert len(released) == 1 and green < ended < VEHICLES
     assert times["whole", "channel", "green"]["vehicles"] <= green
+    whole = times["whole", "all", ""]
+    queue = world.get(f"/v1/posts/{POST}/queue", Role.SUPERVISOR).json()
+    assert whole["waiting"] == len(queue["waiting"]) > 0 and whole["longest"] is not None
+    assert whole["vehicles"] + whole["waiting"] + whole["not_recorded"] == VEHICLES
     by_class = [one for key, one in times.items() if key[:2] == ("decision", "vehicle_class")]
     assert sum(one["vehicles"] for one in by_class) == VEHICLES
     assert times["decision", "known_trader", "no"]["vehicles"] == VEHICLES
@@ -347,6 +353,36 @@ def test_acts_of_other_agencies_are_in_no_sum(world: World, period: SimpleNamesp
     assert before["period"]["hits"] - hits <= seen["period"]["hits"] < before["period"]["hits"]
 
 
+def test_those_that_wait_are_stated_beside_release_times(
+    world: World, period: SimpleNamespace
+) -> None:
+    """Seeded bug, in its form of old: 95 of 100 were released at once, by the released alone."""
+    typed = TypeAdapter(PeriodFigures).validate_python(read(world))
+    at = next(
+        at for at, one in enumerate(typed.release_times) if (one.stage, one.of) == ("whole", "all")
+    )
+    speech = ReaderLocale("en", 300, world.runtime.network, POST)
+    with world.runtime.store.read() as snapshot:
+        classes = read_goods_classes(snapshot)
+    for counts, stated in (
+        (
+            {"vehicles": 108, "waiting": 51, "longest": 719, "not_recorded": 0, "median": 0},
+            "Released: 108 of 159. Still wait: 51, the longest 11 h 59 min. "
+            "Half of the vehicles were released within 0 min.",
+        ),
+        (
+            {"vehicles": 3, "waiting": 0, "longest": None, "not_recorded": 4, "median": None},
+            "Released: 3 of 7. Without a recorded end: 4.",
+        ),
+    ):
+        rows = list(typed.release_times)
+        rows[at] = replace(rows[at], **counts, within_90=None, within_95=None)
+        document = compile_figures(replace(typed, release_times=rows), speech, classes)
+        assert stated in document.conclusions
+    facts = dict(document.facts)
+    assert facts["Channels after verdicts"] != facts["Channels by the engine"]
+
+
 @pytest.mark.parametrize("role", [Role.CHECKPOINT, Role.ADMINISTRATOR, Role.COUNTERPART])
 def test_others_than_readers_of_reports_see_no_figures(world: World, role: Role) -> None:
     for path in ("/v1/figures", "/v1/figures.pdf"):
@@ -391,7 +427,7 @@ def test_a_period_reads_what_is_in_it_alone(
         monkeypatch.setattr(snapshot, "execute", spy)
         span = period_counts.Span(POST, micros(datetime(2026, 10, 1, tzinfo=UTC)), 1 << 60)
         list(period_counts.count_vehicles(snapshot, span))
-        list(period_counts.count_stage(snapshot, span, "whole"))
+        list(period_counts.count_stage(snapshot, span, "whole", as_of=1 << 60))
         period_counts.list_acts(snapshot, span)
         period_counts.list_goods(snapshot, span)
     assert len(statements) == 5
