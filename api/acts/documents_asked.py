@@ -1,13 +1,14 @@
 """Documents asked for in place of an act: what is open and overdue, and what came."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.callers import Caller
+from api.decisions.page import LABELS, render_page
 from api.decisions.questions import OpenQuestionView, describe_questions
 from api.http.access import check_path, fill_agency
 from api.http.answers import Acknowledged, Answer, acknowledge
@@ -15,11 +16,14 @@ from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
 from api.service.runtime import Runtime
-from api.web.forms import TheReader
+from api.web.forms import FormError, FormReader, TheReader, corrections, list_mistakes
+from api.web.i18n import N_
 from api.web.page_route import PageRoute, TheVisit
+from api.web.templates_env import speech_of
+from api.web.visitor import TheForm
 from engine.domain.records import Identifier, PostCode
 from engine.domain.rights import Matter
-from engine.errors import NotFoundError
+from engine.errors import NotFoundError, RecordError
 from engine.journal.idempotency import claim, inspection_name
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import DOCUMENTS_CAME, INSPECTION
@@ -30,7 +34,7 @@ from engine.queue.documents_asked import (
     list_questions,
     read_question,
 )
-from engine.queue.queue import read_decision
+from engine.queue.queue import QueuedDecision, read_decision
 
 MOST = 500
 """Questions in one answer, those due first."""
@@ -135,17 +139,41 @@ def send_answer(
 def send_question(
     visit: TheVisit,
     service: TheService,
-    reader: TheReader,
+    form: TheForm,
     decision_id: Annotated[Identifier, Path()],
 ) -> Response:
-    """Ask for documents on a vehicle, until the end of a day."""
+    """Ask for documents on a vehicle, until the end of a day of its post."""
     with service.store.read() as snapshot:
         known = read_decision(snapshot, decision_id)
     caller = visit.caller
     if not (caller.reaches(known.post) and caller.sees_post(known.post)):
         raise NotFoundError("decision", decision_id)
-    fields: dict[str, Any] = reader.texts("reason")
-    fields |= {
+    reader = FormReader(form, speech_of(visit.request, known.post))
+    try:
+        _ask_for_documents(service, caller, known, reader)
+    except (FormError, RecordError) as error:
+        mistakes = [
+            replace(one, at="doubt") if one.at == "reason" else one for one in list_mistakes(error)
+        ]
+        wrong = corrections(mistakes, visit.speech, names=_NAMES)
+        return render_page(
+            visit, service, decision_id, status=422, kept=form, wrong=wrong, at="documents"
+        )
+    return RedirectResponse("/documents-asked?done=asked", 303)
+
+
+_NAMES = LABELS | {"documents": N_("Documents"), "due_at": N_("Until"), "doubt": N_("Reason")}
+"""What the form calls its fields: ``doubt`` is the reason, because a verdict on the same page has
+one too."""
+
+
+def _ask_for_documents(
+    service: Runtime, caller: Caller, known: QueuedDecision, reader: FormReader
+) -> None:
+    """Record what a form asks for; raises ``FormError`` and ``RecordError``."""
+    once = reader.once()
+    fields: dict[str, Any] = {
+        "reason": reader.text("doubt") or None,
         "inspection_id": f"ask-{secrets.token_hex(8)}",
         "crossing_id": known.crossing_id,
         "outcome": "documents_asked",
@@ -155,9 +183,8 @@ def send_question(
     asked = reader.finish(reader.record(DocumentsAsked, fields))
     asked = fill_agency(caller, asked)
     name = inspection_name(asked.inspection_id)
-    own = claim(INSPECTION, asked, post=known.post, name=name, key=caller.own(reader.once()))
+    own = claim(INSPECTION, asked, post=known.post, name=name, key=caller.own(once))
     service.recording.ask_for_documents(asked, own, person=caller.person)
-    return RedirectResponse("/documents-asked?done=asked", 303)
 
 
 def _split(text: str) -> list[str]:

@@ -346,16 +346,12 @@ def _list_overdue(service: Runtime, caller: Caller) -> Iterator[NotificationView
     """Yield the documents that did not come in time."""
     if caller.may(*_QUESTIONS):
         entered = caller.enter(*_QUESTIONS)
-        every = open_questions(service, entered, None, is_overdue=True)
-        decided = [one.decision_id for one in every if one.decision_id is not None]
-        with service.store.read() as connection:
-            plates = read_plates(connection, decided)
-        for one in every:
+        for one in open_questions(service, entered, None, is_overdue=True):
             yield NotificationView(
                 kind="documents_overdue",
                 about="documents_asked",
                 id=one.crossing_id,
-                name=plates.get(one.decision_id or ""),
+                name=one.plate,
                 post=one.post,
                 at=one.due_at,
             )

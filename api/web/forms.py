@@ -339,7 +339,9 @@ RULES: Final[Mapping[str, str]] = {
     "duplicate_id": N_("A team is named twice."),
     "no_minutes": N_("Write the minutes of at least one method; 0 where there are none."),
     "validity": N_("The last day must come after the first and within 366 days."),
-    "expiry": N_("The last day must lie ahead, within the next 366 days."),
+    **dict.fromkeys(
+        ("expiry", "due_at"), N_("The last day must lie ahead, within the next 366 days.")
+    ),
     "taken": N_("This name or code was used before: choose another."),
     "unknown": N_("Nothing of this name or number is known here."),
     "malformed_url": N_("Write an address that begins with https:// and a host in lower case."),

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from babel.dates import format_date
 from pydantic import TypeAdapter
 
 from api.acts.documents_asked import OpenQuestions
@@ -11,7 +12,7 @@ from api.queue import Queue
 from engine.domain.rights import Role
 from engine.queue.match_outcomes import ACTS
 from tests.support.clocks import travel
-from tests.support.people import at_desk
+from tests.support.people import Desk, at_desk
 from tests.support.running_service import POST, World
 from tests.unit.service.reports.test_acts import act, find
 
@@ -99,6 +100,8 @@ def test_a_released_vehicle_stays_asked_and_becomes_overdue(world: World) -> Non
     with travel(datetime.now(UTC) + timedelta(days=2)):
         overdue = {each["crossing_id"]: each for each in list_open(world, overdue=True)}
         assert overdue[crossing]["is_overdue"]
+        row = read_page_row(at_desk(world, "asks-late"), overdue[crossing]["decision_id"])
+        assert "overdue" in row and "answered" not in row
         told = world.get("/v1/notifications").json()["notifications"]
         assert crossing in {one["id"] for one in told if one["kind"] == "documents_overdue"}
         done = world.post(f"{PATH}/{overdue[crossing]['sequence']}/answers", {"documents": []})
@@ -143,13 +146,44 @@ def test_the_pages_ask_list_and_answer(world: World) -> None:
     desk = at_desk(world, "feruza")
     page = f"/decisions/{red['decision_id']}"
     day = (datetime.now(UTC) + timedelta(days=4)).date().isoformat()
-    fields = {"once": "1" * 24, "documents": "invoice, N851", "due_at": day, "reason": "value"}
+    fields = {"once": "1" * 24, "documents": "invoice, N851", "due_at": day, "doubt": "value"}
     sent = desk.send(page, f"{page}/documents", fields)
     assert sent.status_code == 303, sent.text
     (one,) = (o for o in list_open(world) if o["crossing_id"] == red["crossing_id"])
-    assert one["documents"] == ["invoice", "N851"]
-    assert "invoice" in desk.get("/documents-asked").text
+    assert (one["documents"], one["reason"]) == (["invoice", "N851"], "value")
+    row = read_page_row(desk, red["decision_id"])
+    assert f">{one['plate']}</a>" in row and one["crossing_id"] not in row
+    assert "waits" in row and "answered" not in row
+    last = format_date(datetime.fromisoformat(day), "d MMM y", "en")
+    assert f'<td class="date">{last}</td>' in row, "the last day as it was typed"
     done = desk.send(
         "/documents-asked", f"/documents-asked/{one['sequence']}/answers", {"documents": "invoice"}
     )
     assert done.status_code == 303
+    row = read_page_row(desk, red["decision_id"])
+    assert "answered" in row and "did not come: N851" in row
+    (one,) = (o for o in list_open(world) if o["crossing_id"] == red["crossing_id"])
+    assert one["missing"] == ["N851"]
+
+
+def read_page_row(desk: Desk, decision_id: str) -> str:
+    """Return the row of a vehicle in the page's table."""
+    rows: list[str] = desk.get("/documents-asked").text.split("<tr>")
+    (found,) = (row for row in rows if f'href="/decisions/{decision_id}"' in row)
+    return found
+
+
+def test_a_form_with_a_day_that_is_past_comes_back_as_it_was_typed(world: World) -> None:
+    red = find(world, "red", START + 7700)
+    desk = at_desk(world, "feruza-early")
+    page = f"/decisions/{red['decision_id']}"
+    fields = {"once": "2" * 24, "documents": "invoice, CMR", "due_at": "2020-02-01"}
+    sent = desk.send(page, f"{page}/documents", fields | {"doubt": "value of item 2"})
+    assert sent.status_code == 422
+    for kept in ("invoice, CMR", "2020-02-01", "value of item 2"):
+        assert f'value="{kept}"' in sent.text
+    said = "The last day must lie ahead, within the next 366 days."
+    assert f'id="due_at-wrong">{said}<' in sent.text
+    assert red["crossing_id"] not in {one["crossing_id"] for one in list_open(world)}
+    empty = desk.send(page, f"{page}/documents", fields | {"documents": ""})
+    assert empty.status_code == 422 and 'id="documents-wrong"' in empty.text
