@@ -248,6 +248,20 @@ def test_a_replaced_key_opens_for_a_stated_while_longer(
         assert opens(old)
 
 
+def test_who_approves_reads_whom_the_grant_is_for(
+    world: World, two: tuple[Headers, Headers]
+) -> None:
+    """Nobody approves a name that was drawn for the proposal."""
+    asked = {"role": "checkpoint", "post": POST}
+    made = propose(world, two[0], grant="person", name="waits-by-name", **asked)
+    key = propose(world, two[0], grant="key", label="Gate, lane 7", **asked)
+    desk = at_desk(world, "reads-names", Role.ADMINISTRATOR)
+    for page in (desk.get("/proposals").text, desk.get("/notifications").text):
+        for one, named in ((made, "New person: waits-by-name"), (key, "New key: Gate, lane 7")):
+            assert f"{named}, checkpoint, {POST}</a>" in page
+            assert f">{one['id']}</a>" not in page
+
+
 def test_a_lost_password_is_replaced_by_two_and_the_old_one_opens_until_then(
     world: World, two: tuple[Headers, Headers]
 ) -> None:
