@@ -35,7 +35,7 @@ from engine.domain.time_units import DAY, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import RELEASE, ReleaseBody
 from engine.queue.queue import DECISIONS
-from engine.queue.reviews import REVIEWS
+from engine.queue.reviews import REVIEWS, SECONDS
 from engine.selection import INSPECTED, Channel
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ class Reviewer(Answer):
     reviews: int
     overrides: int
     milder: int
-    """Overrides to a milder channel than the vehicle stood in."""
+    """Overrides to a milder channel than the vehicle stood in. One that two people made counts for
+    who began it and for who confirmed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -400,7 +401,7 @@ def _red_releases(
 
 
 def _reviewers(reviews: Sequence[Mapping[str, Any]]) -> list[Reviewer]:
-    """Count what each supervisor said; milder means: sent to a milder channel than it stood in."""
+    """Count what each supervisor said, and how often the vehicle went to a milder channel by it."""
     numbers = Counter(one["person"] for one in reviews)
     agencies = {one["person"]: one["agency"] for one in reviews}
     overrides = Counter(one["person"] for one in reviews if one["verdict"] == "override")
@@ -459,7 +460,10 @@ def _read_releases(
 
 
 def _reviews(snapshot: Connection, post: str, *, since: int) -> list[dict[str, Any]]:
-    """Return what supervisors said, each with whether it sent to a milder channel than before."""
+    """Return what supervisors said, each with whether it sent to a milder channel than before.
+
+    Of a change that two people made both words did: the first one sent nowhere until the second.
+    """
     query = (
         select(_R.decision_id, _R.person, _R.verdict, _R.channel, _R.seq.label("at"), _D.seq)
         .join(DECISIONS, _D.decision_id == _R.decision_id)
@@ -471,19 +475,23 @@ def _reviews(snapshot: Connection, post: str, *, since: int) -> list[dict[str, A
     bodies = reader.bodies(sorted({row.seq for row in rows}))
     verdicts = reader.bodies([row.at for row in rows])
     stood = {seq: int(Channel.of(body["decision"]["channel"])) for seq, body in bodies.items()}
-    found = []
+    found: list[dict[str, Any]] = []
+    before: dict[int, dict[str, Any]] = {}
     for row in rows:
+        verdict = verdicts.get(row.at, {})
         is_milder = row.channel < stood[row.seq]
         stood[row.seq] = row.channel
-        found.append(
-            {
-                "decision_id": row.decision_id,
-                "person": row.person,
-                "agency": verdicts.get(row.at, {}).get("agency"),
-                "verdict": row.verdict,
-                "is_milder": is_milder,
-            }
-        )
+        if is_milder and SECONDS in verdict and row.seq in before:
+            before[row.seq]["is_milder"] = True  # its number is another one where it was copied to
+        said = {
+            "decision_id": row.decision_id,
+            "person": row.person,
+            "agency": verdict.get("agency"),
+            "verdict": row.verdict,
+            "is_milder": is_milder,
+        }
+        before[row.seq] = said
+        found.append(said)
     return found
 
 

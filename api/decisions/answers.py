@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends
@@ -48,7 +49,8 @@ from engine.errors import (
 from engine.explanation.facts import Fact
 from engine.explanation.reasons import CODE, Reason
 from engine.journal.batch_worker import read_stored
-from engine.journal.kinds import DECISION, INSPECTION, DecisionBody
+from engine.journal.entries import JournalRecord
+from engine.journal.kinds import DECISION, INSPECTION, DecisionBody, ReviewBody
 from engine.journal.power_records import read_proven
 from engine.journal.receipts import Receipt
 from engine.queue.expected_duty import ExpectedDuty, UsualDuties, read_usual_duties
@@ -56,7 +58,13 @@ from engine.queue.match_outcomes import read_act_outcomes, select_answered
 from engine.queue.mirror_alerts import alerts_of
 from engine.queue.queue import QueuedDecision, list_waiting, opens_decision, read_decision, waits
 from engine.queue.queue import list_decisions as select_decisions
-from engine.queue.reviews import NEEDS_SECOND, order_of_review, read_channel, read_reviews
+from engine.queue.reviews import (
+    NEEDS_SECOND,
+    SECONDS,
+    order_of_review,
+    read_channel,
+    read_reviews,
+)
 from engine.queue.takings import VehicleHolder, read_holder, read_holders
 from engine.search_orders.order import SearchStep, StepFigures
 from engine.search_orders.signs import Precaution
@@ -192,6 +200,11 @@ class ReviewSaid(Answer):
     recorded_at: Time
     needs_second_person: bool | None = None
     """It changes nothing until another supervisor says the same; absent where it took effect."""
+    seconded_by: str | None = None
+    """The other supervisor, who said the same; absent without one, and where the caller does not
+    see that review."""
+    seconded_at: Time | None = None
+    """When it took effect by that review."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -563,12 +576,26 @@ class DecisionReader:
         return {"reasons": subjects(one["code"] for one in reasons)}
 
     def _reviews(self, connection: Connection, known: QueuedDecision) -> list[dict[str, Any]]:
+        reviews = read_reviews(connection, known)
+        # A second word follows the first at once; a copied record's number of the first is another.
+        seconds = {first.seq: one for first, one in pairwise(reviews) if SECONDS in one.body}
+
+        def is_seen(one: JournalRecord[ReviewBody]) -> bool:
+            return self._caller.sees(Matter.REVIEWS, one.body.get("agency"))
+
+        def find_effect(one: JournalRecord[ReviewBody]) -> dict[str, Any]:
+            second = seconds.get(one.seq)
+            if second is None:
+                return {NEEDS_SECOND: True} if one.body.get(NEEDS_SECOND) else {}
+            named = {"seconded_by": second.body["person"]} if is_seen(second) else {}
+            return {"seconded_at": rfc3339(second.known_at)} | named
+
         return [
             one.body["review"]
             | {"person": one.body["person"], "recorded_at": rfc3339(one.known_at)}
-            | ({NEEDS_SECOND: True} if one.body.get(NEEDS_SECOND) else {})
-            for one in read_reviews(connection, known)
-            if self._caller.sees(Matter.REVIEWS, one.body.get("agency"))
+            | find_effect(one)
+            for one in reviews
+            if is_seen(one)
         ]
 
     def _list_lawful(self, body: DecisionBody) -> list[str]:

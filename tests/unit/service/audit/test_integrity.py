@@ -8,7 +8,7 @@ import pytest
 from engine.audit.verification import DrawVerifier
 from engine.domain.rights import Role
 from engine.selection import TEAM, assign_team
-from tests.support.people import at_desk
+from tests.support.people import at_desk, person, send, user
 from tests.support.running_service import POST, World, arrival
 from tests.unit.service.reports.test_acts import act, find
 
@@ -105,6 +105,21 @@ def test_few_vehicles_say_nothing_and_who_takes_a_carriers_vehicles_is_found(wor
     first = found["findings"][0]
     assert (first["officer"], first["carrier"], first["alarm"]) == ("beta", "sly", True)
     assert read_report(world)["findings"] == found["findings"], "the same seed deals the same"
+
+
+def test_a_milder_change_counts_for_who_began_it_and_for_who_confirmed_it(world: World) -> None:
+    """A word that nobody confirmed sent no vehicle anywhere, and counts for nobody."""
+    two, alone = find(world, "red", START + 7000), find(world, "red", START + 7500)
+    let_go = {"verdict": "override", "channel": "green", "reason_code": "other", "reason": "x"}
+    for name in ("begins-it", "confirms-it"):
+        user(world, name, Role.SUPERVISOR)
+    for name, red in (("begins-it", two), ("begins-it", alone), ("confirms-it", two)):
+        by = person(world, Role.SUPERVISOR, name)
+        answer = send(world, f"/v1/decisions/{red['decision_id']}/reviews", let_go, by)
+        assert answer.status_code == 201, answer.text
+    for found in (read_report(world), world.get("/v1/integrity", Role.INTEGRITY).json()):
+        said = {one["person"]: (one["reviews"], one["milder"]) for one in found["reviewers"]}
+        assert (said["begins-it"], said["confirms-it"]) == ((2, 1), (1, 1))
 
 
 def test_another_post_and_no_days_are_refused(world: World) -> None:

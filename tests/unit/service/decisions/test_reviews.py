@@ -23,7 +23,7 @@ from engine.search_orders.order import SEARCHED_FIRST, search_order
 from engine.search_orders.rates import SearchCounts
 from engine.selection import Channel
 from engine.targeting import report_writer
-from tests.support.people import user
+from tests.support.people import at_desk, user
 from tests.support.running_service import POST, World
 from tests.unit.service.reports.test_acts import act, find
 
@@ -82,6 +82,24 @@ def test_a_waiting_vehicle_is_let_go_by_two_supervisors(world: World, channel: s
     assert speak_as(world, "the-other", sent, LET_GO).status_code == 201
     assert sent["crossing_id"] not in list_waiting(world)
     assert "needs_second_person" not in list_reviews(world, sent)[-1]
+
+
+def test_a_word_that_a_second_person_confirmed_waits_for_nobody(world: World) -> None:
+    """The word before it, which its own author said again, lapsed."""
+    sent = find(world, "red", START + 8000)
+    for _ in range(2):
+        assert send_review(world, sent, LET_GO).status_code == 201
+    desk, path = at_desk(world, "reads-verdicts"), f"/decisions/{sent['decision_id']}"
+    assert desk.get(path).text.count("(waits for a second person)") == 1
+    assert speak_as(world, "the-other", sent, LET_GO).status_code == 201
+    lapsed, first, second = list_reviews(world, sent)
+    assert lapsed["needs_second_person"] and "seconded_at" not in lapsed
+    assert (first["seconded_by"], first["seconded_at"]) == ("the-other", second["recorded_at"])
+    assert not {"needs_second_person", "seconded_by"} & {*second}
+    assert "needs_second_person" not in first
+    page = desk.get(path).text
+    assert "waits for a second person" not in page
+    assert "(agreed by the-other, " in page and "(withdrawn or lapsed)" in page
 
 
 def test_one_supervisor_who_is_enough_is_found(
