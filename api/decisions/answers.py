@@ -56,7 +56,14 @@ from engine.journal.receipts import Receipt
 from engine.queue.expected_duty import ExpectedDuty, UsualDuties, read_usual_duties
 from engine.queue.match_outcomes import read_act_outcomes, select_answered
 from engine.queue.mirror_alerts import alerts_of
-from engine.queue.queue import QueuedDecision, list_waiting, opens_decision, read_decision, waits
+from engine.queue.queue import (
+    QueuedDecision,
+    list_replacements,
+    list_waiting,
+    opens_decision,
+    read_decision,
+    waits,
+)
 from engine.queue.queue import list_decisions as select_decisions
 from engine.queue.reviews import (
     NEEDS_SECOND,
@@ -68,7 +75,7 @@ from engine.queue.reviews import (
 from engine.queue.takings import VehicleHolder, read_holder, read_holders
 from engine.search_orders.order import SearchStep, StepFigures
 from engine.search_orders.signs import Precaution
-from engine.selection import Channel, ChannelCode, Tried
+from engine.selection import INSPECTED, Channel, ChannelCode, Tried
 from features.catalogue.catalogue import CATALOGUE
 
 
@@ -286,8 +293,14 @@ class SupervisorView(CheckpointView):
     """What selected it although the centre had withdrawn it, where one decision is asked for."""
     expected_duty: ExpectedDuty | None = None
     """Of a yellow vehicle in the queue, as far as acts taught it; it ranks nothing."""
+    selected_by: Basis | Literal["supervisor"] | None = None
+    """``basis``, or a supervisor who sent to officers what the engine did not; where decisions are
+    listed."""
+    replaced_by: str | None = None
+    """The newest decision of its movement, where that is another and decisions are listed."""
     outcome: Outcome | None = None
-    """What the act on it found, where decisions are listed; null without one."""
+    """What the act on it found, where decisions are listed; null without one, and where a newer
+    decision states it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -610,14 +623,23 @@ class DecisionReader:
     def _views(
         self, connection: Connection, known: Sequence[QueuedDecision]
     ) -> Iterator[dict[str, Any]]:
-        """Yield decisions as listed, without those that are erased."""
+        """Yield decisions as listed, where they stand now, without those that are erased."""
         acts = read_act_outcomes(connection, [one.act_seq for one in known if one.act_seq])
+        replaced = list_replacements(connection, known)
         for one in known:
             agency, outcome = acts.get(one.act_seq or 0, (None, None))
+            newer = replaced.get(one.decision_id, [])
             is_seen = self._caller.sees(Matter.ACTS, agency)
+            is_seen = is_seen and one.act_seq not in {each.act_seq for each in newer}
             with suppress(ErasedError):
                 seen = self._view(connection, one, is_blind=False)
-                yield seen | {"outcome": outcome if is_seen else None}
+                is_sent = Channel.of(seen["channel"]) not in INSPECTED and one.channel in INSPECTED
+                yield seen | {
+                    "channel": one.channel.code,
+                    "selected_by": "supervisor" if is_sent else seen["basis"],
+                    "replaced_by": newer[-1].decision_id if newer else None,
+                    "outcome": outcome if is_seen else None,
+                }
 
     def _view(
         self,

@@ -379,14 +379,22 @@ def select_answered(
 ) -> ColumnElement[bool]:
     """Return the condition that the act on a decision, of these agencies, had an outcome.
 
-    ``agencies`` None means all; it holds None for acts that name no agency.
+    An act is that of the last decision that it answered. ``agencies`` None means all; it holds None
+    for acts that name no agency.
     """
-    answers = select(_A.seq).where(_A.seq == DECISIONS.c.act_seq, _A.outcome == outcome)
+    decided, newer = DECISIONS.c, DECISIONS.alias("newer").c
+    is_stated_later = (
+        select(newer.seq)
+        .where(newer.crossing_id == decided.crossing_id, newer.post == decided.post)
+        .where(newer.act_seq == decided.act_seq, newer.seq > decided.seq)
+        .exists()
+    )
+    answers = select(_A.seq).where(_A.seq == decided.act_seq, _A.outcome == outcome)
     if agencies is not None:
         named = [agency for agency in agencies if agency is not None]
         is_seen: ColumnElement[bool] = _A.agency.in_(named)
         answers = answers.where(or_(is_seen, _A.agency.is_(None)) if None in agencies else is_seen)
-    return answers.exists()
+    return and_(answers.exists(), ~is_stated_later)
 
 
 def read_act_outcomes(

@@ -293,6 +293,26 @@ def read_plates(connection: Connection, decisions: Sequence[str]) -> dict[str, s
     return found
 
 
+def list_replacements(
+    connection: Connection, decisions: Sequence[QueuedDecision]
+) -> dict[str, list[QueuedDecision]]:
+    """Return the decisions that replaced each of these, the newest last, where any did."""
+    made: dict[tuple[str, str], list[QueuedDecision]] = {}
+    crossings = sorted({one.crossing_id for one in decisions})
+    for some in split_in_slices(crossings, 500):
+        query = _FILED.where(_D.crossing_id.in_(some)).order_by(_D.seq)
+        for row in connection.execute(query):
+            one = QueuedDecision(*row)
+            made.setdefault((one.post, one.crossing_id), []).append(one)
+    found = {
+        one.decision_id: [
+            newer for newer in made.get((one.post, one.crossing_id), ()) if newer.seq > one.seq
+        ]
+        for one in decisions
+    }
+    return {decision_id: newer for decision_id, newer in found.items() if newer}
+
+
 def list_waiting(connection: Connection, post: str, *, as_of: int) -> list[QueuedDecision]:
     """Return what waits at a post, in the order of the search."""
     query = _RECORDED.where(_D.post == post, _WAITS, _D.known_at >= as_of - DAY).order_by(

@@ -10,6 +10,7 @@ import pytest
 from engine.domain.rights import Role
 from tests.support.people import at_desk
 from tests.support.running_service import OTHER, POST, World, arrival
+from tests.unit.service.decisions.test_decisions import amend, heavier
 from tests.unit.service.reports.test_acts import act
 
 START = 670_000
@@ -47,6 +48,39 @@ def test_decisions_are_listed_by_what_their_acts_found(
     unsearched = [one for one in read(world, "") if one["outcome"] is None]
     assert len(unsearched) >= len(listed.made) - len(listed.outcomes)
     assert world.get("/v1/decisions?outcome=lost").status_code == 422
+
+
+def test_a_decision_is_listed_where_it_stands_and_a_find_once(
+    world: World, listed: SimpleNamespace
+) -> None:
+    """Seeded bug, in its form of old: a find read "green, selected by nobody", and stood twice."""
+    bodies = [
+        body
+        for body in (arrival(START + number) for number in range(200, 320))
+        if body["declaration"] is not None
+    ]
+    made = world.decide_all(bodies)
+    both = list(zip(bodies, made, strict=True))
+    body, first = next(pair for pair in both if pair[1]["channel"] == "red")
+    newer = amend(world, first, heavier(body, 4321.0)).json()
+    sent = next(one for one in made if one["channel"] == "green")
+    override = {"verdict": "override", "channel": "red", "reason_code": "other", "reason": "y"}
+    path = f"/v1/decisions/{sent['decision_id']}/reviews"
+    assert world.post(path, override, Role.SUPERVISOR).status_code == 201
+    for number, one in enumerate((first, sent), 200):
+        filed = act(START + number, one["crossing_id"], outcome="seizure")
+        assert world.post("/v1/inspections", filed).status_code == 201
+    found = {one["decision_id"]: one for one in read(world, "")}
+    of_sent = found[sent["decision_id"]]
+    assert (of_sent["channel"], of_sent["selected_by"]) == ("red", "supervisor")
+    old, new = found[first["decision_id"]], found[newer["decision_id"]]
+    assert (old["replaced_by"], new["replaced_by"]) == (newer["decision_id"], None)
+    assert (old["outcome"], new["outcome"]) == (None, "seizure")
+    seized = [one["crossing_id"] for one in read(world, "outcome=seizure")]
+    assert seized.count(first["crossing_id"]) == seized.count(sent["crossing_id"]) == 1
+    assert all(one["channel"] == "red" for one in read(world, "channel=red"))
+    page = at_desk(world, "lists-replaced").get("/decisions?channel=red").text
+    assert "replaced by a newer decision" in page and "<td>supervisor" in page
 
 
 def test_a_period_ends_before_its_second_time(world: World, listed: SimpleNamespace) -> None:
