@@ -50,7 +50,7 @@ CASES: Final = Doors(
         "cases_about": "api.cases.connections:list_cases_about",
         "opened_cases": "engine.cases.case_ledger:find_opened_from",
         "event_bodies": "api.cases.answers:EVENTS",
-        "notifications": "api.cases.answers:list_escalated",
+        "notifications": "api.cases.answers:list_waiting",
     },
     page_routers=(
         "api.cases.page:router",

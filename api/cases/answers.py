@@ -46,7 +46,7 @@ from engine.domain.records import (
 )
 from engine.domain.rights import Matter
 from engine.domain.time_units import DAY, rfc3339
-from engine.errors import ConflictError, NotFoundError
+from engine.errors import ConflictError, LapsedProposalError, NotFoundError, SecondPersonError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import crossing_name, find_holders
 from engine.journal.journal import JournalReader
@@ -649,8 +649,12 @@ def show_change(bodies: EventBodies, found: StoredRecord) -> Body | None:
 EVENTS: Final = AreaEvents({"case.changed": show_change}, {"case": sees_record})
 
 
-def list_escalated(service: Runtime, caller: Caller) -> Iterator[NotificationView]:
-    """Yield the open cases that stand for too long, as notifications."""
+_STEP: Route = ("POST", "/v1/cases/{case_id}/events")
+
+
+def list_waiting(service: Runtime, caller: Caller) -> Iterator[NotificationView]:
+    """Yield, as notifications, custody that waits for the caller, and cases past their time."""
+    yield from _list_custody(service, caller)
     if caller.may(*_CASES):
         wanted = CaseFilter(state="open", urgency="escalated")
         for one in describe_cases(service, caller.enter(*_CASES), wanted).cases:
@@ -661,4 +665,33 @@ def list_escalated(service: Runtime, caller: Caller) -> Iterator[NotificationVie
                 name=one.summary,
                 post=one.post,
                 at=one.changed_at,
+            )
+
+
+def _list_custody(service: Runtime, caller: Caller) -> Iterator[NotificationView]:
+    """Yield the transfers of custody to the caller's agency that the caller may agree to."""
+    if caller.agency is None or not caller.is_person or not caller.may(*_STEP):
+        return
+    entered, authority = caller.enter(*_STEP), service.accounts.look()
+    wanted = CaseSelection(
+        state=OPEN, post=entered.post, hidden=entered.hidden_posts, event="custody"
+    )
+    with service.store.read() as connection:
+        names = list_case_names(connection, wanted, before=None, most=MOST)
+        found = read_cases(connection, [case_id for _, case_id in names])
+    for history in found.values():
+        for one in history.case.waiting.values():
+            if one.event.get("to_agency") != caller.agency or not sees_case(entered, history.case):
+                continue
+            try:
+                authority.must_second(Matter.CASES, first=one.body["by"], second=caller.person)
+            except (LapsedProposalError, SecondPersonError):
+                continue
+            yield NotificationView(
+                kind="approval_waiting",
+                about="custody",
+                id=history.case.case_id,
+                name=history.facts["summary"],
+                post=history.case.post,
+                at=rfc3339(one.known_at),
             )

@@ -31,7 +31,7 @@ _PAGES = {
     "documents_asked": "/documents-asked",
     "known_lawful_suspended": "/known-lawful#{id}",
     "profile_failed": "/profiles/{id}",
-    "case": "/cases/{id}",
+    **dict.fromkeys(("case", "custody"), "/cases/{id}"),
     "circular": "/circulars#{id}",
     "complaint": "/complaints?decision={id}",
     "handover": "/posts/{post}/handover?at={at}",

@@ -753,6 +753,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "link": N_("agreement of a link"),
         "link_resumption": N_("resumption of a link"),
         "case": N_("case past its time"),
+        "custody": N_("custody passes to another agency"),
         "complaint": N_("complaint of a trader"),
         "drift": N_("searches find less than the model states"),
         "webhook_disabled": N_("webhook disabled"),

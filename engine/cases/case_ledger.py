@@ -126,6 +126,8 @@ class CaseSelection:
     owner: str | None = None
     agency: str | None = None
     """The case's own, or the one that holds the goods."""
+    event: str | None = None
+    """A kind of event that happened in it."""
     idle_since: int | None = None
     """Without an event since, or past their deadline at ``now``: UTC microseconds."""
     now: int = 0
@@ -152,6 +154,8 @@ def list_case_names(
         query = query.where(_C.post.not_in(wanted.hidden))
     if wanted.agency is not None:
         query = query.where((_C.agency == wanted.agency) | (_C.custody == wanted.agency))
+    if wanted.event is not None:
+        query = query.where(_C.case_id.in_(select(_E.case_id).where(_E.kind == wanted.event)))
     if wanted.idle_since is not None:
         query = query.where((_C.changed_at <= wanted.idle_since) | (_C.deadline < wanted.now))
     return [(seq, case_id) for seq, case_id in connection.execute(query)]

@@ -212,6 +212,27 @@ def test_custody_passes_when_the_receiving_agency_agrees(
     assert alone.status_code == 201
 
 
+def test_custody_that_waits_is_told_to_who_may_agree_to_it(
+    world: World, people: dict[str, Headers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded bug: with a rule that hides the case nobody is told."""
+    case_id = open_case(world, people["ann"], summary="two packets for another agency")
+
+    def list_told(name: str) -> list[tuple[str, str]]:
+        told = world.client.get("/v1/notifications", headers=people[name]).json()["notifications"]
+        return [(one["about"], one["name"]) for one in told if one["id"] == case_id]
+
+    custody = {"kind": "custody", "to_agency": "drug_control", "item": "2 packets"}
+    of = report(world, case_id, people["ann"], custody).json()["sequence"]
+    waits = [("custody", "two packets for another agency")]
+    assert [list_told(name) for name in ("ann", "bob", "dia", "cem")] == [[], [], [], waits]
+    with monkeypatch.context() as seeded:
+        seeded.setattr(reads, "sees_case", lambda *_: False)
+        assert list_told("cem") == []
+    assert report(world, case_id, people["cem"], {"kind": "agreement", "of": of}).status_code == 201
+    assert list_told("cem") == []
+
+
 def test_what_waits_is_withdrawn_or_declined_by_one(
     world: World, people: dict[str, Headers]
 ) -> None:
