@@ -326,11 +326,15 @@ def count_companions(passages: Sequence[Passage], entity: Entity) -> list[Compan
 
 
 def list_finds(
-    reader: PassageReader, passages: Sequence[Passage], entity: Entity | None = None
+    reader: PassageReader,
+    passages: Sequence[Passage],
+    entity: Entity | None = None,
+    *,
+    most: int | None = MOST_LISTED,
 ) -> list[tuple[int, FindView]]:
     """Return the finds of passages, or with the plate of an entity, each with its record.
 
-    The newest first, ``MOST_LISTED`` at most; those of agencies that the caller sees.
+    The newest first, ``most`` at most; those of agencies that the caller sees.
     """
     asked = [(IdentifierKind.CROSSING, fold(one.crossing_id)) for one in passages]
     if entity is not None and entity.kind == "plate":
@@ -350,7 +354,7 @@ def list_finds(
         found.pop(name, None)
         if one is not None:
             found[name] = (seq, one)
-    return sorted(found.values(), key=lambda each: each[1].at, reverse=True)[:MOST_LISTED]
+    return sorted(found.values(), key=lambda each: each[1].at, reverse=True)[:most]
 
 
 def _find_last(reader: PassageReader) -> int | None:

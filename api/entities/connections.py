@@ -18,6 +18,8 @@ from api.entities.answers import (
     CaseAbout,
     EntityView,
     FindView,
+    PassageView,
+    describe_passage,
     list_cases,
     list_finds,
 )
@@ -99,7 +101,7 @@ class ConnectionLimits(Answer):
 class ConnectionsView(Answer):
     """What a vehicle, a party, a find or a case is connected with."""
 
-    tables = ("connections", "connected", "finds", "cases")
+    tables = ("connections", "connected", "found_in", "finds", "cases")
     of: Literal["entity", "seizure", "case"]
     name: str
     as_of: Time
@@ -107,8 +109,10 @@ class ConnectionsView(Answer):
     synthetic: bool
     connected: list[ConnectedView]
     connections: list[ConnectionView]
+    found_in: list[PassageView]
+    """The passages that are counted as finds, with a discrepancy or a seizure, the newest first."""
     finds: list[FindView]
-    """In the passages that were followed."""
+    """Goods seized in the passages that were followed."""
     cases: list[CaseAbout]
     limits: ConnectionLimits
 
@@ -214,7 +218,8 @@ def describe_connections(
     walk.go(start.entities, steps=STEPS)
     followed = sorted(walk.passages.values(), key=lambda one: -one.arrived_at)
     searched = [one for one in followed if one.seq is not None]
-    finds = list_finds(reader, searched)
+    finds = list_finds(reader, searched, most=None)
+    found_in = [one for one in followed if one.found == "find"]
     found = ConnectionsView(
         of=start.of,
         name=start.name,
@@ -223,6 +228,7 @@ def describe_connections(
         synthetic=service.network.synthetic,
         connected=[_describe_node(one) for one in walk.nodes.values()],
         connections=list(_describe_ties(walk)),
+        found_in=[describe_passage(one) for one in found_in],
         finds=[one for _, one in finds],
         cases=list_cases(reader, [one.seizure_id for _, one in finds]),
         limits=ConnectionLimits(
@@ -237,6 +243,7 @@ def describe_connections(
         ),
     )
     shown = {one.crossing_id for one in found.connections}
+    shown |= {one.crossing_id for one in found_in}
     seen = [one.seq for one in searched if one.crossing_id in shown and one.seq is not None]
     record_look(service, reader.caller, "connections", [*seen, *(n for n, _ in finds)], purpose)
     return found

@@ -254,6 +254,41 @@ def test_everything_connected_goes_two_steps_and_says_what_it_leaves_out(
     assert len(bounded["connected"]) == 5 and bounded["limits"]["left_out"] > 0
 
 
+def test_each_passage_that_counts_as_a_find_is_listed_with_its_vehicle(world: World) -> None:
+    """A discrepancy is a find and seizes nothing."""
+    for number in (71, 72, 73):
+        world.decide(
+            body(
+                number,
+                f"f-{number}",
+                carrier_id="CR-7171",
+                driver_ref="p-71z",
+                plate=f"71DI{number}",
+            )
+        )
+    file_find(world, 71)
+    for number, outcome in ((72, "discrepancy"), (73, "clear")):
+        act = {
+            "inspection_id": f"a-{START + number}", "crossing_id": f"c-{START + number}",
+            "recorded_at": datetime.now(UTC).isoformat(), "outcome": outcome,
+            "methods": ["physical"], "minutes": 30, "places_searched": ["spare_wheel"],
+        }  # fmt: skip
+        assert world.post("/v1/inspections", act).status_code == 201
+    path = f"/v1/seizures/s-{START + 71}/connections"
+    found = follow(world, path)
+    listed = {one["crossing_id"]: one["plate"] for one in found["found_in"]}
+    assert listed == {f"c-{START + 71}": "71DI71", f"c-{START + 72}": "71DI72"}
+    assert {one["found"] for one in found["found_in"]} == {"find"}
+    (driver,) = (one for one in found["connected"] if one["value"] == "p-71z")
+    assert driver["finds"] == len(listed), "what is counted is what is listed"
+    assert [one["crossing_id"] for one in found["finds"]] == [f"c-{START + 71}"]
+    desk = at_desk(world, "reads-finds", Role.SUPERVISOR)
+    page = desk.get(f"/seizures/s-{START + 71}/connections?purpose=case").text
+    shown = page.partition('id="found-in"')[2].partition("</section>")[0]
+    assert "71DI71" in shown and "71DI72" in shown and "71DI73" not in shown
+    assert shown.count("a find without goods that you may see") == 1
+
+
 def test_a_purpose_is_owed_and_each_look_is_a_record(
     world: World, passed: list[dict[str, Any]]
 ) -> None:
