@@ -183,7 +183,8 @@ class FiledActInfo:
     """Who had taken the vehicle, where that was another."""
     corrections: Sequence[Mapping[str, Any]]
     """Of the act and of these seizures, the oldest first: who, when, why, and each field that
-    changed with what it said before and since."""
+    changed with what it said before and since, its units, and the number and the goods of its
+    find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -559,7 +560,8 @@ def _read_filing(
         if body is not None and inspection["outcome"] == "seizure":
             seizures.append(body["seizure"] | {"by": body.get("by")})
     at = datetime.fromisoformat(inspection["recorded_at"])
-    corrections = _read_corrections(snapshot, sorted(corrected))
+    finds = {one["seizure_id"]: number for number, one in enumerate(seizures, 1)}
+    corrections = _read_corrections(snapshot, sorted(corrected), finds)
     taken_by = act.get("taken_by")
     return FiledActInfo(act.get("by"), act.get("team"), at, seizures, taken_by, corrections)
 
@@ -575,17 +577,29 @@ def _read_first(service: Runtime, snapshot: Connection, seq: int) -> Inspection:
     return Inspection.model_validate(body["inspection"], strict=False)
 
 
-def _read_corrections(snapshot: Connection, seqs: Sequence[int]) -> list[dict[str, Any]]:
+def _read_corrections(
+    snapshot: Connection, seqs: Sequence[int], finds: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """Return what corrections changed; ``finds`` are the numbers of the finds on the page."""
     found: list[dict[str, Any]] = []
     for record in read_corrections(snapshot, seqs):
         was, now, at = record.was, record.now or {}, moment(record.known_at)
+        goods = (record.now or was) if record.of == "seizure" else None
         changes = [
-            (field, was.get(field), now.get(field))
+            {
+                "field": field,
+                "was": was.get(field),
+                "now": now.get(field),
+                "units": [each.get(UNIT_OF.get(field, "")) for each in (was, now)],
+                "name": record.name,
+                "find": finds.get(record.name),
+                "goods": goods,
+            }
             for field in STATED_FIELDS
             if _sort_codes(was.get(field)) != _sort_codes(now.get(field))
         ]
         if "g" in (was.get("unit"), now.get("unit")):  # said once, as a quantity
-            changes = [one for one in changes if one[0] not in ("amount", "unit")]
+            changes = [one for one in changes if one["field"] not in ("amount", "unit")]
         one: dict[str, Any] = {
             "by": record.by,
             "at": at,
@@ -612,6 +626,8 @@ STATED_FIELDS = (
     "place", "concealment",
 )  # fmt: skip
 """Fields of an act and of a seizure, in the order of their form."""
+UNIT_OF = {"amount": "unit", "duty_assessed": "currency"}
+"""Fields of numbers, each with the field of its unit."""
 ONE_FORM = timedelta(minutes=1)
 """Within this, corrections of one person for one reason were sent by one form."""
 

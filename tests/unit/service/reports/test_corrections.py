@@ -254,6 +254,27 @@ def test_a_stricter_act_answers_its_referral(world: World) -> None:
     assert not is_waiting(world, red)
 
 
+def test_a_correction_names_its_find_its_number_and_its_unit(world: World) -> None:
+    red = find(world, "red", 9_000)
+    page = f"/decisions/{red['decision_id']}"
+    officer = at_desk(world, "counts-again", Role.CHECKPOINT)
+    goods = {"goods_class": "tobacco", "amount": "2300", "place": "cab.seat"}
+    goods |= {"goods_class_2": "narcotics", "amount_2": "23", "place_2": "cab.seat"}
+    stated: dict[str, Any]
+    stated = {"outcome": "seizure", "methods": "physical", "minutes": "40", "step": "confirm"}
+    stated |= {"duty_assessed": "1200", "currency": "USD", "places_searched": "cab.seat"}
+    filed = send_form(officer, red, "acts", **stated | goods)
+    assert filed.status_code == 303, re.findall(r'id="[^"]+-wrong">.*?<', filed.text)
+    stated |= {"duty_assessed": "1500", "reason": "Counted again."}
+    again = send_form(officer, red, "correction", **stated | goods | {"amount": "2500"})
+    assert again.status_code == 303, again.text
+    (changed,) = re.findall(r'class="corrected">(.*?)</dd>', officer.get(page).text)
+    text = re.sub("<[^>]+>", "", changed)
+    assert "Find 1, tobacco: Amount 2,300 pieces → 2,500 pieces" in text, text
+    assert "Duty and fine assessed 1,200 USD → 1,500 USD" in text, text
+    assert "Find 2" not in text and text.count("→") == 2, text
+
+
 def is_waiting(world: World, decision: dict[str, Any]) -> bool:
     queue = world.get(f"/v1/posts/{decision['post']}/queue").json()["waiting"]
     return any(one["decision_id"] == decision["decision_id"] for one in queue)
