@@ -107,7 +107,8 @@ class FigureRow(Answer):
     """That so large a difference of finds comes of the same rate, adjusted for the number of rows;
     null where one of the periods has no search."""
     conclusion: Conclusion
-    """``same``: the periods cannot be told apart."""
+    """``same``: the periods cannot be told apart. ``not_knowable``: nor could they be, as one of
+    them has no search in the row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -398,6 +399,8 @@ def _conclude(
     elif chance < SURE:
         rates = [sums.finds[at] / _find_exposure(sums, at) for sums in (now, before)]
         conclusion = "more" if rates[0] > rates[1] else "fewer"
+    elif not (_count_searches(now, at) and _count_searches(before, at)):
+        conclusion = "not_knowable"
     return {"chance": chance, "conclusion": conclusion}
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import get_args
 
+from babel.dates import format_date
+
 from api.figures.answers import Figure, FigureRow, PeriodFigures, PeriodSums, ReleaseTime
 from api.shifts.answers import ClassFigures
 from api.web.documents import Document, DocumentTable
@@ -81,8 +83,15 @@ class _Words:
         )
 
     def name_period(self, sums: PeriodSums) -> str:
-        """Return the days of a period, the last one included."""
+        """Return the days of a period, the last one included; of a whole month its name."""
         since, until = (datetime.fromisoformat(at) for at in (sums.since, sums.until))
+        first, after = self.speech.local(since), self.speech.local(until)
+        months = 12 * (after.year - first.year) + after.month - first.month
+        is_whole = all(
+            self.speech.is_midnight(at) and self.speech.local(at).day == 1 for at in (since, until)
+        )
+        if is_whole and months == 1:
+            return str(format_date(first.date(), "LLLL y", self.speech.locale))
         return f"{self.speech.since(since)} – {self.speech.until(until)}"
 
     def _conclude(self) -> Iterator[str]:

@@ -300,6 +300,12 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "other": N_("another reason"),
     },
     "complaint": {"upheld": N_("justified"), "rejected": N_("not justified")},
+    "csv_table": {
+        "breakdown": N_("searches and finds"),
+        "release_times": N_("release times"),
+        "streams": N_("what sent vehicles to officers"),
+        "goods": N_("seized goods"),
+    },
     "difference": {
         "new": N_("new"),
         "more": N_("more than before"),

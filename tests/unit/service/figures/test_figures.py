@@ -319,6 +319,10 @@ def test_a_new_place_is_found_and_chance_alone_seldom_is_one() -> None:
         for at in range(100)
     )
     assert false <= 5
+    begun = draw_sums(2, usual)
+    begun.searched["place", "roof"], begun.finds["place", "roof"] = 1, 1
+    row = next(one for one in compare_periods(begun, draw_sums(1, usual)) if one.code == "roof")
+    assert row.conclusion == "not_knowable", "nobody searched there before"
     gone = compare_periods(draw_sums(1, usual), draw_sums(2, usual | {"fuel.tank": 0.05}))
     assert next(row for row in gone if row.code == "fuel.tank").conclusion == "fewer"
 
@@ -403,10 +407,16 @@ def test_page_csv_and_pdf_say_the_same(world: World, period: SimpleNamespace) ->
     for language in LANGUAGES:
         speech = replace(ReaderLocale("en", 300, world.runtime.network, POST), code=language)
         document = compile_figures(typed, speech, classes)
+        headings = " ".join(one.heading for one in document.tables)
+        assert ("Release times" in headings) == (language == "en"), language
         assert len(document.tables) >= 8 and str(sums["hits"]) in document.conclusions[0]
         pdf = world.get(f"/v1/figures.pdf?{TODAY}&language={language}")
         assert pdf.status_code == 200 and pdf.content.startswith(b"%PDF-"), pdf.text
     assert desk.get("/figures?from=2026-10-20&to=2026-10-01").status_code == 422
+    month = desk.get("/figures?from=2026-09-01&to=2026-09-30").text
+    assert f"<span>September 2026, {POST}" in month or "<span>September 2026, all posts" in month
+    assert "<dd>August 2026</dd>" in month
+    assert ">searches and finds</a>" in month and ">release times</a>" in month
 
 
 def test_a_period_reads_what_is_in_it_alone(
