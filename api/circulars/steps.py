@@ -70,9 +70,9 @@ class CircularWriter:
 
         Raises ``NotAllowedError`` for a machine, ``NotFoundError`` and ``ConflictError``.
         """
+        find_circular(self._service, self._caller, circular_id)
         if not self._caller.is_person:
             raise NotAllowedError(OWNERLESS)
-        find_circular(self._service, self._caller, circular_id)
         person = self._caller.person
         name, about = f"{CIRCULAR_READ}:{circular_id}:{person}", f"{circular_id}\0{person}"
         reading, post = CircularReading(), self._caller.post or ""

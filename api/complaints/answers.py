@@ -203,7 +203,7 @@ def answer_complaint(
 ) -> RecordedComplaint:
     """Record an answer, by another person than the one who filed the complaint.
 
-    Raises ``NotFoundError``, ``ConflictError``, ``SecondPersonError`` and ``LapsedProposalError``.
+    Raises ``NotFoundError``, ``ConflictError`` and ``SecondPersonError``.
     """
     with service.store.read() as snapshot:
         row = read_complaint(snapshot, sequence)
@@ -212,7 +212,8 @@ def answer_complaint(
     if not (is_seen and caller.covers(row.agency)):
         raise NotFoundError("complaint", str(sequence))
     first, second = str(body["by"]), caller.person
-    service.accounts.must_second(Matter.REVIEWS, first=first, second=second, by_anyone=True)
+    # Nothing lapses: a trader is owed an answer though the supervisor who filed it has left.
+    service.accounts.must_be_two(Matter.REVIEWS, first=first, second=second)
     name = f"{COMPLAINT_ANSWERED}:{sequence}"
     asked = claim(
         COMPLAINT_ANSWERED, answer, post=row.post, name=name, key=caller.own(key), about=name

@@ -493,5 +493,9 @@ def find_places() -> Iterator[str]:
                     yield f"{name}.{one.name}"
 
 
+SHOWS = {"api.cases.answers._list_custody"}
+"""Places that ask in order to notify who may complete a step; the step itself asks again."""
+
+
 def test_every_place_that_asks_has_a_walk() -> None:
-    assert set(find_places()) == WALKS.keys()
+    assert set(find_places()) - SHOWS == WALKS.keys()

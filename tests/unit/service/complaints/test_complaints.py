@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from api.auth.accounts import Accounts
 from api.auth.agencies import AgencyTable
 from api.complaints.answers import Complaints
 from engine.domain.rights import Role
@@ -84,6 +85,19 @@ def test_nobody_answers_their_own_complaint_and_none_twice(
     assert reply(world, made, filed.bob).status_code == 409
     assert reply(world, 1, filed.bob).status_code == 404
     assert reply(world, 10**9, filed.bob).status_code == 404
+
+
+def test_a_complaint_of_a_supervisor_who_left_is_answered(
+    world: World, filed: SimpleNamespace
+) -> None:
+    decision = world.decide(arrival(START + 7)).json()
+    desk = at_desk(world, "complaint-filer")
+    body = {"decision_id": decision["decision_id"], "ground": "delay", "text": "nine hours"}
+    page = f"/complaints?decision={decision['decision_id']}"
+    assert desk.send(page, "/complaints", body | {"once": "d" * 24}).status_code == 303
+    (one,) = read(world, f"decision={decision['decision_id']}")["complaints"]
+    Accounts(world.runtime.store, world.runtime.network).remove_user("complaint-filer")
+    assert reply(world, one["sequence"], filed.bob).status_code == 201
 
 
 def test_the_same_request_is_recorded_once(world: World, filed: SimpleNamespace) -> None:
