@@ -76,6 +76,9 @@ from tests.support.running_service import (
 
 pytestmark = pytest.mark.machine_clock
 
+LOCAL = ("seq", "known_at", "act_seq", "released_at")
+"""Columns of decisions that hold a number or a time of the journal in which they stand."""
+
 
 def numbers_of(node: Installation) -> list[int]:
     """Return the numbers of everything that the node recorded, but for envelopes."""
@@ -95,7 +98,7 @@ def list_happened(side: Installation) -> list[tuple[str, str]]:
 
 def rows_of(side: Installation) -> list[Any]:
     """Return what the queue has of each decision, but for its time and place in the journal."""
-    query = select(*(c for c in DECISIONS.c if c.name not in ("seq", "known_at", "act_seq")))
+    query = select(*(c for c in DECISIONS.c if c.name not in LOCAL))
     with side.store.read() as connection:
         return sorted(map(tuple, connection.execute(query)))
 
