@@ -93,6 +93,7 @@ def ask(address: str, scratch: Path, *, body: Any = None, key: str = "") -> dict
 
 
 def main(bundle: Path, key: Path, scratch: Path) -> None:
+    os.umask(0o022)  # PostgreSQL runs as nobody
     bring_up_loopback()
     prefix, home = scratch / "prefix", scratch / "home"
     darvoza = str(install(bundle, key, prefix))

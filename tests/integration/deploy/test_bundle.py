@@ -47,7 +47,8 @@ def start_steps(bundle: Path, key: Path, scratch: Path) -> subprocess.CompletedP
 
 def test_a_carried_bundle_decides_over_tls(carried: tuple[Path, Path]) -> None:
     scratch = Path("/tmp") / f"carried-{os.getpid()}"  # noqa: S108 - paths of sockets are short
-    scratch.mkdir(mode=0o755)
+    scratch.mkdir()
+    scratch.chmod(0o755)  # PostgreSQL runs as nobody
     try:
         done = start_steps(*carried, scratch)
     finally:
