@@ -1,8 +1,9 @@
 """What a case is connected with, and the cases about some finds, as one caller may see them."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
@@ -36,32 +37,32 @@ _CASE = ("GET", "/v1/cases/{case_id}")
 router = json_router("/v1/cases", "cases", 404)
 
 
-@router.get("/{case_id}/connections", response_model=ConnectionsView)
-def connections(
+def connect_case(
     caller: TheCaller,
     service: TheService,
     case_id: CaseId,
     purpose: AskedPurpose = "case",
     as_of: AsOf = "",
-) -> Response:
-    """Return everything connected with the vehicles and parties of a case in two steps."""
+) -> ConnectionsView:
+    """Find everything connected with the vehicles and parties of a case."""
     start = begin_with_case(case_id, caller)
     walker = caller.enter("GET", ENTITY_ROUTE)
-    return answer(find_connections(service, walker, start, purpose, as_of=as_of))
+    return find_connections(service, walker, start, purpose, as_of=as_of)
+
+
+OfCase = Annotated[ConnectionsView, Depends(connect_case)]
+
+
+@router.get("/{case_id}/connections", response_model=ConnectionsView)
+def connections(found: OfCase) -> Response:
+    """Return everything connected with the vehicles and parties of a case in two steps."""
+    return answer(found)
 
 
 @router.get("/{case_id}/connections.graphml", response_class=Response, responses=GRAPHML_ANSWER)
-def connections_graphml(
-    caller: TheCaller,
-    service: TheService,
-    case_id: CaseId,
-    purpose: AskedPurpose = "case",
-    as_of: AsOf = "",
-) -> Response:
+def connections_graphml(found: OfCase) -> Response:
     """Return the same as GraphML."""
-    start = begin_with_case(case_id, caller)
-    walker = caller.enter("GET", ENTITY_ROUTE)
-    return send_graphml(find_connections(service, walker, start, purpose, as_of=as_of))
+    return send_graphml(found)
 
 
 page_router = APIRouter(prefix="/cases", route_class=PageRoute, include_in_schema=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.auth.callers import Caller
 from api.entities.answers import (
@@ -73,65 +73,66 @@ def entity(
     return answer(found)
 
 
-@router.get("/{kind}/{value}/connections", response_model=ConnectionsView)
-def connections(
+def connect_entity(
     caller: TheCaller,
     service: TheService,
     kind: Kind,
     value: Value,
     purpose: AskedPurpose,
     as_of: AsOf = "",
-) -> Response:
-    """Return everything connected with a vehicle or a party in two steps."""
+) -> ConnectionsView:
+    """Find everything connected with a vehicle or a party."""
     start = begin_with_entity(Entity(kind, value))
-    return answer(find_connections(service, caller, start, purpose, as_of=as_of))
+    return find_connections(service, caller, start, purpose, as_of=as_of)
+
+
+OfEntity = Annotated[ConnectionsView, Depends(connect_entity)]
+
+
+@router.get("/{kind}/{value}/connections", response_model=ConnectionsView)
+def connections(found: OfEntity) -> Response:
+    """Return everything connected with a vehicle or a party in two steps."""
+    return answer(found)
 
 
 @router.get(
     "/{kind}/{value}/connections.graphml", response_class=Response, responses=GRAPHML_ANSWER
 )
-def connections_graphml(
-    caller: TheCaller,
-    service: TheService,
-    kind: Kind,
-    value: Value,
-    purpose: AskedPurpose,
-    as_of: AsOf = "",
-) -> Response:
+def connections_graphml(found: OfEntity) -> Response:
     """Return the same as GraphML."""
-    start = begin_with_entity(Entity(kind, value))
-    return send_graphml(find_connections(service, caller, start, purpose, as_of=as_of))
+    return send_graphml(found)
 
 
 SeizureId = Annotated[Identifier, Path()]
 
 
-@seizure_router.get("/{seizure_id}/connections", response_model=ConnectionsView)
-def seizure_connections(
+def connect_seizure(
     caller: TheCaller,
     service: TheService,
     seizure_id: SeizureId,
     purpose: AskedPurpose,
     as_of: AsOf = "",
-) -> Response:
-    """Return everything connected with the vehicle and parties of a find in two steps."""
+) -> ConnectionsView:
+    """Find everything connected with the vehicle and parties of a find."""
     start = begin_with_seizure(seizure_id)
-    return answer(find_connections(service, caller, start, purpose, as_of=as_of))
+    return find_connections(service, caller, start, purpose, as_of=as_of)
+
+
+OfSeizure = Annotated[ConnectionsView, Depends(connect_seizure)]
+
+
+@seizure_router.get("/{seizure_id}/connections", response_model=ConnectionsView)
+def seizure_connections(found: OfSeizure) -> Response:
+    """Return everything connected with the vehicle and parties of a find in two steps."""
+    return answer(found)
 
 
 @seizure_router.get(
     "/{seizure_id}/connections.graphml", response_class=Response, responses=GRAPHML_ANSWER
 )
-def seizure_connections_graphml(
-    caller: TheCaller,
-    service: TheService,
-    seizure_id: SeizureId,
-    purpose: AskedPurpose,
-    as_of: AsOf = "",
-) -> Response:
+def seizure_connections_graphml(found: OfSeizure) -> Response:
     """Return the same as GraphML."""
-    start = begin_with_seizure(seizure_id)
-    return send_graphml(find_connections(service, caller, start, purpose, as_of=as_of))
+    return send_graphml(found)
 
 
 def begin_with_entity(entity: Entity) -> FindStart:

@@ -587,7 +587,7 @@ class _QuestionRow(Inspection):
     due_at: Time | None = None
 
     @model_validator(mode="after")
-    def _asked(self) -> Self:
+    def _require_due_day(self) -> Self:
         if (str(self.outcome) == "documents_asked") != (self.due_at is not None):
             why = "documents_asked and due_at go together"
             raise PydanticCustomError("missing_key", why, {"field": "due_at"})

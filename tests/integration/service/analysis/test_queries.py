@@ -96,7 +96,7 @@ PURPOSE = "The monthly report."
 
 
 @pytest.fixture(scope="module")
-def asked(world: World) -> World:
+def busy_world(world: World) -> World:
     """Let some vehicles cross before anybody asks; a statement may run for three seconds."""
     world.decide_all(arrival(810_000 + number) for number in range(12))
     world.runtime.settings = world.runtime.settings.model_copy(update={"query_seconds": 3})
@@ -114,9 +114,9 @@ def list_queries(world: World) -> list[Any]:
 
 
 def test_forty_hostile_statements_are_refused(
-    asked: World, monkeypatch: pytest.MonkeyPatch
+    busy_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    history = open_history(asked.home.root)
+    history = open_history(busy_world.home.root)
     assert len(HOSTILE) >= 40
     for query in HOSTILE:
         with pytest.raises(InputError, match="query"):
@@ -125,54 +125,56 @@ def test_forty_hostile_statements_are_refused(
     assert run_query("SELECT name FROM duckdb_settings()", history).rows, "seeded bug: too many"
 
 
-def test_what_grows_without_end_stops_at_its_limit(asked: World) -> None:
-    history = open_history(asked.home.root)
+def test_what_grows_without_end_stops_at_its_limit(busy_world: World) -> None:
+    history = open_history(busy_world.home.root)
     for query in BOMBS:
         with pytest.raises(InputError, match=r"took more|needs more|more than 100 rows"):
             run_query(query, history, LIMITS)
     assert len(run_query("SELECT * FROM range(100)", history, LIMITS).rows) == 100
 
 
-def test_an_answer_is_that_of_the_command(asked: World) -> None:
-    analyst = person(asked, Role.ANALYST)
+def test_an_answer_is_that_of_the_command(busy_world: World) -> None:
+    analyst = person(busy_world, Role.ANALYST)
     assert VIEWS == NAMES
     for query in (
         "SELECT crossing_id, plate, weighed_mass_kg FROM crossings ORDER BY crossing_id",
         "SELECT channel, count(*) AS n, avg(propensity) AS p FROM decisions GROUP BY 1 ORDER BY 1",
     ):
-        answer = post(asked, analyst, query)
+        answer = post(busy_world, analyst, query)
         assert answer.status_code == 201, answer.text
         found = answer.json()
         command = [sys.executable, "-m", "api", "sql", query, "--as-of", found["as_of"], "--json"]
-        command += ["--home", str(asked.home.root)]
+        command += ["--home", str(busy_world.home.root)]
         printed = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
         assert found["rows"] and printed == {name: found[name] for name in printed}
-        last = list_queries(asked)[-1]
+        last = list_queries(busy_world)[-1]
         assert last["digest"] == found["digest"] and last["rows"] == len(found["rows"])
         assert last["statement"] == query and last["purpose"] == PURPOSE and last["by"]
-    earlier = post(asked, analyst, "SELECT 1 AS n FROM decisions", as_of="2020-01-01T00:00:00Z")
+    earlier = post(
+        busy_world, analyst, "SELECT 1 AS n FROM decisions", as_of="2020-01-01T00:00:00Z"
+    )
     assert earlier.json()["rows"] == []
 
 
-def test_a_refusal_names_the_statement_and_is_recorded(asked: World) -> None:
-    analyst = person(asked, Role.ANALYST)
+def test_a_refusal_names_the_statement_and_is_recorded(busy_world: World) -> None:
+    analyst = person(busy_world, Role.ANALYST)
     for query in ("SELECT * FROM read_csv('/etc/passwd')", BOMBS[1]):
-        answer = post(asked, analyst, query)
+        answer = post(busy_world, analyst, query)
         assert answer.status_code == 422, answer.text
         (fault,) = answer.json()["fields"]
         assert fault["at"] == "query" and fault["rule"] == "refused_query" and fault["why"]
-        assert list_queries(asked)[-1]["refused"] == "query: " + fault["why"]
-    before = len(list_queries(asked))
+        assert list_queries(busy_world)[-1]["refused"] == "query: " + fault["why"]
+    before = len(list_queries(busy_world))
     for body in ({"query": "SELECT 1"}, {"purpose": PURPOSE, "query": "x" * 20_001}):
-        assert send(asked, "/v1/queries", body, analyst).status_code == 422
-    later = post(asked, analyst, "SELECT 1", as_of="2999-01-01T00:00:00Z")
+        assert send(busy_world, "/v1/queries", body, analyst).status_code == 422
+    later = post(busy_world, analyst, "SELECT 1", as_of="2999-01-01T00:00:00Z")
     assert later.status_code == 422 and "later than now" in later.text
-    assert len(list_queries(asked)) == before + 1
+    assert len(list_queries(busy_world)) == before + 1
 
 
-def test_only_an_analyst_of_every_post_and_agency_asks(asked: World) -> None:
+def test_only_an_analyst_of_every_post_and_agency_asks(busy_world: World) -> None:
     for role in set(Role) - {Role.ANALYST, Role.SUPERVISOR, Role.DECLARANT}:
-        assert asked.post("/v1/queries", {}, role).status_code == 403, role
+        assert busy_world.post("/v1/queries", {}, role).status_code == 403, role
     whole = Caller("ann", Role.ANALYST, None)
     check_reach(whole)
     own = {(Matter.SEIZURES, Right.SEE): Scope.OWN}
@@ -181,11 +183,13 @@ def test_only_an_analyst_of_every_post_and_agency_asks(asked: World) -> None:
         replace(whole, duties=Duties(agency="interior", scopes=own)),
     ):
         with pytest.raises(NotAllowedError):
-            run_service_query(asked.runtime, less, QueryAsked.model_validate(QueryAsked.EXAMPLE))
+            run_service_query(
+                busy_world.runtime, less, QueryAsked.model_validate(QueryAsked.EXAMPLE)
+            )
 
 
-def test_the_page_shows_the_answer_and_writes_a_file(asked: World) -> None:
-    desk = at_desk(asked, "analyst-at-desk", Role.ANALYST)
+def test_the_page_shows_the_answer_and_writes_a_file(busy_world: World) -> None:
+    desk = at_desk(busy_world, "analyst-at-desk", Role.ANALYST)
     fields = {"query": "SELECT '=1+1' AS formula, 2.5 AS n", "purpose": PURPOSE, "as_of": ""}
     page = desk.send("/queries", "/queries", fields)
     assert page.status_code == 200 and "=1+1" in page.text

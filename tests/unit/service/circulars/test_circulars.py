@@ -148,14 +148,14 @@ def test_an_ended_circular_waits_for_nobody(world: World) -> None:
     circular = issue(world, by)
     reader = person(world, Role.SUPERVISOR)
 
-    def told() -> set[str]:
+    def list_unread() -> set[str]:
         found = world.client.get("/v1/notifications", headers=reader).json()["notifications"]
         return {one["id"] for one in found if one["kind"] == "circular"}
 
-    assert circular in told()
+    assert circular in list_unread()
     done = send(world, f"/v1/circulars/{circular}/ends", {"reason": "changed"}, by)
     assert done.status_code == 201, done.text
-    assert circular not in told()
+    assert circular not in list_unread()
     assert listed(world, reader)[circular]["is_shown"] is False
     late = send(world, f"/v1/circulars/{circular}/readings", {}, reader)
     assert late.status_code == 409

@@ -134,12 +134,12 @@ def test_only_supervisors_file_and_unknown_decisions_are_refused(
 def test_a_waiting_complaint_is_notified_to_who_may_answer(
     world: World, filed: SimpleNamespace
 ) -> None:
-    def told(by: dict[str, str]) -> int:
+    def count_complaints(by: dict[str, str]) -> int:
         found = world.client.get("/v1/notifications", headers=by).json()["notifications"]
         return sum(one["about"] == "complaint" for one in found)
 
-    assert told(filed.bob) > told(filed.ann)
-    assert told(person(world, Role.ANALYST)) == 0
+    assert count_complaints(filed.bob) > count_complaints(filed.ann)
+    assert count_complaints(person(world, Role.ANALYST)) == 0
 
 
 def test_a_complaint_is_filed_and_answered_by_form(world: World, filed: SimpleNamespace) -> None:

@@ -362,13 +362,17 @@ def test_rows_of_other_agencies_are_hidden(world: World, monkeypatch: pytest.Mon
     }
     customs = replace(caller_of(world), agency="customs", duties=Duties("customs", own))
 
-    def seen() -> EntityView:
+    def read_party() -> EntityView:
         return describe_entity(world.runtime, customs, Entity("carrier", "CR-61"), "audit")
 
-    assert (seen().finds, seen().entries, seen().passages[0].found) == ([], [], None)
+    assert (read_party().finds, read_party().entries, read_party().passages[0].found) == (
+        [],
+        [],
+        None,
+    )
     # Negative control: the agency of a row is not asked for.
     monkeypatch.setattr(Caller, "sees", lambda *_: True)
-    assert (len(seen().finds), len(seen().entries)) == (1, 1)
+    assert (len(read_party().finds), len(read_party().entries)) == (1, 1)
 
 
 HIDDEN = (Matter.ACTS, Matter.SEIZURES, Matter.WATCHLIST)

@@ -207,16 +207,16 @@ def test_who_is_given_a_vehicle_is_notified_until_it_is_settled(world: World) ->
     red = find(world, "red", next(STARTS))
     ann, bob = at_desk(world, "told-ann"), at_desk(world, "told-bob")
 
-    def told(desk: Any) -> list[str]:
+    def list_given(desk: Any) -> list[str]:
         found = desk.get("/v1/notifications").json()["notifications"]
         return [one["id"] for one in found if one["kind"] == "vehicle_given"]
 
     page = f"/decisions/{red['decision_id']}"
     assert bob.send(page, f"{page}/assignments", {"to": "told-ann"}).status_code == 303
-    assert told(ann) == [red["decision_id"]] and told(bob) == []
+    assert list_given(ann) == [red["decision_id"]] and list_given(bob) == []
     assert "given by told-bob" in ann.get(page).text
     filed = world.post("/v1/inspections", act(97_003, red["crossing_id"]))
-    assert filed.status_code == 201 and told(ann) == []
+    assert filed.status_code == 201 and list_given(ann) == []
 
 
 START = 9_700
