@@ -310,7 +310,7 @@ _BETWEEN: Mapping[str, Callable[[Mapping[str, Any]], Any]] = MappingProxyType(
     {
         "_recorded_after_start": _is_recorded_after_start,
         "_assessed": _assesses_nothing,
-        "_asked": _asks_until,
+        "_require_due_day": _asks_until,
         "_linked": _names_vehicle,
         "_classed": _names_no_class,
     }

@@ -404,7 +404,7 @@ def test_a_rule_unknown_to_columns_leaves_its_table_to_the_model(
 
 LOOSE = {
     rule: lambda columns: columns["recorded_at"].is_valid()
-    for rule in ("_recorded_after_start", "_linked", "_classed", "_assessed", "_asked")
+    for rule in ("_recorded_after_start", "_linked", "_classed", "_assessed", "_require_due_day")
 }
 
 
