@@ -53,26 +53,36 @@ def test_the_files_of_one_folder_are_unpacked(tmp_path: Path, top: str) -> None:
 @pytest.mark.parametrize(
     ("content", "rule"),
     [
-        (b"", "broken"),
-        (b"crossing_id,post\n", "broken"),
-        (make("crossings.csv")[:-30], "broken"),
-        (make("crossings.csv", kind=ZIP_STORED).replace(b"a,b\n", b"a,c\n"), "broken"),
-        (make(), "empty"),
-        (make("folder/"), "empty"),
-        (make("../crossings.csv"), "unexpected_file"),
-        (make("..\\crossings.csv"), "unexpected_file"),
-        (make("/etc/crossings.csv"), "several_folders"),
-        (make("a/b/crossings.csv"), "several_folders"),
-        (make("a/crossings.csv", "b/goods.csv"), "several_folders"),
-        (make("crossings.csv", "run.sh"), "unexpected_file"),
-        (make(".crossings.csv"), "unexpected_file"),
-        (make("crossings.csv\n"), "unexpected_file"),
-        (make("cr\u043essings.csv"), "unexpected_file"),
-        (make("inner.zip"), "unexpected_file"),
-        (make("crossings.csv", "Crossings.csv"), "file_twice"),
-        (make("crossings.csv", kind=ZIP_BZIP2), "unexpected_file"),
-        (make_link(), "unexpected_file"),
-        (make_encrypted(), "encrypted"),
+        pytest.param(b"", "broken", id="nothing"),
+        pytest.param(b"crossing_id,post\n", "broken", id="no archive"),
+        pytest.param(make("crossings.csv")[:-30], "broken", id="cut short"),
+        pytest.param(
+            make("crossings.csv", kind=ZIP_STORED).replace(b"a,b\n", b"a,c\n"),
+            "broken",
+            id="changed",
+        ),
+        pytest.param(make(), "empty", id="no file"),
+        pytest.param(make("folder/"), "empty", id="a folder alone"),
+        pytest.param(make("../crossings.csv"), "unexpected_file", id="folder above"),
+        pytest.param(
+            make("..\\crossings.csv"), "unexpected_file", id="folder above by a backslash"
+        ),
+        pytest.param(make("/etc/crossings.csv"), "several_folders", id="folder of the machine"),
+        pytest.param(make("a/b/crossings.csv"), "several_folders", id="two folders deep"),
+        pytest.param(make("a/crossings.csv", "b/goods.csv"), "several_folders", id="two folders"),
+        pytest.param(make("crossings.csv", "run.sh"), "unexpected_file", id="a program"),
+        pytest.param(make(".crossings.csv"), "unexpected_file", id="a hidden file"),
+        pytest.param(make("crossings.csv\n"), "unexpected_file", id="a line feed in the name"),
+        pytest.param(
+            make("cr\u043essings.csv"), "unexpected_file", id="a letter that looks like another"
+        ),
+        pytest.param(make("inner.zip"), "unexpected_file", id="an archive inside"),
+        pytest.param(make("crossings.csv", "Crossings.csv"), "file_twice", id="one name twice"),
+        pytest.param(
+            make("crossings.csv", kind=ZIP_BZIP2), "unexpected_file", id="another compression"
+        ),
+        pytest.param(make_link(), "unexpected_file", id="a link"),
+        pytest.param(make_encrypted(), "encrypted", id="encrypted"),
     ],
 )
 def test_what_could_do_harm_is_refused(tmp_path: Path, content: bytes, rule: str) -> None:
