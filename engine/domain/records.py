@@ -409,10 +409,14 @@ class Crossing(Record):
         )
 
 
+MOST_ITEM_NO = 99_999
+"""Standard messages number goods items by up to five digits, which need not be in sequence."""
+
+
 class GoodsItem(Record):
     """One goods item of a declaration."""
 
-    item_no: Annotated[int, Field(ge=1, le=9999)]
+    item_no: Annotated[int, Field(ge=1, le=MOST_ITEM_NO)]
     hs_code: HsCode
     description: Annotated[AnyText | None, PrintableText("text")] = None
     origin_country: Country | None = None

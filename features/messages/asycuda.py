@@ -6,6 +6,7 @@ read by path. Boxes are those of the SAD.
 
 from collections.abc import Sequence
 
+from engine.domain.records import is_nothing
 from features.messages.documents import Node
 from features.messages.path_tables import (
     ROAD_MODES,
@@ -49,14 +50,21 @@ _HIGHEST_RATE = 1e4
 
 
 def _means(nodes: Sequence[Node]) -> Node | None:
-    """Return the group that names the road vehicle: at the border, else inland on a road."""
-    mode = next((node.text_at("Mode") for node in nodes if "Mode" in node.children), None)
-    border = next((node for node in nodes if node.path == _BORDER), None)
-    inland = next((node for node in nodes if node.path == _INLAND), None)
-    if border is not None and border.text_at("Identity"):
-        return border if mode is None or mode in ROAD_MODES else None
-    has_identity = inland is not None and inland.text_at("Identity")
-    return inland if has_identity and mode in ROAD_MODES else None
+    """Return the group that names the vehicle: at the border, if it is on a road there.
+
+    If nothing is named at the border, it is that of the departure or arrival, whatever the mode at
+    the border.
+    """
+    border = next((node for node in nodes if node.path == _BORDER and _names(node)), None)
+    if border is None:
+        return next((node for node in nodes if node.path == _INLAND and _names(node)), None)
+    mode = border.text_at("Mode")
+    return border if mode is None or mode in ROAD_MODES else None
+
+
+def _names(means: Node) -> bool:
+    identity = means.text_at("Identity")
+    return identity is not None and not is_nothing(identity)
 
 
 def _plates(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from features.messages.documents import Document, DocumentRefusedError, Node, rebase
+from features.messages.documents import Document, Node, rebase
 from features.messages.path_tables import (
     Field,
     MessageFormat,
@@ -251,14 +251,11 @@ TABLE = PathTable(
 
 
 def _body(document: Document) -> Node:
+    """Return the declaration; an envelope without one says nothing."""
     if document.name == "ESADout_CU":
         return document.root
     found = document.root.find_all("ContainerDoc/DocBody/ESADout_CU")
-    if not found:
-        raise DocumentRefusedError(
-            "unsupported_message", detail="an envelope without a declaration"
-        )
-    return rebase(found[0])
+    return rebase(found[0]) if found else Node("", "")
 
 
 def propose_id(root: Node, context: TranslationContext) -> str | None:

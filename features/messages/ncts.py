@@ -39,6 +39,8 @@ _MEANS = (
 )
 _MEANS_PARTS = ("typeOfIdentification", "identificationNumber")
 _LEVELS = ("Consignment", _HOUSE, _ITEM)
+_OWN_DIGITS = 2
+"""Of the combined nomenclature: the seventh and the eighth of a code."""
 _TRANSIT_OFFICE = "CustomsOfficeOfTransitDeclared"
 _DOCUMENTS = tuple(
     f"{level}/{kind}"
@@ -83,11 +85,16 @@ def _procedure(name: str, nodes: Sequence[Node], context: TranslationContext) ->
 
 
 def _commodity(name: str, nodes: Sequence[Node], context: TranslationContext) -> str | None:
-    """Return the subheading and the combined nomenclature's digits, joined."""
+    """Return the subheading and the combined nomenclature's digits, joined.
+
+    A sender may write the whole code as that of the combined nomenclature; its own two digits alone
+    say nothing.
+    """
     node = nodes[0]
-    head = node.text_at("harmonizedSystemSubHeadingCode")
-    tail = node.text_at("combinedNomenclatureCode")
-    return hs_code(name, node, [part for part in (head, tail) if head and part], context)
+    head = node.text_at("harmonizedSystemSubHeadingCode") or ""
+    tail = node.text_at("combinedNomenclatureCode") or ""
+    parts = (head, tail) if head or len(tail) > _OWN_DIGITS else ()
+    return hs_code(name, node, [part for part in parts if part], context)
 
 
 TABLE = PathTable(

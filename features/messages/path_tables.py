@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timezone
+from itertools import takewhile
 from typing import Any
 
 from engine.domain.identifiers import fold
@@ -410,14 +411,18 @@ def document_reference(
 def hs_code(
     name: str, node: Node | None, parts: Sequence[str], context: TranslationContext
 ) -> str | None:
-    """Return a commodity code from its parts: digits alone, cut to ten."""
+    """Return a commodity code from its parts: digits alone, cut to ten.
+
+    Each part makes the code before it finer, so a part that is not digits ends the code.
+    """
     if node is None or not parts:
         return None
-    code = "".join(part.replace(" ", "").replace(".", "") for part in parts)[:10]
-    if not _DIGITS.fullmatch(code) or len(code) < 2:
+    digits = [part.replace(" ", "").replace(".", "") for part in parts]
+    known = list(takewhile(_DIGITS.fullmatch, digits))
+    code = "".join(known)[:10]
+    if len(known) < len(digits) or len(code) < 2:
         context.gap(name, node, "malformed_hs_code")
-        return None
-    return code
+    return code if len(code) >= 2 else None
 
 
 def looks_like_plate(raw: str) -> bool:

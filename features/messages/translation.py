@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.domain.identifiers import fold
 from engine.domain.records import (
+    MOST_ITEM_NO,
     Crossing,
     Declaration,
     DeclarationHead,
@@ -289,9 +290,9 @@ def _compare_count(
 
 
 def _renumber(items: list[dict[str, Any]], context: TranslationContext) -> list[dict[str, Any]]:
-    """Return the items by their own numbers, or by position where those repeat or are missing."""
-    numbers = [item.get("item_no") for item in items]
-    if None not in numbers and len(set(numbers)) == len(numbers) and 0 not in numbers:
+    """Return the items by their own numbers, or by position if one repeats or is no number."""
+    numbers = {item.get("item_no", 0) for item in items}
+    if len(numbers) == len(items) and all(1 <= number <= MOST_ITEM_NO for number in numbers):
         return items
     if items:
         context.gap("item_no", "", "renumbered")

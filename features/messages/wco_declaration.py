@@ -280,7 +280,10 @@ def check(document: Document) -> None:
     """Refuse what is no declaration, and what is no original."""
     path = "FunctionCode" if document.name == "Declaration" else "Declaration/FunctionCode"
     if document.name == "MetaData" and "Declaration" not in document.root.children:
-        raise DocumentRefusedError("unsupported_message", detail="MetaData without a Declaration")
+        groups = [each for found in document.root.children.values() for each in found]
+        if any(each.children for each in groups):
+            raise DocumentRefusedError("unsupported_message", detail="MetaData of another message")
+        return
     function = document.root.text_at(path)
     if function != ORIGINAL:
         detail = f"not an original: function {function or 'absent'}; send it to /amendments"
@@ -295,10 +298,14 @@ def _references(document: Document) -> dict[str, str]:
 
 
 def _body(document: Document) -> Node:
+    """Return the declaration; an envelope without one says nothing."""
     if document.name == "Declaration":
         return document.root
     country_code = document.root.text_at("ResponsibleCountryCode")
-    body = document.root.children["Declaration"][0]
+    found = document.root.children.get("Declaration")
+    if found is None:
+        return Node("", "")
+    body = found[0]
     if country_code:
         body.add("ResponsibleCountryCode", country_code)
     return rebase(body)

@@ -221,6 +221,76 @@ def test_eaeu_takes_numbers_of_organizations_and_not_of_persons() -> None:
     assert "number_of_a_person" in {gap["rule"] for gap in person["gaps"]}
 
 
+@pytest.mark.parametrize("mode", ["<Mode>30</Mode>", "<Mode>40</Mode>", "<Mode>1</Mode>", ""])
+@pytest.mark.parametrize("border", ["", "<Identity/>", "<Identity>-</Identity>"])
+def test_asycuda_names_the_vehicle_in_the_field_of_departure_alone(border: str, mode: str) -> None:
+    def read(departure: str) -> dict[str, Any]:
+        data = (SAMPLES / "asycuda.xml").read_text("utf-8")
+        data = data.replace("<Identity>0182 AA 02 / 4417 BB 02</Identity>", border)
+        data = data.replace("<Nationality>TJ</Nationality><Mode>30</Mode>", mode)
+        found: dict[str, Any] = record_of(data.replace(">0182 AA 02<", departure).encode())
+        return {name: found["crossing"].get(name) for name in ("plate", "plate_country")}
+
+    assert read(">0182 AA 02<") == {"plate": "0182 AA 02", "plate_country": "TJ"}
+    assert read(">SAMPLE VESSEL<") == {"plate": None, "plate_country": None}
+
+
+def release_to_transit(*codes: str) -> dict[str, Any]:
+    """Return what a released movement says, with an item for each inner text of a code."""
+    head, rest = (SAMPLES / "ncts.xml").read_text("utf-8").split("<ConsignmentItem>", 1)
+    tail = rest.rpartition("</ConsignmentItem>")[2]
+    items = [
+        f"<ConsignmentItem><declarationGoodsItemNumber>{number}</declarationGoodsItemNumber>"
+        f"<Commodity><CommodityCode>{code}</CommodityCode></Commodity></ConsignmentItem>"
+        for number, code in enumerate(codes, start=12_340)
+    ]
+    data = (head + "".join(items) + tail).replace("CC015C", "CC029C")
+    return record_of(data.replace("<LRN>", "<MRN>26PL000042</MRN><LRN>").encode())
+
+
+def test_a_release_to_transit_keeps_every_item_with_a_code() -> None:
+    six = "<harmonizedSystemSubHeadingCode>{}</harmonizedSystemSubHeadingCode>"
+    two = "<combinedNomenclatureCode>{}</combinedNomenclatureCode>"
+    codes = [six.format("843149"), six.format("8431.49") + two.format("80"), two.format("84314980")]
+    codes += [six.format("843149") + two.format(own) for own in ("A1", "8X", "--", "CN", "B", "0A")]
+    found = release_to_transit(*codes, two.format("80"), six.format("SUBHEA"))
+    items = found["declaration"]["items"]
+    assert [item["item_no"] for item in items] == list(range(12_340, 12_349))
+    assert [item["hs_code"] for item in items] == ["843149", *["84314980"] * 2, *["843149"] * 6]
+    rules = [gap["rule"] for gap in found["gaps"]]
+    assert (rules.count("malformed_hs_code"), rules.count("item_without_code")) == (7, 2)
+    assert found["declaration"]["declaration_id"] == "26PL000042"
+
+
+def test_a_number_of_an_item_above_five_digits_is_renumbered() -> None:
+    found = changed("ncts.xml", b"GoodsItemNumber>1<", b"GoodsItemNumber>100000<")
+    assert [item["item_no"] for item in found["declaration"]["items"]] == [1, 2]
+
+
+META = b'<MetaData xmlns="urn:wco:datamodel:WCO:DocumentMetaData-DMS:2">'
+ENVELOPE = "urn:customs.ru:Information:ExchangeDocuments:ED_Container:5.22.0"
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"<ASYCUDA/>", "no_declaration"),
+        (f'<ED_Container xmlns="{ENVELOPE}"/>'.encode(), "no_declaration"),
+        (
+            f'<ED_Container xmlns="{ENVELOPE}"><ContainerDoc><DocBody><Note><Number>7</Number>'
+            "</Note></DocBody></ContainerDoc></ED_Container>".encode(),
+            "no_declaration",
+        ),
+        (META + b"<WCOTypeName>DEC</WCOTypeName></MetaData>", "no_declaration"),
+        (META + b"<Response><FunctionCode>9</FunctionCode></Response></MetaData>", "refused"),
+    ],
+    ids=["no boxes", "an empty envelope", "an envelope of a note", "metadata alone", "an answer"],
+)
+def test_a_document_without_a_declaration_is_said_to_hold_none(data: bytes, status: str) -> None:
+    found = record_of(data)
+    assert (found["status"], found["declaration"], found["crossing"]) == (status, None, {})
+
+
 @pytest.mark.parametrize("path", XML_SAMPLES, ids=lambda path: path.stem)
 def test_every_sample_is_a_record_and_leaves_no_name(path: Path) -> None:
     found = record_of(path.read_bytes())
