@@ -485,6 +485,10 @@ def load(
     out: Annotated[
         Path, typer.Option(help="With --check: where the faults go.", metavar="FILE")
     ] = Path("quarantine.csv"),
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="How the tables of the office become the contract's.", metavar="FILE"),
+    ] = None,
     *,
     check: Annotated[bool, typer.Option("--check", help="Read all, and touch no home.")] = False,
     format: LoadFormatOption = "contract",  # noqa: A002 - the option's name
@@ -494,21 +498,23 @@ def load(
 
     Ends with 1 where a file has no good row, or more bad ones than --max-bad permits; the good rows
     stay loaded. Standard messages stand next to crossings.csv; their settings are the home's
-    messages.toml unless --settings names others.
+    messages.toml unless --settings names others. --mapping reads tables as an office has them.
     """
     if not folder.is_dir():
         raise InputError(str(folder), "no such folder")
     ignored = names(ignore_columns)
+    if (mapping is not None) and (format != "contract" or settings is not None or ignored):
+        raise InputError("--mapping", "goes with no --format, --settings or --ignore-columns")
     loaded = (
-        _check(folder, ignored, settings, kind=format, out=out)
+        _check(folder, ignored, settings, kind=format, out=out, mapping=mapping)
         if check
-        else _load(home, folder, ignored, settings, kind=format)
+        else _load(home, folder, ignored, settings, kind=format, mapping=mapping)
     )
     if loaded.new_posts:
         say(_unknown_posts(loaded.new_posts))
     bad = dict(loaded.list_bad_files(max_bad))
     for file in loaded.accepted:
-        _say_what_is_wrong(folder / file, loaded, bad.get(file))
+        _say_what_is_wrong(folder / file, loaded, bad.get(file), is_mapped=mapping is not None)
     text = partial(_show_load, loaded, is_checked=check)
     emit(loaded.as_json(), as_json=as_json, text=text, ok=not bad)
 
@@ -546,10 +552,17 @@ def _show_withdrawal(done: Mapping[str, Any]) -> None:
 
 
 def _check(
-    folder: Path, ignored: Sequence[str], settings: Path | None, *, kind: str, out: Path
+    folder: Path,
+    ignored: Sequence[str],
+    settings: Path | None,
+    *,
+    kind: str,
+    out: Path,
+    mapping: Path | None,
 ) -> "LoadResult":
     """Read a folder, and write its faults."""
     from features.intake.load import check_folder
+    from features.intake.mapping import read_mapping
     from features.messages.settings import read_settings
     from features.offline.memory_release import pause_collection
 
@@ -560,7 +573,7 @@ def _check(
             format=kind,
             ignore_columns=ignored,
             progress=report_progress,
-            settings=read_settings(settings),
+            settings=read_mapping(mapping) if mapping else read_settings(settings),
         )
 
 
@@ -571,6 +584,7 @@ def _load(
     settings: Path | None,
     *,
     kind: str,
+    mapping: Path | None,
 ) -> "LoadResult":
     """Load a folder, and let counters and links follow."""
     from api.audit.load_withdrawal import finish_withdrawals
@@ -578,6 +592,7 @@ def _load(
     from engine.audit.file_anchors import declare_network, open_network
     from engine.criteria.policy import read_goods_classes
     from features.intake.load import load as take_in
+    from features.intake.mapping import read_mapping
     from features.messages.settings import choose_settings
     from features.offline.memory_release import keep_freed_memory, pause_collection
 
@@ -595,7 +610,7 @@ def _load(
                 ignore_columns=ignored,
                 progress=report_progress,
                 announce=partial(_begin, store),
-                settings=choose_settings(found, settings),
+                settings=read_mapping(mapping) if mapping else choose_settings(found, settings),
                 network=network,
                 goods=goods,
             )
@@ -640,14 +655,16 @@ def _show_load(loaded: "LoadResult", *, is_checked: bool) -> None:
         typer.echo("this load was in the home already: nothing has changed")
 
 
-def _say_what_is_wrong(path: Path, loaded: "LoadResult", why: str | None) -> None:
+def _say_what_is_wrong(
+    path: Path, loaded: "LoadResult", why: str | None, *, is_mapped: bool
+) -> None:
     """Say why a file fails the command, and in which form it is where its rows are bad."""
     from features.intake.file_reader import read_dialect
 
     if why is not None:
         say(f"{path.name}: {why}")
     is_bad = loaded.quarantined[path.name] > loaded.held.get(path.name, 0)
-    if is_bad and path.suffix == ".csv" and str(dialect := read_dialect(path)):
+    if is_bad and not is_mapped and path.suffix == ".csv" and str(dialect := read_dialect(path)):
         say(f"{path.name}: {dialect}")
 
 

@@ -243,6 +243,14 @@ Progress = Callable[[str, int, int], None]
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadCell:
+    """A cell that its reader could not read: no field takes it, and its fault has this rule."""
+
+    rule: str
+    message: str
+
+
 def is_there(path: Path) -> bool:
     """Return whether a file exists; raises ``InputError`` where it is a link or no regular file.
 
@@ -285,7 +293,7 @@ class ColumnLayout:
     def preparations(self) -> Mapping[str, Callable[[str], Any]]:
         """How cells of lists and booleans, which text cannot hold, are read, by column."""
         lists = dict.fromkeys(self.lists, _split_list)
-        return lists | dict.fromkeys(self.flags, _read_flag)
+        return lists | dict.fromkeys(self.flags, read_flag)
 
 
 def layout(model: type[Record]) -> ColumnLayout:
@@ -317,7 +325,7 @@ class FileRows:
         ignored: Collection[str] = (),
         progress: Progress | None = None,
     ) -> None:
-        self.path = path
+        self.path, self.name = path, path.name
         self.layout = layout
         self.faults: list[RowFault] = []
         self.seen = 0
@@ -360,7 +368,7 @@ class FileRows:
             text = TextIOWrapper(
                 raw, "utf-8" if begin else "utf-8-sig", errors="surrogateescape", newline=""
             )
-            table = _physical(text, number=line, width=len(names))
+            table = read_physical_rows(text, number=line, width=len(names))
             names = names or self._header(next(table, (1, []))[1])
             extra = [name for name in names if name not in self.layout.columns]
             lines: list[int] = []
@@ -388,7 +396,7 @@ class FileRows:
                 names = self._header(file.schema_arrow.names)
                 wanted = [name for name in names if name in self.layout.columns]
                 for batch in file.iter_batches(CHUNK, columns=wanted):
-                    columns = [_objects(batch.column(name)) for name in wanted]
+                    columns = [read_cells(batch.column(name)) for name in wanted]
                     first = self.seen + 2
                     self.seen += batch.num_rows
                     yield (
@@ -397,7 +405,7 @@ class FileRows:
                     )
                     self._tell(self.seen, file.metadata.num_rows)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-            raise InputError(self.path.name, f"not a Parquet file we can read: {error}") from None
+            raise InputError(self.name, f"not a Parquet file we can read: {error}") from None
 
     def _header(self, names: Sequence[str]) -> Sequence[str]:
         why = self._find_header_fault(names)
@@ -405,7 +413,7 @@ class FileRows:
             return names
         if self.path.suffix == ".csv" and str(dialect := read_dialect(self.path)):
             why = str(dialect) if dialect.form else f"{why}; {dialect}"
-        raise InputError(self.path.name, why)
+        raise InputError(self.name, why)
 
     def _find_header_fault(self, names: Sequence[str]) -> str | None:
         """Return why a header cannot be trusted, None where it can."""
@@ -435,19 +443,20 @@ class FileRows:
 
     def _width_fault(self, line: int, row: Sequence[str]) -> RowFault:
         why = "fewer or more cells than the header" if row else "a quote is never closed"
-        return RowFault(self.path.name, line, "", "ragged", why)
+        return RowFault(self.name, line, "", "ragged", why)
 
     def _tell(self, done: int, total: int) -> None:
         if self._progress is not None:
-            self._progress(self.path.name, done, total)
+            self._progress(self.name, done, total)
 
 
 def _split_list(cell: str) -> list[str]:
     return cell.split(BETWEEN_MEMBERS)
 
 
-def _read_flag(cell: str) -> bool | tuple[str]:
-    # pydantic would also take yes, on and t, which the contract does not name: a tuple it refuses.
+def read_flag(cell: str) -> bool | tuple[str]:
+    """Return a truth value; of any other text a tuple, which no field takes."""
+    # pydantic would also take yes, on and t, which the contract does not name.
     return _FLAGS.get(cell.lower(), (cell,))
 
 
@@ -473,8 +482,8 @@ class _Lines:
         del self.taken[1:]
 
 
-def _physical(
-    text: Iterator[str], *, number: int = 1, width: int = 0
+def read_physical_rows(
+    text: Iterator[str], *, number: int = 1, width: int = 0, delimiter: str = ","
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield (line, cells); an unclosed quote costs its own line only, not all that it swallows.
 
@@ -483,7 +492,7 @@ def _physical(
     cells, and reading resumes on the next line.
     """
     lines = _Lines(text)
-    reader = csv.reader(iter(lines))
+    reader = csv.reader(iter(lines), delimiter=delimiter)
     while True:
         try:
             row = next(reader)
@@ -492,9 +501,9 @@ def _physical(
         except csv.Error:  # a cell beyond the reader's limit of 131,072 characters
             row = []
         width = width or len(row)
-        if _is_broken(row, width, taken=lines.taken):
+        if _is_broken(row, width, taken=lines.taken, delimiter=delimiter):
             lines.rewind()
-            reader = csv.reader(iter(lines))
+            reader = csv.reader(iter(lines), delimiter=delimiter)
             yield number, []
         elif row:
             yield number, row
@@ -502,17 +511,19 @@ def _physical(
         lines.taken.clear()
 
 
-def _is_broken(row: Sequence[str], width: int, *, taken: Sequence[str]) -> bool:
+def _is_broken(row: Sequence[str], width: int, *, taken: Sequence[str], delimiter: str) -> bool:
     if len(taken) == 1:
         return not row and bool(taken[0].strip())
     # A line within a cell that is quoted as it should be seldom has the commas of a whole row; its
     # last line has the closing quote.
-    return len(row) != width or any('"' not in ln and _cells(ln) == width for ln in taken[1:])
+    return len(row) != width or any(
+        '"' not in line and _count_cells(line, delimiter) == width for line in taken[1:]
+    )
 
 
-def _cells(line: str) -> int:
+def _count_cells(line: str, delimiter: str) -> int:
     try:
-        return len(next(csv.reader([line]), ()))
+        return len(next(csv.reader([line], delimiter=delimiter), ()))
     except csv.Error:
         return 0
 
@@ -523,7 +534,7 @@ def _present(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _objects(column: Any) -> list[Any]:
+def read_cells(column: Any) -> list[Any]:
     """Return a Parquet column as Python values; bad UTF-8 stays recognisable, as in a CSV file."""
     kind = column.type
     if pa.types.is_dictionary(kind):

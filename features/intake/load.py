@@ -44,6 +44,8 @@ from features.history.tables import (
 )
 from features.intake import kcs_format
 from features.intake.file_reader import Progress, RowFault, is_there
+from features.intake.mapped_rows import open_mapped
+from features.intake.mapping import MappingFile
 from features.intake.referential_checks import (
     ExistingIds,
     FolderRows,
@@ -51,7 +53,7 @@ from features.intake.referential_checks import (
     check,
     without_held,
 )
-from features.intake.row_validation import TableBuilder, read_part
+from features.intake.row_validation import TableBuilder, add_rows, read_part
 from features.intake.stored_loads import (
     Announce,
     LoadResult,
@@ -179,9 +181,10 @@ def read_folder(
 ) -> Intake:
     """Read and validate a bulk folder: tables as of ``known_at``, the faults of rows not in them.
 
-    Contract files are ``.csv`` or ``.parquet`` each; for ``kcs`` every ``*.csv`` is read, for
-    standard messages ``crossings.csv`` and the documents, by ``settings`` (see docs/data.md;
-    None: the defaults).
+    Contract files are ``.csv`` or ``.parquet`` each, or what ``settings`` names if that is a
+    :class:`features.intake.mapping.MappingFile`; for ``kcs`` every ``*.csv`` is read, for standard
+    messages ``crossings.csv`` and the documents, by ``settings`` (see docs/data.md; None: the
+    defaults).
     Columns in ``ignore_columns`` are no part of a record and may be there. Rows with a time at or
     after ``now`` (UTC microseconds; default: the clock) are quarantined. ``progress``
     is called with the stage, the amount done and the total. Rows may refer to the history ``held``
@@ -234,6 +237,9 @@ def _read_rows(
     ignored: Collection[str],
     progress: Progress | None,
 ) -> FolderRows:
+    if isinstance(settings, MappingFile):
+        parts, seen = _read_mapped(folder, settings, progress=progress)
+        return FolderRows(parts=parts, seen=seen)
     if format == "contract":
         parts, seen = _read_contract(folder, ignored=ignored, progress=progress)
         return FolderRows(parts=parts, seen=seen)
@@ -316,6 +322,8 @@ def load(
             loaded = _drop_vain(loaded, intake)
         if loaded is None:
             loaded = _summarize(intake, home.history, format=format)
+            if isinstance(settings, MappingFile):
+                loaded = replace(loaded, note=settings.note)
             write_load(
                 home,
                 intake.tables,
@@ -354,12 +362,25 @@ def _read_contract(
         if not paths and name == "crossings":
             why = "a bulk folder needs crossings.csv or crossings.parquet"
             if books := sorted(path.name for path in folder.glob("crossings.xls*")):
-                why += f"; {books[0]} is a workbook: save its sheet as CSV (UTF-8, commas)"
+                why += f"; {books[0]} is a workbook: read it by --mapping, or save its sheet as CSV"
             raise InputError(str(folder), why)
         parts[name] = TableBuilder(name).part()
         for path in paths:
             parts[name], seen[path.name] = read_part(name, path, ignored=ignored, progress=progress)
     return parts, seen
+
+
+def _read_mapped(
+    folder: Path, mapping: MappingFile, *, progress: Progress | None
+) -> tuple[Parts, dict[str, int]]:
+    builders = {name: TableBuilder(name) for name in MODELS}
+    faults: dict[str, list[RowFault]] = {name: [] for name in MODELS}
+    seen: dict[str, int] = {}
+    for name, rows in open_mapped(folder, mapping, progress=progress):
+        faults[name] += add_rows(builders[name], rows)
+        faults[name] += rows.faults
+        seen[rows.name] = rows.seen
+    return {name: builder.part(faults[name]) for name, builder in builders.items()}, seen
 
 
 def _faults(parts: Parts) -> list[RowFault]:

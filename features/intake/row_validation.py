@@ -48,8 +48,10 @@ from features.intake.file_reader import (
     PlainRows,
     Progress,
     RowFault,
+    UnreadCell,
     layout,
 )
+from features.intake.mapped_rows import MappedRows
 
 Mask = NDArray[np.bool_]
 Prepare = Callable[[str], Any]
@@ -513,18 +515,25 @@ def read_part(
     if columns is not None:
         for block in rows.plain_rows():
             found += _add_block(builder, columns, rows, block)
-    for lines, chunk in rows:
-        valid, kept, faults = _validate(builder, path.name, chunk, lines=lines)
-        builder.add(valid, path.name, lines=kept)
-        found += faults
+    found += add_rows(builder, rows)
     return builder.part([*rows.faults, *found]), rows.seen
+
+
+def add_rows(builder: TableBuilder, rows: FileRows | MappedRows) -> list[RowFault]:
+    """Add the valid rows of a source that are left in it; return the faults of the others."""
+    found: list[RowFault] = []
+    for lines, chunk in rows:
+        valid, kept, faults = _validate(builder, rows.name, chunk, lines=lines)
+        builder.add(valid, rows.name, lines=kept)
+        found += faults
+    return found
 
 
 def _add_block(
     builder: TableBuilder, columns: ColumnValidator, rows: FileRows, block: PlainRows
 ) -> list[RowFault]:
     """Add the valid rows of a block in the order of the file; return the faults of the others."""
-    file, checked = rows.path.name, columns.check(block.cells)
+    file, checked = rows.name, columns.check(block.cells)
     builder.note_gaps(file, {name: block.lines[mask] for name, mask in checked.gaps.items()})
     if checked.accepted.all():
         builder.add_columns(checked.rows, file, lines=block.lines)
@@ -581,7 +590,10 @@ def faults_of(
     found = []
     for where, rule, message in list_faults(error):
         name = str(where[0])
-        if _UNDECODED.search(str(cells.get(name, ""))):
+        cell = cells.get(name, "")
+        if isinstance(cell, UnreadCell):
+            rule, message = cell.rule, cell.message
+        elif _UNDECODED.search(str(cell)):
             rule, message = "bad_encoding", "holds bytes that are not UTF-8"
         found.append(RowFault(file, line, name, rule, message))
     return list(dict.fromkeys(found))

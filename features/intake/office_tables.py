@@ -1,0 +1,183 @@
+"""Tables of an office as they stand: texts in any encoding, sheets, Parquet files, SQL queries.
+
+Yields rows of plain cells; :mod:`features.intake.mapped_rows` reads them. A database is read in one
+transaction that is rolled back. The address of a database may hold a password: it is in no error,
+and no record holds an address.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from zipfile import BadZipFile
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlalchemy import create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from engine.errors import InputError
+from features.intake.file_reader import CHUNK, is_there, read_cells, read_physical_rows
+from features.intake.mapping import MappedTable, MappingFile, TableName
+
+Row = Sequence[Any]
+Rows = Iterator[tuple[int, Row]]
+_WORKBOOKS = (".xlsx", ".xlsm")
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeTable:
+    """Rows of one file, sheet or query: first the header, each with its line."""
+
+    name: str
+    """In faults and counts."""
+    rows: Rows
+    is_text: bool = False
+
+    def is_ragged(self, row: Row, width: int) -> bool:
+        """Tell whether a row has more or fewer cells than the header, so that cells may be off."""
+        return self.is_text and len(row) != width
+
+
+def is_empty(cell: Any) -> bool:
+    """Tell whether a cell holds nothing, or spaces."""
+    return cell is None or (isinstance(cell, str) and not cell.strip())
+
+
+def open_tables(folder: Path, mapping: MappingFile, name: TableName) -> Iterator[OfficeTable]:
+    """Yield the sources of a table of a mapping, by the names of files.
+
+    Two tables may be read from one file: their names are then told apart. Raises ``InputError`` for
+    a file, a sheet or a database that is not there or cannot be read.
+    """
+    table: MappedTable = getattr(mapping, name)
+    if table.query is not None:
+        address = table.database or mapping.database or ""
+        yield OfficeTable(name, _read_query(name, table.query, _read_address(name, address)))
+        return
+    pattern = table.file or ""
+    is_pattern = any(sign in pattern for sign in "*?[")
+    paths = sorted(folder.glob(pattern)) if is_pattern else [folder / pattern]
+    paths = [path for path in paths if is_there(path)]
+    if not paths:
+        raise InputError(pattern, f"{name}.file: no such file in the folder (unknown_file)")
+    files = [(one.file, one.sheet) for _, one in mapping.tables()]
+    is_shared = files.count((table.file, table.sheet)) > 1
+    for path in paths:
+        said = path.name if table.sheet is None else f"{path.name} {table.sheet}"
+        said = f"{said} ({name})" if is_shared else said
+        if path.suffix.lower() in _WORKBOOKS:
+            yield OfficeTable(said, _read_sheet(path, table, name))
+        elif path.suffix.lower() == ".parquet":
+            yield OfficeTable(said, _read_parquet(path))
+        else:
+            yield OfficeTable(said, _read_text(path, table, mapping), is_text=True)
+
+
+def _read_text(path: Path, table: MappedTable, mapping: MappingFile) -> Rows:
+    encoding = table.encoding or mapping.encoding or "utf-8-sig"
+    delimiter = table.delimiter or mapping.delimiter or ","
+    encoding = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
+    with path.open(encoding=encoding, errors="surrogateescape", newline="") as text:
+        try:
+            for _ in range(table.header - 1):
+                text.readline()
+            yield from read_physical_rows(text, number=table.header, delimiter=delimiter)
+        except UnicodeError:
+            raise InputError(path.name, f"is no text in {encoding} (bad_encoding)") from None
+
+
+def _read_sheet(path: Path, table: MappedTable, name: TableName) -> Rows:
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        book = load_workbook(path, read_only=True, data_only=True)
+    except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as error:
+        why = f"not a workbook we can read: {type(error).__name__} (bad_file)"
+        raise InputError(path.name, why) from None
+    try:
+        sheet = _choose_sheet(book, path, table.sheet, name)
+        sheet.reset_dimensions()  # some programs state a wrong size
+        rows = sheet.iter_rows(min_row=table.header, values_only=True)
+        for line, row in enumerate(rows, table.header):
+            if line == table.header or not all(map(is_empty, row)):
+                yield line, row
+    finally:
+        book.close()
+
+
+def _choose_sheet(book: Any, path: Path, wanted: str | None, name: TableName) -> Any:
+    titles = [sheet.title for sheet in book.worksheets]
+    if wanted is None and len(titles) == 1:
+        return book.worksheets[0]
+    if wanted not in titles:
+        why = "there are several, name one" if wanted is None else "no such sheet"
+        shown = ", ".join(map(repr, titles))
+        raise InputError(path.name, f"{name}.sheet: {why}: {shown} (unknown_sheet)")
+    return book.worksheets[titles.index(wanted)]
+
+
+def _read_parquet(path: Path) -> Rows:
+    try:
+        with pq.ParquetFile(path) as file:
+            yield 1, file.schema_arrow.names
+            line = 2
+            for batch in file.iter_batches(CHUNK):
+                columns = map(read_cells, batch.columns)
+                for row in zip(*columns, strict=True):
+                    yield line, row
+                    line += 1
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise InputError(path.name, f"not a Parquet file we can read: {error}") from None
+
+
+def _read_address(name: TableName, address: str) -> URL:
+    """Return the address of a database; raises ``InputError`` without its text."""
+    where = f"{name}.database"
+    if address.startswith("$"):
+        variable, address = address, os.environ.get(address[1:], "")
+        if not address:
+            raise InputError(where, f"the variable {variable[1:]} is not set (missing_key)")
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        raise InputError(where, "is no address of a database (malformed_address)") from None
+    if url.get_backend_name() != "sqlite":
+        return url
+    path = Path(url.database or "")
+    if not path.is_file():
+        raise InputError(where, "no such SQLite file (unknown_file)")  # SQLite would make it
+    return url.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
+
+
+def _read_query(name: TableName, query: str, url: URL) -> Rows:
+    try:
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            found = connection.execution_options(stream_results=True).exec_driver_sql(query)
+            yield 1, list(found.keys())
+            for line, row in enumerate(found.yield_per(CHUNK), 2):
+                yield line, tuple(row)
+            connection.rollback()
+        engine.dispose()
+    except NoSuchModuleError:
+        why = f"no driver for {url.drivername} (unknown_database)"
+        raise InputError(f"{name}.database", why) from None
+    except ModuleNotFoundError as error:
+        why = f"needs the Python package {error.name} (unknown_database)"
+        raise InputError(f"{name}.database", why) from None
+    except SQLAlchemyError as error:
+        raise InputError(f"{name}.query", _explain(error, url)) from None
+
+
+def _explain(error: SQLAlchemyError, url: URL) -> str:
+    """Return what a database said, in one line without the query or the password."""
+    said = " ".join(str(getattr(error, "orig", None) or type(error).__name__).split())
+    password = str(url.password or "")
+    for hidden in filter(None, (password, quote(password, safe=""))):
+        said = said.replace(hidden, "***")
+    return f"the database refused it: {said[:300]} (refused_query)"
