@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from catboost import CatBoostClassifier
-from lightgbm import LGBMClassifier
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from xgboost import XGBClassifier
@@ -91,12 +90,19 @@ def _catboost() -> CatBoostClassifier:
     )
 
 
+def _lightgbm() -> object:
+    # Its wheel, alone of the peers', wants the machine's libgomp, which a bare Debian lacks.
+    from lightgbm import LGBMClassifier
+
+    return LGBMClassifier(
+        n_estimators=TREES, random_state=SEED, n_jobs=1, verbose=-1, deterministic=True
+    )
+
+
 def numeric() -> Mapping[str, Peer]:
     """Return the peers that take numbers, by name."""
     makers: Mapping[str, Callable[[], object]] = {
-        "LightGBM": lambda: LGBMClassifier(
-            n_estimators=TREES, random_state=SEED, n_jobs=1, verbose=-1, deterministic=True
-        ),
+        "LightGBM": _lightgbm,
         "XGBoost": lambda: XGBClassifier(n_estimators=TREES, random_state=SEED, n_jobs=1),
         "CatBoost": _catboost,
         "scikit-learn": lambda: HistGradientBoostingClassifier(random_state=SEED),
