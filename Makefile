@@ -61,10 +61,7 @@ dashboard: $(READY)  ## Write deploy/dashboard.json from the service's list of m
 	PYTHONPATH=. $(BIN)/python deploy/dashboard.py >deploy/dashboard.json
 
 install: $(UV)  ## Install for an operator, without what tests and benches need; PREFIX=/opt/darvoza
-	$(UV) venv --quiet --clear --no-project --python $(PYTHON) $(PREFIX)/.venv
-	VIRTUAL_ENV=$(PREFIX)/.venv $(UV) pip sync --quiet --require-hashes --compile-bytecode requirements-train.lock
-	$(UV) build --quiet --wheel --out-dir $(PREFIX)/wheel --clear
-	VIRTUAL_ENV=$(PREFIX)/.venv $(UV) pip install --quiet --no-deps --no-index --compile-bytecode $(PREFIX)/wheel/*.whl
+	UV=$(abspath $(UV)) sh deploy/install.sh --prefix $(PREFIX) --python $(PYTHON)
 PREFIX ?= /opt/darvoza
 
 bundle: $(READY)  ## Write all that a machine without a network needs; OUT=DIR KEY=FILE PYTHONS="3.11 3.13"

@@ -92,6 +92,7 @@ def test_an_operator_installs_no_library_of_tests_or_benchmarks(tmp_path: Path) 
     known = os.environ | {"UV_OFFLINE": "true"}
     words = ["make", "install", f"PREFIX={tmp_path}", f"PYTHON={PYTHON}"]
     subprocess.run(words, cwd=ROOT, env=known, check=True)
+    assert (tmp_path / "share" / "deploy" / "darvoza.service").exists()
     command = tmp_path / ".venv" / "bin" / "darvoza"
     subprocess.run([command, "verify", "--help"], cwd=tmp_path, check=True, capture_output=True)
     (packages,) = (tmp_path / ".venv" / "lib").glob("python*/site-packages")
