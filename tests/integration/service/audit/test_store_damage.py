@@ -1,8 +1,10 @@
-"""A page of the store that holds other bytes: found, named, and mended as docs/backup.md says."""
+"""A page of the store that holds other bytes: found, named, and mended as docs/backup.md says.
+
+Its commands are typed as they stand on the page.
+"""
 
 import json
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,6 +15,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine
 from typer.testing import CliRunner
@@ -25,6 +28,7 @@ from engine.audit import store_check
 from engine.audit.store_check import UNCHECKED
 from engine.errors import HomeError, InputError
 from engine.storage.home import DATABASE_VARIABLE, Home
+from tests.support.page_commands import Operator, list_programs, read_blocks
 from tests.support.running_service import POST, World, arrival, make_home, make_keys
 from tests.unit.service.audit.eventful_home import serve
 
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 
 INDEX = "decisions_waiting_ix"
 """Read by every decision at a post."""
+TABLES = ("passages", "users", "counter_epoch", "spread_head")
 DECIDED = 40
 NOISE = Random(20_240_311)
 
@@ -50,6 +55,8 @@ class StoppedHome:
     """Takes the name of a table or an index, and fills a page of it with random bytes."""
     new_store: str
     """What ``darvoza rebuild --into`` is given."""
+    variables: dict[str, str]
+    """What the commands of the page name."""
     answers: list[Any] = field(default_factory=list)
 
     def serve(self) -> Any:
@@ -80,12 +87,14 @@ def make_on_sqlite(folder: Path) -> Iterator[StoppedHome]:
             (root,) = raw.execute(query, [name]).fetchone()
         overwrite_page(file, root - 1, 4096)  # a small index is one leaf
 
-    yield StoppedHome(home, *make_keys(home), overwrite, str(folder / "new.sqlite"))
+    variables = list_programs() | {"DARVOZA_HOME": str(home.root)}
+    yield StoppedHome(home, *make_keys(home), overwrite, str(folder / "new.sqlite"), variables)
 
 
 def make_on_postgresql(folder: Path, cluster: "Cluster") -> Iterator[StoppedHome]:
     with cluster.database() as url, cluster.database() as empty:
         os.environ[DATABASE_VARIABLE] = url
+        new_url = cluster.url("darvoza_new")
         home = make_home(folder / "home")
 
         def overwrite(name: str) -> None:
@@ -99,7 +108,10 @@ def make_on_postgresql(folder: Path, cluster: "Cluster") -> Iterator[StoppedHome
             overwrite_page(cluster.home / "data" / path, size // 8192 - 1, 8192)
             cluster.start()
 
-        yield StoppedHome(home, *make_keys(home), overwrite, empty)
+        variables = list_programs(cluster) | {"DARVOZA_HOME": str(home.root), "NEW_URL": new_url}
+        yield StoppedHome(home, *make_keys(home), overwrite, empty, variables)
+        with psycopg.connect(cluster.url(), autocommit=True) as admin:
+            admin.execute("DROP DATABASE IF EXISTS darvoza_new")
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +121,8 @@ def own_cluster() -> "Iterator[Cluster]":
 
     with TemporaryDirectory(prefix="pg-", dir="/tmp") as home:
         server = Cluster(Path(home))
+        with psycopg.connect(server.url(), autocommit=True) as admin:
+            admin.execute("CREATE ROLE darvoza")
         yield server
         server.stop()
 
@@ -126,8 +140,7 @@ def site(
         homes = make_on_postgresql(tmp_path, request.getfixturevalue("own_cluster"))
     for site in homes:
         with site.serve() as world:
-            decided = [world.decide(body(number)).json() for number in range(DECIDED)]
-            site.answers = [*decided, read_queue(world)]
+            site.answers = repeat_all(world)
         yield site
 
 
@@ -144,60 +157,61 @@ def body(number: int) -> dict[str, Any]:
 
 def test_a_damaged_index_is_found_named_and_mended(site: StoppedHome, tmp_path: Path) -> None:
     site.overwrite(INDEX)
-    with site.serve() as world:
-        assert world.decide(arrival(DECIDED)).status_code == 503
-        ready = world.client.get("/readyz")
+    with Operator(site.variables, site.serve) as operator:
+        operator.start()
+        assert operator.service.decide(arrival(DECIDED)).status_code == 503
+        ready = operator.service.client.get("/readyz")
         assert ready.status_code == 503 and "damaged" in ready.json()["store"]
-    found = site.verify()
-    assert not found["ok"]
-    damage = [one for one in found["faults"] if one["rule"] == "damaged"]
-    assert {one["table"] for one in damage} == {"decisions"} and INDEX in damage[0]["message"]
-    assert "rebuild --into" in found["notes"][0]
-    with pytest.raises(HomeError, match="--into"):
-        app(["rebuild", "--home", str(site.home.root)], standalone_mode=False)
-    if site.home.store_file is not None:
-        copied = site.run("backup", str(tmp_path / "copy"))
-        assert copied.exit_code == 1 and INDEX in copied.stdout
-    assert mend(site)["dropped"] == []
-    assert site.verify()["ok"]
-    with site.serve() as world:
-        assert world.client.get("/readyz").status_code == 200
-        again = [world.decide(body(number)).json() for number in range(DECIDED)]
-        assert [*again, read_queue(world)] == site.answers
-        assert world.decide(arrival(DECIDED)).status_code == 201
+        found = site.verify()
+        assert not found["ok"]
+        damage = [one for one in found["faults"] if one["rule"] == "damaged"]
+        assert {one["table"] for one in damage} == {"decisions"} and INDEX in damage[0]["message"]
+        assert "rebuild --into" in found["notes"][0]
+        with pytest.raises(HomeError, match="--into"):
+            app(["rebuild", "--home", str(site.home.root)], standalone_mode=False)
+        if site.home.store_file is not None:
+            copied = site.run("backup", str(tmp_path / "copy"))
+            assert copied.exit_code == 1 and INDEX in copied.stdout
+        assert "dropped" not in mend(site, operator, tmp_path)
+        assert operator.service.client.get("/readyz").status_code == 200
+        assert repeat_all(operator.service) == site.answers
+        assert operator.service.decide(arrival(DECIDED)).status_code == 201
 
 
-def mend(site: StoppedHome) -> dict[str, Any]:
-    """Do what docs/backup.md says under *The store is damaged*; return what the command says."""
-    done = site.run("rebuild", "--into", site.new_store)
-    assert done.exit_code == 0, done.output
-    made: dict[str, Any] = json.loads(done.stdout)
-    file = site.home.store_file
-    if file is None:
-        os.environ[DATABASE_VARIABLE] = site.new_store
-        return made
-    aside = site.home.root / "damaged"
-    aside.mkdir()
-    for each in site.home.root.glob("darvoza.sqlite*"):
-        shutil.move(each, aside)
-    shutil.move(site.new_store, file)
-    return made
+def mend(site: StoppedHome, operator: Operator, folder: Path) -> str:
+    """Type what docs/backup.md says; return what the command says that makes the new store."""
+    site.variables |= {"ASIDE": str(folder), "RECEIPTS": str(folder / "receipts")}
+    kept = (json.dumps(one["receipt"]) for one in site.answers[:DECIDED])
+    (folder / "receipts").write_text("\n".join(kept), "utf-8")
+    store = "sqlite" if site.home.store_file else "postgresql"
+    stop, *copy, look, make, start = read_blocks("backup.md", "The store is damaged", store)
+    operator.run(stop)
+    for block in copy:
+        operator.run(block)
+    operator.run(look, status=1)
+    printed = operator.run(make)
+    if "NEW_URL" in site.variables:
+        os.environ[DATABASE_VARIABLE] = site.variables["NEW_URL"]
+    operator.run(start)
+    return printed
 
 
-@pytest.mark.parametrize("table", ["passages", "users", "counter_epoch", "spread_head"])
-def test_a_damaged_table_is_made_again(site: StoppedHome, table: str) -> None:
+def repeat_all(world: World) -> list[Any]:
+    return [*(world.decide(body(number)).json() for number in range(DECIDED)), read_queue(world)]
+
+
+def test_damaged_tables_are_made_again(site: StoppedHome, tmp_path: Path) -> None:
     """Secrets that were on the page are named; nothing else is lost."""
     put_row(site)
-    site.overwrite(table)
-    found = site.verify()
-    assert table in {one["table"] for one in found["faults"]}
-    made = mend(site)
-    assert {one["table"] for one in made["dropped"]} == ({"users"} if table == "users" else set())
-    assert any(note.startswith(f"{table}: only") for note in made["notes"])
-    assert site.verify()["ok"]
-    with site.serve() as world:
-        again = [world.decide(body(number)).json() for number in range(DECIDED)]
-        assert [*again, read_queue(world)] == site.answers
+    for table in TABLES:
+        site.overwrite(table)
+    assert set(TABLES) <= {one["table"] for one in site.verify()["faults"]}
+    with Operator(site.variables, site.serve) as operator:
+        printed = mend(site, operator, tmp_path)
+        dropped = [line.split()[0] for line in printed.splitlines() if "was dropped" in line]
+        assert set(dropped) == {"users"}
+        assert all(f"note: {table}: only" in printed for table in TABLES)
+        assert repeat_all(operator.service) == site.answers
 
 
 def put_row(site: StoppedHome) -> None:

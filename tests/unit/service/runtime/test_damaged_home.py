@@ -1,8 +1,9 @@
-"""A damaged store or a lost key file: the service is not ready, says which, and is mended."""
+"""A damaged row or a lost key file: the service is not ready, and says which.
 
-import json
+How it is put back or replaced: tests/integration/service/runtime/test_lost_keys.py.
+"""
+
 import logging
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,20 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner
 
 from api.audit.home_check import check_home
 from api.cli.main import app
 from api.service import readiness
-from api.service.assembly import open_runtime
 from api.service.settings import Settings
-from api.webhooks.steps import WebhookRequest
 from engine.domain.records import Arrival
-from engine.domain.rights import Role
-from engine.errors import HomeError
-from engine.journal.receipts import Receipt
 from engine.storage.home import Home
 from features.online import counter_log
 from tests.support.running_service import (
@@ -136,73 +130,6 @@ def start(world: World) -> Iterator[World]:
 
 def command(home: Home, *words: str) -> Any:
     return CliRunner().invoke(app, [*words, "--home", str(home.root), "--json"])
-
-
-@pytest.mark.parametrize("name", KEYS)
-def test_a_lost_key_is_named_and_not_made_again(live: World, tmp_path: Path, name: str) -> None:
-    decided = live.decide(arrival(1)).json()
-    elsewhere = Path(shutil.copytree(live.home.keys, tmp_path / "elsewhere"))
-    (live.home.keys / name).unlink()
-    ready = live.client.get("/readyz")
-    assert ready.status_code == 503 and f"keys/{name}: is missing" in ready.json()["store"]
-    stop(live)
-    with pytest.raises(HomeError, match=f"keys/{name}: is missing"):
-        open_runtime(live.home, Settings(), FakeModels())
-    refused = command(live.home, "keys", "create", "--role", "analyst")
-    assert isinstance(refused.exception, HomeError)
-    assert not (live.home.keys / name).exists(), "nothing made another one"
-    assert command(live.home, "verify").exit_code == 0, "what only reads goes on"
-    shutil.copy(elsewhere / name, live.home.keys)  # the documented step
-    for again in start(live):
-        assert again.client.get("/readyz").status_code == 200
-        assert again.decide({}).status_code == 422, "the old key is known"
-        assert again.get(f"/v1/decisions/{decided['decision_id']}").status_code == 200
-
-
-def test_a_new_pepper_voids_every_key_and_new_ones_are_made(live: World) -> None:
-    """Where no copy is kept: as docs/backup.md says."""
-    (live.home.keys / "pepper").unlink()
-    stop(live)
-    write_key(live.home, "pepper", bytes(range(32)))
-    for again in start(live):
-        assert again.client.get("/readyz").status_code == 200
-        assert again.decide(arrival(1)).status_code == 401
-        made = command(live.home, "keys", "create", "--role", "checkpoint", "--post", POST)
-        again.keys = {Role.CHECKPOINT: json.loads(made.stdout)["key"]}
-        assert again.decide(arrival(1)).status_code == 201
-
-
-def test_a_new_signing_key_signs_from_then_on(live: World, tmp_path: Path) -> None:
-    """Where no copy is kept: as docs/backup.md says."""
-    before = live.decide(arrival(1)).json()["receipt"]
-    (live.home.keys / "receipts.pem").unlink()
-    stop(live)
-    made = Ed25519PrivateKey.generate().private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
-    write_key(live.home, "receipts.pem", made)  # as ``openssl genpkey`` writes it
-    for again in start(live):
-        after = again.decide(arrival(2)).json()["receipt"]
-    assert Receipt.from_json(before).key_id != Receipt.from_json(after).key_id
-    held = tmp_path / "receipts.jsonl"
-    held.write_text(f"{json.dumps(before)}\n{json.dumps(after)}\n", "utf-8")
-    found = json.loads(command(live.home, "verify", "--receipts", str(held)).stdout)
-    assert [fault["rule"] for fault in found["faults"]] == ["receipt_key"]
-
-
-def write_key(home: Home, name: str, content: bytes) -> None:
-    path = home.keys / name
-    path.touch(mode=0o600)
-    path.write_bytes(content)
-
-
-def test_the_keys_of_links_and_webhooks_are_owed_once_they_are_used(live: World) -> None:
-    added = live.post("/v1/webhooks", WebhookRequest.EXAMPLE, Role.ADMINISTRATOR)
-    assert added.status_code == 201, added.text
-    stop(live)
-    (live.home.keys / "webhooks").unlink()
-    with pytest.raises(HomeError, match="keys/webhooks: is missing"):
-        open_runtime(live.home, Settings(), FakeModels())
 
 
 def test_a_home_without_records_gets_its_keys(tmp_path: Path) -> None:
