@@ -65,6 +65,7 @@ class FindEvent(ProjectionInput):
     """Place in the vehicle, None where it is not reported."""
     is_elsewhere: bool = True
     """False for a find of an inspection act: it is that act's outcome, and counts with it."""
+    goods_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,6 @@ class CorrectionEvent(ProjectionInput):
     """An act or a seizure is stated again; what it changes follows from all records so far."""
 
     crossing_id: str
-    finds: int = 0
-    """Finds elsewhere that it adds: -1 where one is withdrawn."""
-    grams: int = 0
-    """Mass of finds elsewhere that it adds or takes away."""
 
 
 @dataclass(frozen=True, slots=True)

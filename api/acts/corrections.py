@@ -94,7 +94,7 @@ def correct_seizure(
         known = read_stated_seizure(snapshot, seizure_id)
     _check_reach(caller, known, "seizure")
     asked = known.claim(correction, SEIZURE_CORRECTED, key=caller.own(key))
-    by, features = _corrector(service, caller), service.recording.features
+    by = _corrector(service, caller)
     return service.recording.once_here(
         asked,
         lambda snapshot: draft_seizure_correction(
@@ -102,7 +102,6 @@ def correct_seizure(
             correction,
             asked,
             by=by,
-            features=features,
             classes=read_goods_classes(snapshot),
         ),
     )
@@ -205,15 +204,13 @@ class CorrectionForm:
         """Refuse at its field what takes a second person, before it is shown as read."""
         by = _corrector(self.service, self.caller)
         with self.service.store.read() as snapshot:
-            classes, features = read_goods_classes(snapshot), self.service.recording.features
+            classes = read_goods_classes(snapshot)
             for number, name, correction in self._restate(stated):
                 known = read_stated_seizure(snapshot, name)
                 asked = known.claim(correction, SEIZURE_CORRECTED, key=None)
                 at = "outcome" if correction.withdrawn else f"amount{end_of(number)}"
                 with suppress(ConflictError), _refused_at(at):
-                    draft_seizure_correction(
-                        known, correction, asked, by=by, features=features, classes=classes
-                    )
+                    draft_seizure_correction(known, correction, asked, by=by, classes=classes)
             known = read_stated_act(snapshot, self.act["inspection_id"])
             asked = known.claim(stated.act, INSPECTION_CORRECTED, key=None)
             with suppress(ConflictError), _refused_at("outcome"):

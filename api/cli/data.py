@@ -624,14 +624,14 @@ def _fill_counters(home: "Home", store: "Store", loaded: "LoadResult") -> None:
     """Let the counters start from the whole history, unless they do."""
     from features.catalogue.plan import current_plan
     from features.history.tables import epoch, loads
-    from features.online.backfill import has_other_network, open_epoch
+    from features.online.backfill import counts_differently, open_epoch
     from features.online.crossing_index import is_current
 
     plan = current_plan()
     with store.read() as connection:
         is_known = is_current(connection, epoch(home), plan.digest)
         is_known |= not loads(home)
-        if is_known and not has_other_network(connection):
+        if is_known and not counts_differently(connection):
             return
     about = loaded.as_body() if any(loaded.rows.values()) else None
     open_epoch(home, store, plan, about=about, report=say)

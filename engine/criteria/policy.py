@@ -313,6 +313,10 @@ class PolicyHistory:
         found = self.find(setting, post, at=at)
         return None if found is None else found.value
 
+    def read_goods_classes(self, *, at: int | None = None) -> GoodsClasses:
+        """Return the table of classes of goods in force, or that before an instant."""
+        return cast("GoodsClasses", self.read(GOODS_CLASSES, at=at))
+
     def find_shares(self, post: str, *, opens_at: int) -> Policy:
         """Return the shares of a post in the shift that opens at an instant."""
         shares = cast("Shares", self.read(SHARES, post, at=opens_at)).as_policy()
@@ -365,7 +369,7 @@ def read_policy(connection: Connection) -> PolicyHistory:
 
 def read_goods_classes(connection: Connection, *, at: int | None = None) -> GoodsClasses:
     """Return the table of classes of goods in force, or that before an instant."""
-    return cast("GoodsClasses", read_policy(connection).read(GOODS_CLASSES, at=at))
+    return read_policy(connection).read_goods_classes(at=at)
 
 
 def replay_policy(records: Sequence[PowerRecord]) -> PolicyHistory:

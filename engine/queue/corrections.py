@@ -65,7 +65,7 @@ from engine.journal.kinds import (
     SeizureCorrectedBody,
 )
 from engine.journal.power_records import read_proven
-from engine.ports import CorrectionEvent, Features, FindEvent
+from engine.ports import CorrectionEvent
 from engine.queue.queue import strictest_answered
 from engine.storage.database import Int64, insert_rows, record_table
 
@@ -131,16 +131,6 @@ def read_stated(
         body = known.read(record.seq, record.body)
         if body is not None:
             yield replace(record, body=body)
-
-
-def compensate_find(
-    crossing_id: str, was: FindEvent | None, now: FindEvent | None
-) -> CorrectionEvent:
-    """Return the event by which a corrected find counts as it is stated now."""
-    after, before = (
-        (1, one.grams) if one is not None and one.is_elsewhere else (0, 0) for one in (now, was)
-    )
-    return CorrectionEvent(crossing_id, after[0] - before[0], after[1] - before[1])
 
 
 def list_corrections(connection: Connection, seq: int) -> list[int]:
@@ -401,7 +391,6 @@ def draft_seizure_correction(
     asked: IdempotencyClaim,
     *,
     by: Corrector,
-    features: Features,
     classes: GoodsClasses,
 ) -> Draft:
     """Return the record that states a seizure again, or withdraws it; raises as that of an act.
@@ -427,15 +416,7 @@ def draft_seizure_correction(
     }
     if by.agency is not None:
         body["agency"] = by.agency
-    event = None
-    if crossing_id is not None:
-        before, after = (
-            None
-            if one is None
-            else features.find_in(Seizure.model_validate(one, strict=False), crossing_id)
-            for one in (was, now)
-        )
-        event = compensate_find(crossing_id, before, after)
+    event = None if crossing_id is None else CorrectionEvent(crossing_id)
     return SEIZURE_CORRECTED.draft(known.name, body, post=known.post, extra=event)
 
 

@@ -202,7 +202,11 @@ def _cast_table(name: str, table: pa.Table) -> pa.Table:
 
 EventsByStream = Mapping[str, Sequence[tuple[int, int, tuple[int, ...]]]]
 """By stream (known at, row, amounts)."""
-_PLACES = {INSPECTIONS.name: ("n", "hit", "seizure"), FINDS.name: ("grams", "n")}
+_AMOUNTS = {
+    INSPECTIONS.name: ("n", "hit", "seizure"),
+    FINDS.name: ("grams", "n", "load"),
+    PASSED.name: tuple(sorted({link.measure for link in PASSED.links})),
+}
 
 
 class WorldSnapshots:
@@ -259,7 +263,7 @@ _KEPT = 30 * 86_400_000_000 // EVERY
 
 def _merge(events: EventsByStream, counted: Sequence[tuple[str, str]]) -> Finds:
     rows = [
-        (known_at, STREAMS * row + source, amounts[_PLACES[stream].index(name)])
+        (known_at, STREAMS * row + source, amounts[_AMOUNTS[stream].index(name)])
         for source, (stream, name) in enumerate(counted)
         for known_at, row, amounts in events.get(stream, ())
     ]
@@ -270,11 +274,6 @@ def _merge(events: EventsByStream, counted: Sequence[tuple[str, str]]) -> Finds:
 
 KnownEvent = tuple[int, int, tuple[int, ...]]
 """(known at, row or key, amounts)."""
-_AMOUNTS = {
-    INSPECTIONS.name: ("n", "hit", "seizure"),
-    FINDS.name: ("grams", "n"),
-    PASSED.name: tuple(sorted({link.measure for link in PASSED.links})),
-}
 
 
 class WorldRecords:
@@ -321,7 +320,7 @@ class WorldRecords:
     def find(self, trips: Ints, grams: Floats, *, at: int) -> None:
         """Take in finds made elsewhere and linked back to a crossing; arrays have shape (n,)."""
         for row, found in zip(self._given.entry_row[trips].tolist(), grams, strict=True):
-            self._events[FINDS.name].append((at, row, (round(float(found)), 1)))
+            self._events[FINDS.name].append((at, row, (round(float(found)), 1, 1)))
 
     def _pass_on(self, row: int, at: int) -> None:
         """Pass a hit on along every kind of link, to those linked last first."""

@@ -6,7 +6,8 @@ Nothing here reads a file or a store, so that the bulk log and the service share
 
 crossings    every passage, known when its record reached this network
 inspections  one for each inspected crossing, known when the deciding act was recorded: a later act
-             that finds more adds its difference; papers and scales alone say nothing when clear
+             that finds more adds its difference; papers and scales alone say nothing when clear;
+             what acts took is no seizure where all of it is of classes that teach no load
 finds        goods found elsewhere and attributed to a crossing: never in a hit rate's denominator
 passed       hits passed along ties known before the hit was: to the plates its driver had crossed
              with, the consignees its carrier had carried for, and so on; not to its own
@@ -14,7 +15,7 @@ spread       snapshots of finds spread along ties: at each cut, what changed abo
              entity since the cut before; counted under that entity alone, and of no crossing
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -81,7 +82,9 @@ CROSSINGS = Stream(
 INSPECTIONS = Stream(
     "inspections", "inspections", MappingProxyType({"hit": ("hit", 1), "seizure": ("seizure", 1)})
 )
-FINDS = Stream("finds", "finds elsewhere", MappingProxyType({"grams": ("grams", 1)}))
+FINDS = Stream(
+    "finds", "finds elsewhere", MappingProxyType({"grams": ("grams", 1), "load": ("load", 1)})
+)
 PASSED = Stream(
     "passed",
     "hits passed on",
@@ -117,6 +120,8 @@ _SCALES = np.array([float(scale) for _, scale in CROSSINGS.measures.values()])
 
 Label = tuple[int, int, int]
 """A crossing's (inspected, hit, seizure), each 0 or 1."""
+NO_FINDS, NO_LOAD, LOAD = range(3)
+"""What the finds of a crossing's acts teach: nothing as yet, a discrepancy alone, a load."""
 
 
 _KINDS = tuple(name for name in FACTS if name.startswith("class_"))
@@ -176,9 +181,15 @@ def act_step(label: Label, outcome: str, *, full: bool) -> Label:
     return 1, max(label[1], hit), max(label[2], seizure)
 
 
+def count_label(label: Label, taught: int) -> Label:
+    """Return a label as it counts: goods that teach no load are a discrepancy."""
+    inspected, hit, seizure = label
+    return inspected, hit, 0 if taught == NO_LOAD else seizure
+
+
 @dataclass(frozen=True, slots=True)
 class LabelStep:
-    """What one act, or a correction of one, changes about the label of its crossing."""
+    """What a record, or the records of one time, change about the label of a crossing."""
 
     known_at: int
     change: Label
@@ -191,19 +202,26 @@ StatedAct = tuple[int, str, str, bool]
 """(known_at, identifier, outcome, whether it was full) of one act."""
 
 
-def label_steps(acts: Iterable[StatedAct]) -> Iterator[LabelStep]:
-    """Yield the steps of one crossing's label, from its acts in the order in which they came.
+StatedFind = tuple[int, str, int]
+"""(known_at, identifier, what it teaches: ``NO_FINDS`` where withdrawn) of one find of an act."""
 
-    A later act with the identifier of an earlier one restates it: the label is then that of all
-    acts as they were last stated.
+
+def label_steps(acts: Sequence[StatedAct], finds: Sequence[StatedFind] = ()) -> Iterator[LabelStep]:
+    """Yield the steps of one crossing's label, from its acts and finds in the order of their time.
+
+    A later act or find with the identifier of an earlier one restates it: the label is then that of
+    all as they were last stated.
     """
     stated: dict[str, tuple[str, bool]] = {}
+    taught: dict[str, int] = {}
     label, hit_at = (0, 0, 0), 0
-    for known_at, name, outcome, full in acts:
-        stated[name] = outcome, full
+    for known_at in sorted({at for at, *_ in acts} | {at for at, *_ in finds}):
+        stated |= {name: (what, how) for at, name, what, how in acts if at == known_at}
+        taught |= {name: what for at, name, what in finds if at == known_at}
         after: Label = (0, 0, 0)
-        for what, how in stated.values():
-            after = act_step(after, what, full=how)
+        for outcome, full in stated.values():
+            after = act_step(after, outcome, full=full)
+        after = count_label(after, max(taught.values(), default=NO_FINDS))
         if after != label:
             n, hit, seizure = (new - old for new, old in zip(after, label, strict=True))
             hit_at = known_at if hit > 0 else hit_at

@@ -39,7 +39,7 @@ LEAST = SCALE >> 14
 """Smaller values are none."""
 KINDS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "found": (("inspections", "hit"), ("finds", "n")),
-    "seized": (("inspections", "seizure"), ("finds", "n")),
+    "seized": (("inspections", "seizure"), ("finds", "load")),
 }
 """What spreads: for each kind of find the streams and measures that count it."""
 MEASURES = tuple(f"{kind}_{step}" for kind in KINDS for step in range(STEPS + 1))

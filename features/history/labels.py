@@ -21,12 +21,24 @@ from numpy.typing import NDArray
 from engine.decision.inspection_minutes import Taught, lesson
 from engine.domain.records import VehicleClass, is_papers_only
 from engine.domain.time_units import NEVER
-from features.catalogue.event_streams import GRAMS_MOST, Label, StatedAct, act_step, label_steps
-from features.history.tables import Tables
+from features.catalogue.event_streams import (
+    GRAMS_MOST,
+    LOAD,
+    NO_FINDS,
+    NO_LOAD,
+    Label,
+    StatedAct,
+    StatedFind,
+    act_step,
+    label_steps,
+)
+from features.history.tables import IS_LOAD, Tables
 
 Ints = NDArray[np.int64]
 SearchRow = tuple[int, int, tuple[str, ...], tuple[str, ...]]
 """(known_at, row of the crossing, places searched, places of finds) of one record."""
+TakingRow = tuple[int, int, int]
+"""(row of a crossing with finds of its acts, 1 where an act says seizure, what the finds teach)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,8 @@ def act_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
     """Return the inspection stream: times, rows of crossings, and what each event adds.
 
     ``n`` is 1 with the first act that says anything about a crossing and 0 with later ones, so that
-    a second act corrects the counters and does not count the vehicle twice.
+    a second act corrects the counters and does not count the vehicle twice. A seizure is taken back
+    when it is known that all finds of the acts are of classes that teach no load.
 
     Returns
     -------
@@ -73,6 +86,8 @@ def act_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
     restated = _find_restated(tables.inspections, "inspection_id")
     apart: dict[int, list[StatedAct]] = defaultdict(list)
     rows_apart = {row for row, _, act in _acts(tables) if act["inspection_id"] in restated}
+    finds = _read_act_finds(tables)
+    rows_apart |= {row for row, some in finds.items() if any(what != LOAD for *_, what in some)}
     for row, known_at, act in _acts(tables):
         if row in rows_apart:
             full = not is_papers_only(act["methods"])
@@ -85,7 +100,8 @@ def act_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
             events.append((known_at, row, n, hit, seizure))
             state[row] = after
     for row, acts in apart.items():
-        events += ((step.known_at, row, *step.change) for step in label_steps(acts))
+        steps = label_steps(acts, finds.get(row, ()))
+        events += ((step.known_at, row, *step.change) for step in steps)
     if apart:
         events.sort(key=lambda event: event[0])
     columns = np.array(events, np.int64).reshape(len(events), 5).T
@@ -100,7 +116,8 @@ def find_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
     known_at, row : int64 array of shape (m,)
         UTC microseconds, ascending, and the row of the crossing.
     measures : dict of str to int64 array of shape (m,)
-        ``grams``: mass found in grams, at most ``GRAMS_MOST``.
+        ``grams``: mass found in grams, at most ``GRAMS_MOST``; ``load``: 1 for goods of a class
+        that teaches a load; ``n`` where finds were corrected.
     """
     is_elsewhere = pc.is_null(tables.seizures["inspection_id"])
     restated = _find_restated(tables.seizures, "seizure_id")
@@ -113,16 +130,52 @@ def find_events(tables: Tables) -> tuple[Ints, Ints, dict[str, Ints]]:
     whole = np.rint(np.minimum(grams, GRAMS_MOST)).astype(np.int64) * linked
     known_at = np.asarray(found["known_at"].to_numpy(), np.int64)
     row = _rows(tables, found["linked_crossing_id"])
+    load = np.array(_teach_load(tables, found), np.int64) * linked
     if not restated:
-        return known_at, row, {"grams": whole}
-    n = linked
-    state: dict[str, tuple[int, int, int]] = {}
+        return known_at, row, {"grams": whole, "load": load}
+    amounts = np.stack([linked, whole, load])
+    state: dict[str, tuple[int, Ints]] = {}
     for at, name in enumerate(found["seizure_id"].to_pylist()):
-        had = state.get(name, (-1, 0, 0))
-        state[name] = (int(row[at]) if row[at] >= 0 else had[0], int(n[at]), int(whole[at]))
-        row[at], n[at], whole[at] = state[name][0], n[at] - had[1], whole[at] - had[2]
-    kept = (row >= 0) & ((n != 0) | (whole != 0))
-    return known_at[kept], row[kept], {"n": n[kept], "grams": whole[kept]}
+        before, had = state.get(name, (-1, np.zeros(3, np.int64)))
+        row[at] = row[at] if row[at] >= 0 else before
+        state[name] = int(row[at]), amounts[:, at].copy()
+        amounts[:, at] -= had
+    kept = (row >= 0) & amounts.any(axis=0)
+    n, whole, load = amounts[:, kept]
+    return known_at[kept], row[kept], {"n": n, "grams": whole, "load": load}
+
+
+def _teach_load(tables: Tables, seizures: Any) -> list[bool]:
+    """Return whether each seizure teaches a load: as counted, else by the history's table."""
+    if IS_LOAD.name in seizures.column_names:
+        taught: list[bool] = seizures[IS_LOAD.name].to_pylist()
+        return taught
+    return [tables.goods.teaches_load(code) for code in seizures["goods_class"].to_pylist()]
+
+
+def _read_act_finds(tables: Tables) -> dict[int, list[StatedFind]]:
+    """Return the finds of each crossing's acts, by its row, in the order of their time."""
+    own = tables.seizures.filter(pc.is_valid(tables.seizures["inspection_id"]))
+    rows, times = _rows(tables, own["linked_crossing_id"]).tolist(), own["known_at"].to_pylist()
+    names, loads = own["seizure_id"].to_pylist(), _teach_load(tables, own)
+    row_of: dict[str, int] = {}
+    found: dict[int, list[StatedFind]] = defaultdict(list)
+    for row, known_at, name, is_load in zip(rows, times, names, loads, strict=True):
+        taught = NO_FINDS if row < 0 else LOAD if is_load else NO_LOAD
+        row_of[name] = row if row >= 0 else row_of.get(name, row)
+        if row_of[name] >= 0:
+            found[row_of[name]].append((known_at, name, taught))
+    return found
+
+
+def read_takings(tables: Tables) -> list[TakingRow]:
+    """Return what acts say and what their finds teach, of crossings with finds of acts."""
+    last = {
+        row: max({name: taught for _, name, taught in some}.values())
+        for row, some in _read_act_finds(tables).items()
+    }
+    seized = {row for row, _, act in _last_stated(tables) if act["outcome"] == "seizure"}
+    return [(row, int(row in seized), taught) for row, taught in last.items()]
 
 
 def act_minutes(tables: Tables) -> list[Taught]:

@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 from sqlalchemy import Connection, bindparam, func, select
 
 from engine.audit.file_anchors import read_network_in_force
-from engine.criteria.policy import read_goods_classes
+from engine.criteria.policy import PolicyHistory, read_goods_classes, read_policy
 from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
 from engine.domain.identifiers import fold
 from engine.domain.network import Network, read_home_network
@@ -54,6 +54,7 @@ from engine.journal.kinds import (
     CROSSING,
     DECISION,
     FIND_CONFIRMED,
+    HISTORY_LOADED,
     INSPECTION,
     INSPECTION_CORRECTED,
     SEIZURE,
@@ -458,6 +459,8 @@ KINDS: tuple[Kind[Any], ...] = (
 )
 """Kinds of journal records about a conveyance."""
 _AS_OF = pa.field("as_of", pa.int64(), nullable=False)
+IS_LOAD = pa.field("is_load", pa.bool_(), nullable=False)
+"""Column of an event log: whether the goods of a seizure count as a load in features."""
 
 
 def read_event_log(
@@ -466,35 +469,53 @@ def read_event_log(
     *,
     only: Collection[str] | None = None,
     upto: int | None = None,
+    counts_again: bool = False,
 ) -> Tables:
     """Read the loaded history and the journal of a home, sorted by ``known_at``.
 
     Only the loads with a digest in ``only`` are read, and records up to the number ``upto``;
     default: all. Crossings have a column ``as_of`` (int64, UTC microseconds), the cut of their
-    features. If a crossing was decided on again after an amendment, it appears once, as first
-    declared. If two rows have the identifier of one act or seizure, the later row corrects the
-    earlier one: features use the correction from the time at which it was known, and labels use the
-    last correction alone.
+    features. Seizures have a column ``is_load``, by the table of classes of goods that was in force
+    when the seizure was recorded; of loaded ones, when the counters began from the loads, which is
+    now where the caller ``counts_again``. If a crossing was decided on again after an amendment, it
+    appears once, as first declared. If two rows have the identifier of one act or seizure, the
+    later row corrects the earlier one: features use the correction from the time at which it was
+    known, and labels use the last correction alone.
     """
     loaded, recorded = read_history(home, only=only), _read_recorded(connection, upto)
     _drop_lost_crossings(recorded, loaded)
+    at = None if upto is None else _read_end(connection, upto)
+    began_at = at if counts_again else read_beginning(connection)
+    began_with = read_goods_classes(connection, at=began_at)
+    codes = loaded.seizures["goods_class"].to_pylist()
+    is_load = pa.array([began_with.teaches_load(code) for code in codes], IS_LOAD.type)
     crossings = loaded.crossings.append_column(_AS_OF, loaded.crossings["known_at"])
     acts = without_questions(loaded).inspections
     made = {name: loaded.table(name) for name in SCHEMAS}
     made |= {"crossings": crossings, "inspections": acts}
+    made["seizures"] = loaded.seizures.append_column(IS_LOAD, is_load)
     network, digest = read_network_in_force(home, connection), loaded.digest
     del loaded, crossings, acts
     for name, table in made.items():
         by = [(column, "ascending") for column in ORDER[name]]
         if recorded[name].num_rows:
             made[name] = pa.concat_tables([table, recorded[name]]).sort_by(by).combine_chunks()
-    at = None if upto is None else connection.scalar(_KNOWN_UNTIL, {"upto": upto})
     goods = read_goods_classes(connection, at=at)
     return Tables(**made, network=network, digest=digest, goods=goods)
 
 
-_KNOWN_UNTIL = select(func.max(JOURNAL.c.known_at) + 1).where(JOURNAL.c.seq <= bindparam("upto"))
-"""After this instant nothing of the records up to a number was known."""
+_LAST_KNOWN = select(func.max(JOURNAL.c.known_at)).where(JOURNAL.c.seq <= bindparam("upto"))
+
+
+def _read_end(connection: Connection, upto: int) -> int:
+    """Return the instant after which nothing of the records up to a number was known."""
+    return (connection.scalar(_LAST_KNOWN, {"upto": upto}) or 0) + 1
+
+
+def read_beginning(connection: Connection) -> int | None:
+    """Return the instant from which on the counters count records; None without a load."""
+    last = next(JournalReader(connection).records(HISTORY_LOADED, newest=1), None)
+    return None if last is None else _read_end(connection, last.body["upto"])
 
 
 def _drop_lost_crossings(recorded: dict[str, Any], loaded: Tables) -> None:
@@ -531,6 +552,7 @@ def read_records(
 def _read_recorded(connection: Connection, upto: int | None = None) -> dict[str, Any]:
     rows: dict[str, list[Row]] = {name: [] for name in SCHEMAS}
     seen: set[str] = set()
+    policy = read_policy(connection)
     for record in read_records(connection, upto=upto):
         known_at, kind, body = record.known_at, record.kind, record.body
         if kind in (DECISION, CROSSING):
@@ -543,13 +565,23 @@ def _read_recorded(connection: Connection, upto: int | None = None) -> dict[str,
             act = Inspection.model_validate(body["inspection"], strict=False)
             rows["inspections"].append(to_row(act) | {"documents": [], "known_at": known_at})
         elif kind == SEIZURE_CORRECTED:
-            rows["seizures"].append(_restate_seizure(body) | {"known_at": known_at})
+            stated = _restate_seizure(body) | {"known_at": known_at}
+            rows["seizures"].append(stated | _judge_load(policy, stated))
         elif "pending_crossing_id" not in body:  # else it becomes known when it is confirmed
             found = Seizure.model_validate(body["seizure"], strict=False)
             link = {"known_at": known_at, "linked_crossing_id": body["linked_crossing_id"]}
-            rows["seizures"].append(to_row(found) | link)
-    schemas = dict(SCHEMAS) | {"crossings": SCHEMAS["crossings"].append(_AS_OF)}
+            stated = to_row(found) | link
+            rows["seizures"].append(stated | _judge_load(policy, stated))
+    schemas = dict(SCHEMAS) | {
+        "crossings": SCHEMAS["crossings"].append(_AS_OF),
+        "seizures": SCHEMAS["seizures"].append(IS_LOAD),
+    }
     return {name: pa.Table.from_pylist(rows[name], schema) for name, schema in schemas.items()}
+
+
+def _judge_load(policy: PolicyHistory, stated: Row) -> Row:
+    goods = policy.read_goods_classes(at=stated["known_at"])
+    return {IS_LOAD.name: goods.teaches_load(stated["goods_class"])}
 
 
 def _restate_seizure(body: Row) -> Row:

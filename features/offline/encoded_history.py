@@ -31,7 +31,7 @@ from features.catalogue.find_spread import MEASURES as MEASURES_OF_SPREAD
 from features.catalogue.find_spread import STREAMS as FIND_STREAMS
 from features.catalogue.plan import Group, Plan
 from features.catalogue.spec import Floats
-from features.history.labels import act_events, find_events
+from features.history.labels import TakingRow, act_events, find_events, read_takings
 from features.history.record_rows import TIMES
 from features.history.tables import Tables
 from features.offline.column_encoder import encode_crossings
@@ -107,6 +107,8 @@ class EncodedHistory:
     plate_key : int64 array of shape (n,)
         Key of the folded plate, 0 where none was read.
     streams : mapping of str to Events
+    takings : sequence of TakingRow
+        Of crossings with finds of their acts.
     """
 
     crossing_id: Names
@@ -117,6 +119,7 @@ class EncodedHistory:
     facts: Facts
     plate_key: Ints
     streams: Mapping[str, Events]
+    takings: Sequence[TakingRow] = ()
 
     def __len__(self) -> int:
         return len(self.crossing_id)
@@ -210,6 +213,7 @@ def encode_history(
             INSPECTIONS.name: Events(*acts),
             FINDS.name: Events(*finds),
         },
+        read_takings(tables),
     )
 
 

@@ -34,6 +34,7 @@ from engine.audit.file_anchors import (
     read_declared_networks,
     read_replaced_loads,
 )
+from engine.criteria.policy import read_goods_classes
 from engine.decision.inspection_minutes import Taught, lessons_of, relearn, teach
 from engine.domain.network import IdentifierField, Network
 from engine.domain.time_units import DAY
@@ -49,7 +50,7 @@ from features.catalogue.event_streams import FINDS, INSPECTIONS, vehicles
 from features.catalogue.find_spread import ENTITIES, EVERY, LAG, last_cut
 from features.catalogue.plan import Plan
 from features.history.labels import SearchRow, act_minutes, read_searches
-from features.history.tables import Tables, read_event_log, read_records
+from features.history.tables import Tables, read_beginning, read_event_log, read_records
 from features.intake.stored_loads import read_load_anchors
 from features.offline.column_file import ScratchFile
 from features.offline.derived_measures import first_pairs, order_by_key
@@ -288,11 +289,16 @@ def _drop_unreachable(lasts: Ints, is_last: Mask, known_at: Ints, *, since: int)
 
 
 def _labels(log: EncodedHistory) -> Labels:
-    """Return (inspected, hit, seizure) of each crossing as int8 array of shape (3, n)."""
+    """Return what acts say of each crossing, and what their finds teach.
+
+    Columns ``inspected``, ``hit``, ``seizure`` and ``taught``: an int8 array of shape (4, n).
+    """
     acts = log.streams["inspections"]
-    label = np.zeros((3, len(log)), np.int8)
+    label = np.zeros((4, len(log)), np.int8)
     for place, measure in enumerate(("n", "hit", "seizure")):
         np.add.at(label[place], acts.row, acts.measures[measure])
+    for row, seizure, taught in log.takings:
+        label[2:, row] = seizure, taught
     return label
 
 
@@ -343,7 +349,7 @@ def open_epoch(
     with store.read() as connection:
         head = Journal(store).head(connection)
         reads_from = _oldest_read(connection, head.known_at)
-        tables = read_event_log(home, connection, only=only)
+        tables = read_event_log(home, connection, only=only, counts_again=True)
     release_memory()
     upto = head.seq
     report(f"encoding {tables.crossings.num_rows:,} crossings")
@@ -538,10 +544,16 @@ class Recount:
         return replace(found, network=parse_network(self._declared[-1].text))
 
 
-def has_other_network(connection: Connection) -> bool:
-    """Tell whether the network says other things to the encoder since the last load."""
+def counts_differently(connection: Connection) -> bool:
+    """Tell whether network or classes of goods say other things since the counters began."""
     last = next(JournalReader(connection).records(HISTORY_LOADED, newest=1), None)
-    return _has_other_network(read_declared_networks(connection), last.seq if last else 0)
+    if _has_other_network(read_declared_networks(connection), last.seq if last else 0):
+        return True
+    tables = [
+        read_goods_classes(connection, at=at).by_code for at in (read_beginning(connection), None)
+    ]
+    before, now = ({code: one.is_load for code, one in table.items()} for table in tables)
+    return before != now
 
 
 def _has_other_network(declared: Sequence[DeclaredNetwork], since: int) -> bool:

@@ -45,7 +45,6 @@ from engine.journal.kinds import (
     SEIZURE_CORRECTED,
 )
 from engine.ports import CorrectionEvent, CrossingEvent, Features, FindEvent
-from engine.queue.corrections import compensate_find
 from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows, insert_rows
 from features.catalogue.encoder import key
 from features.catalogue.event_streams import GRAMS_MOST, REACH, Label, vehicle
@@ -67,11 +66,13 @@ PASSAGES = Table(
     Column("inspected", SmallInteger, nullable=False),
     Column("hit", SmallInteger, nullable=False),
     Column("seizure", SmallInteger, nullable=False),
+    Column("taught", SmallInteger, nullable=False),
     Column("vehicle", String, nullable=False),
     Index("passages_plate_ix", "plate_key", "arrived_at"),
     Index("passages_post_ix", "post", "arrived_at"),
 )
-"""Every crossing known: under which keys later acts and finds are counted, and what acts found."""
+"""Every crossing known: under which keys later acts and finds are counted, what acts say that they
+found, and what the finds of its acts teach (``features.catalogue.event_streams.LOAD``)."""
 
 
 TIES = Table(
@@ -102,21 +103,8 @@ def find_event(seizure: Seizure, crossing_id: str | None) -> FindEvent | None:
         return None
     grams = min(seizure.quantity_g or 0.0, float(GRAMS_MOST))
     is_elsewhere = seizure.inspection_id is None
-    return FindEvent(crossing_id, int(np.rint(grams)), seizure.place, is_elsewhere)
-
-
-def correction_event(body: Mapping[str, Any]) -> CorrectionEvent | None:
-    """Return the event of a seizure's correction, None where it belongs to no crossing."""
-    crossing_id = body["crossing_id"]
-    if crossing_id is None:
-        return None
-    was, now = (
-        None
-        if body[name] is None
-        else find_event(Seizure.model_validate(body[name], strict=False), crossing_id)
-        for name in ("was", "seizure")
-    )
-    return compensate_find(crossing_id, was, now)
+    whole = int(np.rint(grams))
+    return FindEvent(crossing_id, whole, seizure.place, is_elsewhere, seizure.goods_class)
 
 
 def pack_keys(keys: Sequence[int]) -> bytes:
@@ -156,7 +144,9 @@ def _count_bytes(bits: int) -> int:
     return -(-bits // 8)
 
 
-def passage_row(event: CrossingEvent, known_at: int, label: Label) -> tuple[object, ...]:
+def passage_row(
+    event: CrossingEvent, known_at: int, label: Label, taught: int
+) -> tuple[object, ...]:
     """Return the row that remembers a crossing, in the order of the columns."""
     return (
         event.crossing_id,
@@ -167,6 +157,7 @@ def passage_row(event: CrossingEvent, known_at: int, label: Label) -> tuple[obje
         known_at,
         pack_keys(event.keys),
         *label,
+        taught,
         vehicle(event.facts),
     )
 
@@ -316,10 +307,8 @@ def read_event(features: Features, kind: str, body: Mapping[str, Any]) -> Projec
     """Return what the counters get of a record; None of one that they do not count."""
     if kind == INSPECTION:
         return features.act(Inspection.model_validate(body["inspection"], strict=False))
-    if kind == INSPECTION_CORRECTED:
-        return CorrectionEvent(body["crossing_id"])
-    if kind == SEIZURE_CORRECTED:
-        return correction_event(body)
+    if kind in (INSPECTION_CORRECTED, SEIZURE_CORRECTED):
+        return None if body["crossing_id"] is None else CorrectionEvent(body["crossing_id"])
     if kind in (SEIZURE, FIND_CONFIRMED):
         seizure = Seizure.model_validate(body["seizure"], strict=False)
         return find_event(seizure, body["linked_crossing_id"])

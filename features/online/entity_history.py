@@ -156,16 +156,28 @@ class EntityHistoryReader:
     def _yield_last(
         self, connection: Connection, group: Group, key: int, *, since: int, until: int
     ) -> Iterator[EntityEvent]:
-        """Yield the last events of a group; each row less the one before it is one event."""
+        """Yield the last events of a group; each row less the one before it is one event.
+
+        A row that makes an earlier find a seizure, or a seizure a find, is no event of its own: the
+        earlier one is listed as what it became.
+        """
         layout = self._layouts[group]
         rows = newest(connection, (layout.number, key), before=until, most=MOST_EVENTS + 1)
+        became_finds = 0
         for place, (known_at, state) in enumerate(rows[:MOST_EVENTS]):
             if known_at < since:
                 return
             older = rows[place + 1][1] if place + 1 < len(rows) else None
-            result = _yield_events(group.stream, _sums(layout, older), _sums(layout, state))
-            for kind, count in result:
-                yield EntityEvent(known_at, kind, count)
+            result = dict(_yield_events(group.stream, _sums(layout, older), _sums(layout, state)))
+            if set(result) == {"find", "seizure"} and not sum(result.values()):
+                became_finds += result["find"]
+                continue
+            if became_finds and set(result) == {"seizure" if became_finds > 0 else "find"}:
+                result = {"find" if became_finds > 0 else "seizure": sum(result.values())}
+                became_finds -= 1 if became_finds > 0 else -1
+            for kind, count in result.items():
+                if count > 0:
+                    yield EntityEvent(known_at, kind, count)
 
 
 def passages(connection: Connection, plate: int, *, as_of: int) -> list[EarlierCrossing]:
@@ -207,7 +219,7 @@ def _yield_events(
             "find": step["hit"] - seizures,
             "seizure": seizures,
         }
-    yield from ((kind, count) for kind, count in kinds.items() if count > 0)
+    yield from ((kind, count) for kind, count in kinds.items() if count)
 
 
 SHOWN = 3

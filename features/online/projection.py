@@ -1,8 +1,8 @@
 """Projection of records onto the counters, in the transaction that records them.
 
 A record is known at its journal time. A crossing counts once, with its first record; a later act
-adds what it changes about the crossing's label, and a hit is passed on along the ties known before
-it. The journal gives no two records the same time.
+or find adds what it changes about the crossing's label, and a hit is passed on along the ties known
+before it. The journal gives no two records the same time.
 
 When an act or a find is corrected, which is rare, the acts and finds of its crossing are read from
 the journal as of a record's number. Acts of the loaded history are not corrected, and not read
@@ -18,24 +18,29 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, select
 
-from engine.domain.records import Inspection
+from engine.criteria.policy import PolicyHistory, read_policy
+from engine.domain.records import Inspection, Seizure
 from engine.journal.entries import Draft, Entry, ProjectionInput
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import FIND_CONFIRMED, SEIZURE
 from engine.ports import ActEvent, CorrectionEvent, CrossingEvent, FindEvent
-from engine.queue.corrections import CORRECTIONS, Corrections
+from engine.queue.corrections import CORRECTIONS
 from engine.queue.match_outcomes import ACTS
 from engine.storage.database import fetch_rows_among, insert_rows
 from features.catalogue.event_streams import (
     CROSSINGS,
     FINDS,
     INSPECTIONS,
+    LOAD,
+    NO_FINDS,
+    NO_LOAD,
     PASSED,
     STREAMS,
     Label,
     LabelStep,
     StatedAct,
     act_step,
+    count_label,
     crossing_measures,
     label_steps,
     vehicle,
@@ -53,6 +58,7 @@ from features.online.counter_store import (
 )
 from features.online.crossing_index import (
     PASSAGES,
+    find_event,
     follow_tie,
     keep_ties,
     list_ways,
@@ -62,61 +68,109 @@ from features.online.crossing_index import (
 from features.online.search_counts import SearchedVehicle, count_searches, named_places
 from features.online.spread_snapshots import SpreadSnapshots
 
+Ints = NDArray[np.int64]
+
 
 @dataclass(frozen=True, slots=True)
 class StatedCrossing:
-    """A crossing as its acts and finds state it."""
+    """A crossing as records of its acts and finds state it, up to one of them."""
 
     steps: Sequence[LabelStep]
+    """Of what acts say, whatever their finds teach."""
+    taught: int
+    """What the finds of acts teach."""
+    change: Ints
+    """What the last record adds to each measure of finds elsewhere."""
     searched: frozenset[str]
     """Places, those of finds among them."""
     found: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """What a record states about an act or a find, first or again."""
+
+    seq: int
+    known_at: int
+    of: int
+    """The record that stated it first."""
+    body: Mapping[str, Any]
 
 
 def read_stated_crossing(connection: Connection, crossing_id: str, *, upto: int) -> StatedCrossing:
     """Return what is stated of a crossing by records up to a number, corrections among them."""
     column = ACTS.c
     query = select(column.seq).where(column.crossing_id == crossing_id, column.seq <= upto)
-    seqs = list(connection.scalars(query))
-    first = JournalReader(connection).bodies(seqs)
-    of = CORRECTIONS.c
-    later = select(of.seq).where(of.of.in_(seqs), of.seq <= upto)
-    bodies = first | JournalReader(connection).bodies(list(connection.scalars(later)))
-    times = select(JOURNAL.c.seq, JOURNAL.c.known_at).where(JOURNAL.c.seq.in_(list(bodies)))
-    known_at = {row.seq: row.known_at for row in connection.execute(times)}
-    acts = [_to_stated_act(known_at[seq], bodies[seq]) for seq in sorted(bodies)]
-    known = Corrections(connection, upto=upto)
-    last = known.bodies(first).values()
-    found = _read_find_places(connection, known, crossing_id, upto=upto)
-    searched = {place for body in last for place in body["inspection"].get("places_searched", ())}
-    return StatedCrossing(tuple(label_steps(acts)), frozenset(searched | found), frozenset(found))
-
-
-def _to_stated_act(known_at: int, body: dict[str, Any]) -> StatedAct:
-    act = Inspection.model_validate(body["inspection"], strict=False)
-    return known_at, act.inspection_id, act.outcome, act.is_full
-
-
-def _read_find_places(
-    connection: Connection, known: Corrections, crossing_id: str, *, upto: int
-) -> set[str]:
-    records = JournalReader(connection).records(
+    acts = _read_statements(connection, list(connection.scalars(query)), upto=upto)
+    of_find = JournalReader(connection).records(
         SEIZURE, FIND_CONFIRMED, where=[JOURNAL.c.seq <= upto]
     )
-    bodies = (
-        known.read(one.seq, one.body)
-        for one in records
-        if one.body["linked_crossing_id"] == crossing_id
+    seqs = [one.seq for one in of_find if one.body["linked_crossing_id"] == crossing_id]
+    finds = _read_statements(connection, seqs, upto=upto)
+    policy = read_policy(connection)
+    now = _judge_stated(finds, policy, crossing_id)
+    before = _judge_stated([one for one in finds if one.seq < upto], policy, crossing_id)
+    last = {one.of: one.body["inspection"].get("places_searched", ()) for one in acts}
+    found = {find.place for find, _ in now if find.place is not None}
+    return StatedCrossing(
+        tuple(label_steps([_to_stated_act(one) for one in acts])),
+        max((taught for find, taught in now if not find.is_elsewhere), default=NO_FINDS),
+        _sum_elsewhere(now) - _sum_elsewhere(before),
+        frozenset(found.union(*last.values())),
+        frozenset(found),
     )
-    places = (body["seizure"].get("place") for body in bodies if body is not None)
-    return {place for place in places if place is not None}
 
 
-Ints = NDArray[np.int64]
+def _read_statements(connection: Connection, seqs: Sequence[int], *, upto: int) -> list[_Statement]:
+    """Return what some records of acts or finds state, and what corrects it, in their order."""
+    corrections = CORRECTIONS.c
+    query = select(corrections.seq, corrections.of)
+    query = query.where(corrections.of.in_(seqs), corrections.seq <= upto)
+    of = {seq: seq for seq in seqs} | {row.seq: row.of for row in connection.execute(query)}
+    bodies = JournalReader(connection).bodies(list(of))
+    times = select(JOURNAL.c.seq, JOURNAL.c.known_at).where(JOURNAL.c.seq.in_(list(bodies)))
+    known_at = {row.seq: row.known_at for row in connection.execute(times)}
+    return [_Statement(seq, known_at[seq], of[seq], bodies[seq]) for seq in sorted(bodies)]
+
+
+def _to_stated_act(stated: _Statement) -> StatedAct:
+    act = Inspection.model_validate(stated.body["inspection"], strict=False)
+    return stated.known_at, act.inspection_id, act.outcome, act.is_full
+
+
+def _judge_stated(
+    finds: Sequence[_Statement], policy: PolicyHistory, crossing_id: str
+) -> list[tuple[FindEvent, int]]:
+    """Return the finds of a crossing as last stated, and what each teaches."""
+    judged: list[tuple[FindEvent, int]] = []
+    for one in {stated.of: stated for stated in finds}.values():
+        if one.body["seizure"] is not None:  # else it was withdrawn
+            seizure = Seizure.model_validate(one.body["seizure"], strict=False)
+            if (find := find_event(seizure, crossing_id)) is not None:
+                judged.append((find, _judge_find(find, policy, known_at=one.known_at)))
+    return judged
+
+
+def _judge_find(find: FindEvent, policy: PolicyHistory, *, known_at: int) -> int:
+    """Return what a find teaches, by the table of classes in force when it became known."""
+    goods = policy.read_goods_classes(at=known_at)
+    return LOAD if goods.teaches_load(find.goods_class) else NO_LOAD
+
+
+def _sum_elsewhere(finds: Sequence[tuple[FindEvent, int]]) -> Ints:
+    amounts = [_find_amounts(find, taught) for find, taught in finds if find.is_elsewhere]
+    return sum(amounts, start=_NONE_ELSEWHERE)
+
+
+def _find_amounts(find: FindEvent, taught: int) -> Ints:
+    return np.array([1, find.grams, int(taught == LOAD)])
+
+
 _DERIVED = 1 + len(CROSSINGS.measures)
 """Where the measures made of the past begin among the amounts of a crossing."""
-_EVENTS = (CrossingEvent, ActEvent, FindEvent, CorrectionEvent)
+_REPORTS = (ActEvent, FindEvent, CorrectionEvent)
 _HIT = measures(INSPECTIONS).index("hit")
+_NONE_ELSEWHERE = np.zeros(len(measures(FINDS)), np.int64)
 
 
 class CounterProjection:
@@ -141,23 +195,17 @@ class CounterProjection:
     def __call__(self, connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
         """Count what these records say; a crossing counts once, with its first record."""
         events = [(entry.known_at, draft.extra) for entry, draft in entries]
-        after = entries[0][0].after if entries else None
-        known = self._passages(connection, [event for _, event in events])
-        stated = _read_stated(connection, entries)
-        counted = [
-            step
-            for known_at, event in events
-            for step in self._steps(known, known_at, event, stated=stated, after=after)
-        ]
+        batch = _read_batch(connection, entries)
+        counted = [step for each in events for step in _yield_steps(batch, *each)]
         added = self._count(connection, counted)
         hits = [c for c in counted if c.stream == INSPECTIONS.name and c.amounts[_HIT]]
         if hits and self._ways:
-            passed = list(self._yield_passed_hits(connection, hits, stated))
+            passed = list(self._yield_passed_hits(connection, hits, batch.stated))
             added += self._count(connection, passed)
         added.sort(key=itemgetter(0))
         append_rows(connection, added, insert_states)
-        _keep(connection, known)
-        count_searches(connection, list(_yield_searches(known, events, stated)))
+        _keep(connection, batch.passages)
+        count_searches(connection, list(_yield_searches(batch, events)))
         self._spread.note(connection, counted)
         if entries:
             self._spread.make_due(connection, entries[-1][0].known_at)
@@ -165,58 +213,6 @@ class CounterProjection:
     def make_due(self, connection: Connection, known_at: int) -> None:
         """Make the snapshots that a read after a record of this time has to see."""
         self._spread.make_due(connection, known_at)
-
-    def _passages(
-        self, connection: Connection, events: Sequence[ProjectionInput | None]
-    ) -> "dict[str, _Passage]":
-        wanted = {event.crossing_id for event in events if isinstance(event, _EVENTS)}
-        if not wanted:
-            return {}
-        rows = fetch_rows_among(connection, _KNOWN, list(wanted))
-        return {name: _Passage.of(keys, label, kind) for name, keys, kind, *label in rows}
-
-    def _steps(
-        self,
-        known: "dict[str, _Passage]",
-        known_at: int,
-        event: ProjectionInput | None,
-        *,
-        stated: "_Stated",
-        after: int | None,
-    ) -> Iterator[CountedEvent]:
-        if isinstance(event, CrossingEvent):
-            if event.crossing_id not in known:
-                known[event.crossing_id] = _Passage(event.keys, (0, 0, 0), event, known_at)
-                amounts = np.zeros(_DERIVED + len(CROSSINGS.derived), np.int64)
-                amounts[0] = 1
-                amounts[1:_DERIVED] = crossing_measures(event.facts)
-                yield CountedEvent(
-                    CROSSINGS.name,
-                    event.keys,
-                    known_at,
-                    amounts,
-                    event.facts,
-                    event.crossing_id,
-                    _stood(event, after),
-                )
-        elif isinstance(event, ActEvent) and (passage := known.get(event.crossing_id)):
-            label = act_step(passage.label, event.outcome, full=event.is_full)
-            step = [new - old for new, old in zip(label, passage.label, strict=True)]
-            passage.label = label
-            if any(step):  # one inspection, its hit, its seizure
-                yield CountedEvent(
-                    INSPECTIONS.name,
-                    passage.keys,
-                    known_at,
-                    np.array(step),
-                    crossing_id=event.crossing_id,
-                )
-        elif isinstance(event, FindEvent) and event.is_elsewhere and event.crossing_id in known:
-            keys = known[event.crossing_id].keys
-            amounts = np.array([1, event.grams])
-            yield CountedEvent(FINDS.name, keys, known_at, amounts, crossing_id=event.crossing_id)
-        elif isinstance(event, CorrectionEvent) and event.crossing_id in known:
-            yield from _correct(known[event.crossing_id], event, known_at, stated[known_at])
 
     def _count(self, connection: Connection, counted: Sequence[CountedEvent]) -> list[Event]:
         """Return what events add to the counters, by one grouped read of where these stand."""
@@ -250,7 +246,10 @@ class CounterProjection:
         ]
 
     def _yield_passed_hits(
-        self, connection: Connection, hits: Sequence[CountedEvent], stated: "_Stated"
+        self,
+        connection: Connection,
+        hits: Sequence[CountedEvent],
+        stated: Mapping[int, StatedCrossing],
     ) -> Iterator[CountedEvent]:
         """Yield each hit again for every entity that it is passed on to.
 
@@ -270,34 +269,80 @@ class CounterProjection:
                     yield CountedEvent(PASSED.name, keys, hit.known_at, amounts)
 
 
-_Stated = Mapping[int, StatedCrossing]
-"""What is stated of the crossing of each correction, by the correction's time."""
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What records are counted with, by the time at which each is known."""
+
+    passages: "dict[str, _Passage]"
+    stated: Mapping[int, StatedCrossing]
+    """What is stated of the crossing of a correction."""
+    taught: Mapping[int, int]
+    """What a find teaches."""
+    after: int | None
+    """When the record before them was known, None where that is not known."""
 
 
-def _read_stated(
-    connection: Connection, entries: Sequence[tuple[Entry, Draft]]
-) -> dict[int, StatedCrossing]:
-    return {
-        entry.known_at: read_stated_crossing(connection, draft.extra.crossing_id, upto=entry.seq)
-        for entry, draft in entries
-        if isinstance(draft.extra, CorrectionEvent)
+def _read_batch(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> _Batch:
+    events = [(entry, draft.extra) for entry, draft in entries]
+    wanted = {
+        event.crossing_id for _, event in events if isinstance(event, (CrossingEvent, *_REPORTS))
     }
+    rows = fetch_rows_among(connection, _KNOWN, list(wanted)) if wanted else []
+    finds = [(entry.known_at, event) for entry, event in events if isinstance(event, FindEvent)]
+    policy = read_policy(connection) if finds else PolicyHistory()
+    return _Batch(
+        {name: _Passage.of(keys, label, kind) for name, keys, kind, *label in rows},
+        {
+            entry.known_at: read_stated_crossing(connection, event.crossing_id, upto=entry.seq)
+            for entry, event in events
+            if isinstance(event, CorrectionEvent)
+        },
+        {known_at: _judge_find(find, policy, known_at=known_at) for known_at, find in finds},
+        entries[0][0].after if entries else None,
+    )
 
 
-def _correct(
-    passage: "_Passage", event: CorrectionEvent, known_at: int, stated: StatedCrossing
+def _yield_steps(
+    batch: _Batch, known_at: int, event: ProjectionInput | None
 ) -> Iterator[CountedEvent]:
-    """Yield what a correction adds and takes away, from when it is known."""
-    name = event.crossing_id
-    last = stated.steps[-1] if stated.steps else None
-    if last is not None and last.known_at == known_at:
-        n, hit, seizure = passage.label
-        passage.label = (n + last.change[0], hit + last.change[1], seizure + last.change[2])
-        change = np.array(last.change)
-        yield CountedEvent(INSPECTIONS.name, passage.keys, known_at, change, crossing_id=name)
-    if event.finds or event.grams:
-        amounts = np.array([event.finds, event.grams])
-        yield CountedEvent(FINDS.name, passage.keys, known_at, amounts, crossing_id=name)
+    """Yield what a record adds to the counters."""
+    if isinstance(event, CrossingEvent):
+        if event.crossing_id not in batch.passages:
+            batch.passages[event.crossing_id] = _Passage(event.keys, new=event, known_at=known_at)
+            yield _count_crossing(event, known_at, after=batch.after)
+    elif isinstance(event, _REPORTS) and event.crossing_id in batch.passages:
+        yield from _count_report(batch, known_at, event)
+
+
+def _count_report(
+    batch: _Batch, known_at: int, event: ActEvent | FindEvent | CorrectionEvent
+) -> Iterator[CountedEvent]:
+    passage, name = batch.passages[event.crossing_id], event.crossing_id
+    before, elsewhere = passage.counted, _NONE_ELSEWHERE
+    if isinstance(event, ActEvent):
+        passage.label = act_step(passage.label, event.outcome, full=event.is_full)
+    elif isinstance(event, CorrectionEvent):
+        stated = batch.stated[known_at]
+        passage.restate(stated, known_at)
+        elsewhere = stated.change
+    elif event.is_elsewhere:
+        elsewhere = _find_amounts(event, batch.taught[known_at])
+    else:
+        passage.taught = max(passage.taught, batch.taught[known_at])
+    change = np.subtract(passage.counted, before)
+    for stream, amounts in ((INSPECTIONS, change), (FINDS, elsewhere)):
+        if amounts.any():
+            yield CountedEvent(stream.name, passage.keys, known_at, amounts, crossing_id=name)
+
+
+def _count_crossing(event: CrossingEvent, known_at: int, *, after: int | None) -> CountedEvent:
+    amounts = np.zeros(_DERIVED + len(CROSSINGS.derived), np.int64)
+    amounts[0] = 1
+    amounts[1:_DERIVED] = crossing_measures(event.facts)
+    stood = _stood(event, after)
+    return CountedEvent(
+        CROSSINGS.name, event.keys, known_at, amounts, event.facts, event.crossing_id, stood
+    )
 
 
 def _stood(event: CrossingEvent, after: int | None) -> bytes:
@@ -323,61 +368,80 @@ def _groups(plan: Plan, stream: Stream, found: Mapping[Group, StateLayout]) -> S
 @dataclass(slots=True)
 class _Passage:
     keys: Sequence[int]
-    label: Label
+    label: Label = (0, 0, 0)
+    """What its acts say."""
+    taught: int = NO_FINDS
+    """What their finds teach."""
     new: CrossingEvent | None = None
     known_at: int = 0
-    was: Label = (0, 0, 0)
+    was: tuple[Label, int] = ((0, 0, 0), NO_FINDS)
     stored: str = ""
 
     @classmethod
     def of(cls, keys: bytes, outcome: Sequence[int], vehicle: str) -> "_Passage":
-        inspected, hit, seizure = outcome
+        inspected, hit, seizure, taught = outcome
         label = (inspected, hit, seizure)
-        return cls(unpack_keys(keys), label, was=label, stored=vehicle)
+        return cls(unpack_keys(keys), label, taught, was=(label, taught), stored=vehicle)
+
+    @property
+    def counted(self) -> Label:
+        """What counts of it."""
+        return count_label(self.label, self.taught)
 
     @property
     def vehicle(self) -> str:
         """What the vehicle is, as places are counted."""
         return self.stored if self.new is None else vehicle(self.new.facts)
 
+    def restate(self, stated: StatedCrossing, known_at: int) -> None:
+        """Take over what the correction that is known at a time changes."""
+        self.taught = stated.taught
+        if stated.steps and stated.steps[-1].known_at == known_at:
+            n, hit, seizure = stated.steps[-1].change
+            inspected, had, seized = self.label
+            self.label = inspected + n, had + hit, seized + seizure
+
 
 def _yield_searches(
-    known: Mapping[str, _Passage],
-    events: Sequence[tuple[int, ProjectionInput | None]],
-    stated: _Stated,
+    batch: _Batch, events: Sequence[tuple[int, ProjectionInput | None]]
 ) -> Iterator[SearchedVehicle]:
     """Yield the places searched in the vehicles of some events."""
     for known_at, event in events:
-        if isinstance(event, CorrectionEvent) and event.crossing_id in known:
-            one, now = known[event.crossing_id], stated[known_at]
+        if isinstance(event, CorrectionEvent) and event.crossing_id in batch.passages:
+            one, now = batch.passages[event.crossing_id], batch.stated[known_at]
             places = sorted(now.searched), sorted(now.found)
             yield SearchedVehicle(event.crossing_id, one.vehicle, *places, is_whole=True)
-        elif isinstance(event, ActEvent | FindEvent) and event.crossing_id in known:
+        elif isinstance(event, ActEvent | FindEvent) and event.crossing_id in batch.passages:
             searched, found = named_places(event)
             if searched:
-                one = known[event.crossing_id]
+                one = batch.passages[event.crossing_id]
                 yield SearchedVehicle(event.crossing_id, one.vehicle, searched, found)
 
 
 _KNOWN = (
-    "SELECT crossing_id, entity_keys, vehicle, inspected, hit, seizure FROM passages "
+    "SELECT crossing_id, entity_keys, vehicle, inspected, hit, seizure, taught FROM passages "
     "WHERE crossing_id"
 )
 _LABEL = (
     PASSAGES.update()
     .where(PASSAGES.c.crossing_id == bindparam("which"))
     .values(inspected=bindparam("i"), hit=bindparam("h"), seizure=bindparam("s"))
+    .values(taught=bindparam("t"))
 )
 
 
 def _keep(connection: Connection, known: Mapping[str, _Passage]) -> None:
-    new = [passage_row(p.new, p.known_at, p.label) for p in known.values() if p.new is not None]
+    new = [
+        passage_row(p.new, p.known_at, p.label, p.taught)
+        for p in known.values()
+        if p.new is not None
+    ]
     if new:
         insert_rows(connection, PASSAGES, new)
     changed = [
-        {"which": crossing_id, "i": p.label[0], "h": p.label[1], "s": p.label[2]}
+        dict(zip(("which", "i", "h", "s", "t"), (crossing_id, *p.label, p.taught), strict=True))
         for crossing_id, p in known.items()
-        if p.new is None and p.label != p.was
+        if p.new is None and (p.label, p.taught) != p.was
     ]
     if changed:
         connection.execute(_LABEL, changed)

@@ -512,7 +512,7 @@ sa.Table(
     *_columns(FLAG, "is_entry"),
     *_columns(INT64, "arrived_at", "known_at"),
     *_columns(BYTES, "entity_keys"),
-    *_columns(SMALL, "inspected", "hit", "seizure"),
+    *_columns(SMALL, "inspected", "hit", "seizure", "taught"),
     *_columns(TEXT, "vehicle"),
     _index("passages_plate_ix", "plate_key", "arrived_at"),
     _index("passages_post_ix", "post", "arrived_at"),

@@ -85,6 +85,7 @@ def history(
         if rng.random() < 0.1:
             at = known_at + rng.randrange(1, 60) * step
             finds.append((at, _find(rng, crossing, at), crossing.crossing_id))
+    finds = _find_goods(random.Random(seed), acts, finds, step)
     acts.sort(key=lambda row: (row[0], row[1].inspection_id))
     finds.sort(key=lambda row: (row[0], row[1].seizure_id))
     return History(passages, acts, finds)
@@ -121,7 +122,9 @@ def list_movable_features(catalogue: Mapping[str, Feature], *, kind: str) -> set
     return {
         name
         for name, feature in catalogue.items()
-        if any(isinstance(item, Read) and item.stream in streams for item in feature.inputs)
+        for item in feature.inputs
+        if isinstance(item, Read)
+        if item.stream in streams or (item.stream == "inspections" and item.measure == "seizure")
     }
 
 
@@ -243,6 +246,40 @@ def _find(rng: random.Random, crossing: Crossing, at: int) -> Seizure:
         substance_class="narcotic",
         quantity_g=_maybe(rng, (12.4, 2_000.0)),
     )
+
+
+_GOODS: Sequence[tuple[str, str | None]] = (
+    ("narcotic", None), ("narcotic", "narcotics"), ("other", "tobacco"), ("other", "alcohol"),
+)  # fmt: skip
+
+
+def _find_goods(
+    rng: random.Random,
+    acts: Sequence[tuple[int, Inspection]],
+    elsewhere: Sequence[tuple[int, Seizure, str | None]],
+    step: int,
+) -> list[tuple[int, Seizure, str | None]]:
+    """Return the finds made elsewhere and those of acts, all of goods of some class."""
+    own = [
+        (at, Seizure(
+            seizure_id=f"{act.inspection_id}-{number}",
+            inspection_id=act.inspection_id,
+            crossing_id=act.crossing_id,
+            recorded_at=moment(at),
+            substance_class="other",
+            quantity_g=_maybe(rng, (12.4, 2_000.0)),
+        ), act.crossing_id)
+        for known_at, act in acts
+        if act.outcome == "seizure"
+        for number in range(rng.choice((0, 1, 1, 2)))
+        for at in [known_at + rng.randrange(0, 9) * step]
+    ]  # fmt: skip
+    made = []
+    for at, seizure, link in [*elsewhere, *own]:
+        substance, code = rng.choice(_GOODS)
+        named = {"substance_class": substance, "goods_class": code}
+        made.append((at, seizure.model_copy(update=named), link))
+    return made
 
 
 def tables(found: History) -> Tables:

@@ -220,7 +220,7 @@ def bulk(given: Candidates, policy: Profiles) -> tuple[NDArray[np.float32], Ints
         {
             "crossings": Events(known_at, np.arange(len(rows)), own),
             "inspections": make_events("inspections", ("n", "hit", "seizure")),
-            "finds": make_events("finds", ("grams", "n")),
+            "finds": make_events("finds", ("grams", "n", "load")),
         },
     )
     return matrix(derive(log, given.plan), given.plan).values, rows

@@ -163,7 +163,9 @@ def test_a_manifest_known_before_it_arrived_is_caught(
 
 
 OWN_NAMES = ("crossing_id", "inspection_id", "seizure_id", "declaration_id", "linked_crossing_id")
-OWN_TIMES = ("known_at", "recorded_at", "as_of")
+OF_A_LOG = ("as_of", "is_load")
+"""Columns that an event log alone has."""
+OWN_TIMES = ("known_at", "recorded_at")
 
 
 def list_partner_rows(found: Tables) -> dict[str, Counter[str]]:
@@ -179,7 +181,7 @@ def list_partner_rows(found: Tables) -> dict[str, Counter[str]]:
         for row in found.table(table).to_pylist():
             if str(row[about]).startswith("link:"):
                 item = goods.get(row.get("declaration_id"), {})
-                hidden = {*OWN_NAMES, *OWN_TIMES}
+                hidden = {*OWN_NAMES, *OWN_TIMES, *OF_A_LOG}
                 if row.get("direction") == "entry":
                     hidden.add("arrived_at")  # the time of the outcome
                 values = [(k, v) for k, v in (item | row).items() if k not in hidden]

@@ -16,6 +16,8 @@ from features.offline.encoded_history import EncodedHistory, Ints
 
 Counted = tuple[int, int, int, int]
 """(known_at, entity, what it adds, its crossing)."""
+Found = tuple[int, int, int, int]
+"""(known_at, crossing, 1 or -1 where it is taken back, since when it was known)."""
 
 
 def by_hand(log: EncodedHistory, plan: Plan, read: Read, row: int) -> float:
@@ -97,28 +99,35 @@ def _spread_by_hand(log: EncodedHistory, plan: Plan, kind: str) -> list[tuple[in
     return _KNOWN[id(log), kind][1]
 
 
-def _list_finds(log: EncodedHistory, kind: str) -> list[tuple[int, int]]:
-    """(known_at, crossing) of each find; histories of these tests take none back."""
+def _list_finds(log: EncodedHistory, kind: str) -> list[Found]:
+    """Every find, and of acts every one that is taken back."""
     acts, elsewhere = log.streams[INSPECTIONS.name], log.streams[FINDS.name]
     hits = acts.measures["hit" if kind == "found" else "seizure"].tolist()
-    found = zip(acts.known_at.tolist(), acts.row.tolist(), hits, strict=True)
-    more = zip(elsewhere.known_at.tolist(), elsewhere.row.tolist(), strict=True)
-    return [(at, row) for at, row, hit in found if hit] + list(more)
+    found: list[Found] = []
+    since: dict[int, int] = {}
+    for at, row, hit in zip(acts.known_at.tolist(), acts.row.tolist(), hits, strict=True):
+        if hit > 0:
+            since[row] = at
+        if hit:
+            found.append((at, row, hit, since[row]))
+    counted = elsewhere.measures["load"].tolist() if kind == "seized" else [1] * len(elsewhere.row)
+    more = zip(elsewhere.known_at.tolist(), elsewhere.row.tolist(), counted, strict=True)
+    return found + [(at, row, 1, at) for at, row, is_counted in more if is_counted]
 
 
 def _values_by_hand(
     log: EncodedHistory,
     who: list[list[tuple[int, int]]],
-    finds: list[tuple[int, int]],
+    finds: list[Found],
     cut: int,
 ) -> list[Values]:
     seen = [who[row] for row, at in enumerate(log.known_at) if cut - rule.CROSSINGS_FOR <= at < cut]
     often = Counter(one for row in seen for one in row)
     sums: Counter[tuple[int, int]] = Counter()
-    for at, row in finds:
+    for at, row, amount, since in finds:
         if cut - rule.FINDS_FOR < at < cut:
-            weight = round(rule.SCALE * 0.5 ** ((cut - at) // DAY / rule.HALF_LIFE_DAYS))
-            sums.update(dict.fromkeys(who[row], weight))
+            weight = round(rule.SCALE * 0.5 ** ((cut - since) // DAY / rule.HALF_LIFE_DAYS))
+            sums.update(dict.fromkeys(who[row], amount * weight))
     steps = []
     for _ in range(rule.STEPS + 1):
         values = {one: total // (often[one] + rule.PRIOR) for one, total in sums.items()}

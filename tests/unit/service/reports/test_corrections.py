@@ -11,16 +11,20 @@ import pytest
 from pydantic import TypeAdapter
 
 from api.audit.home_check import check_home
+from api.criteria.policy import POLICY
 from api.http.answers import Acknowledged, AcknowledgedAct
 from api.service.settings import Settings
+from engine.criteria.policy import PolicyHistory
 from engine.domain.records import Inspection
 from engine.domain.rights import Role
 from engine.domain.time_units import NEVER
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import INSPECTION, INSPECTION_CORRECTED
+from engine.ports import ActEvent, FindEvent
 from engine.queue import corrections
 from engine.queue.corrections import Corrections
 from engine.queue.match_outcomes import FindGravity
+from features.catalogue.event_streams import LOAD, NO_LOAD
 from features.history.labels import labels
 from features.history.tables import read_event_log
 from features.online import projection
@@ -32,7 +36,7 @@ from tests.integration.service.audit.test_journal_history import (
     list_digests,
     read_recounted,
 )
-from tests.support.people import Desk, at_desk
+from tests.support.people import Desk, approve, at_desk, propose, user
 from tests.support.running_service import (
     FakeModels,
     World,
@@ -41,6 +45,7 @@ from tests.support.running_service import (
     make_keys,
     open_world,
 )
+from tests.unit.service.finds.test_policy_of_classes import make_table, propose_table
 from tests.unit.service.reports.test_acts import act, find
 
 VEHICLES = 36
@@ -65,7 +70,10 @@ def corrected_world(tmp_path: Path) -> Iterator[World]:
 
 
 def fill(world: World, draw: Random) -> None:
-    """Decide, file, seize and correct in random order; few parties, so that links are followed."""
+    """Decide, file, seize and correct in random order; few parties, so that links are followed.
+
+    Half-way tobacco becomes a load, by policy.
+    """
     filed: list[str] = []
     seized: list[str] = []
     for number in range(VEHICLES):
@@ -74,17 +82,26 @@ def fill(world: World, draw: Random) -> None:
         if draw.random() < 0.7:
             name = f"c-{draw.randrange(number + 1) + 1}"
             filed.append(file_act(world, len(filed), name, draw))
+            if draw.random() < 0.6:
+                seized.append(seize(world, 100 + number, name, draw, act_id=filed[-1]))
         if draw.random() < 0.4:
             seized.append(seize(world, number, f"c-{draw.randrange(number + 1) + 1}", draw))
-        if filed and draw.random() < 0.6:
-            correct(world, draw.choice(filed), outcome=draw.choice(OUTCOMES), **draw_act(draw))
-        if seized and draw.random() < 0.4:
-            name = draw.choice(seized)
-            grams, is_gone = float(draw.randrange(5_000)), draw.random() < 0.25
-            stated: dict[str, Any] = {"withdrawn": True} if is_gone else {"quantity_g": grams}
-            correct_seizure(world, name, place=draw.choice(WHERE), **stated)
-            if is_gone:
-                seized.remove(name)
+        if number == VEHICLES // 2:
+            teach_tobacco(world)
+        correct_some(world, filed, seized, draw)
+
+
+def correct_some(world: World, filed: list[str], seized: list[str], draw: Random) -> None:
+    if filed and draw.random() < 0.6:
+        correct(world, draw.choice(filed), outcome=draw.choice(OUTCOMES), **draw_act(draw))
+    if seized and draw.random() < 0.4:
+        name = draw.choice(seized)
+        grams, is_gone = float(draw.randrange(5_000)), draw.random() < 0.25
+        stated: dict[str, Any] = draw.choice((TOBACCO, {"quantity_g": grams}))
+        stated = {"withdrawn": True} if is_gone else stated
+        correct_seizure(world, name, place=draw.choice(WHERE), **stated)
+        if is_gone:
+            seized.remove(name)
 
 
 def draw_act(draw: Random) -> dict[str, Any]:
@@ -99,11 +116,31 @@ def file_act(world: World, number: int, crossing_id: str, draw: Random) -> str:
     return str(body["inspection_id"])
 
 
-def seize(world: World, number: int, crossing_id: str, draw: Random) -> str:
-    body = {"seizure_id": f"s-{number}", "crossing_id": crossing_id, "quantity_g": 100.0 * number}
-    body |= {"recorded_at": act(0, "")["recorded_at"], "substance_class": "narcotic"}
-    body |= {"place": draw.choice(WHERE)}
-    assert world.post("/v1/seizures", body).status_code == 201
+TOBACCO = {"substance_class": "other", "goods_class": "tobacco", "amount": 9.0, "unit": "pieces"}
+
+
+def teach_tobacco(world: World) -> None:
+    """Replace the table of classes by one in which tobacco is a load."""
+    user(world, "corrections-ann", Role.ANALYST)
+    user(world, "corrections-bob", Role.SUPERVISOR)
+    table = make_table(tobacco={"is_load": True})
+    subject = propose(world.runtime, POLICY, propose_table(table), by="corrections-ann")
+    approve(world.runtime, POLICY, subject, by="corrections-bob")
+
+
+def seize(
+    world: World, number: int, crossing_id: str, draw: Random, *, act_id: str | None = None
+) -> str:
+    """File a find of a class or of none, inland or of an act; return its name."""
+    body = {"seizure_id": f"s-{number}", "crossing_id": crossing_id, "place": draw.choice(WHERE)}
+    body |= {"recorded_at": act(0, "")["recorded_at"]}
+    body |= {} if act_id is None else {"inspection_id": act_id}
+    narcotic = {"substance_class": "narcotic", "quantity_g": 100.0 * number}
+    goods: dict[str, Any] = draw.choice((TOBACCO, TOBACCO, narcotic))
+    filed = world.post("/v1/seizures", body | goods)
+    if filed.status_code == 422:  # an act that names no method makes no find of a class
+        filed = world.post("/v1/seizures", body | narcotic)
+    assert filed.status_code == 201, filed.text
     return str(body["seizure_id"])
 
 
@@ -142,7 +179,33 @@ def test_a_service_that_forgets_to_compensate_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: corrections that no counter hears of."""
-    monkeypatch.setattr(projection, "_correct", lambda *_: iter(()))
+    monkeypatch.setattr(projection, "_REPORTS", (ActEvent, FindEvent))
+    for world in serve(tmp_path / "home"):
+        fill(world, Random(47))
+        assert again(world) != list_digests(world)
+        assert any("counters" in one or "passages" in one for one in list_faults(world))
+
+
+def judge_by_the_table_in_force(find: FindEvent, policy: PolicyHistory, *, known_at: int) -> int:
+    """Seeded bug: a find is judged by the newest table, not by that of its time."""
+    assert known_at
+    return LOAD if policy.read_goods_classes().teaches_load(find.goods_class) else NO_LOAD
+
+
+def call_every_seizure_a_load(label: tuple[int, int, int], _: int) -> tuple[int, int, int]:
+    """Seeded bug: an act counts as it says, whatever its finds are of."""
+    return label
+
+
+@pytest.mark.parametrize(
+    ("of", "bug"),
+    [("_judge_find", judge_by_the_table_in_force), ("count_label", call_every_seizure_a_load)],
+    ids=["another-table", "no-table"],
+)
+def test_a_service_that_misjudges_goods_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str, bug: Any
+) -> None:
+    monkeypatch.setattr(projection, of, bug)
     for world in serve(tmp_path / "home"):
         fill(world, Random(47))
         assert again(world) != list_digests(world)
