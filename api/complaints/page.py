@@ -1,6 +1,6 @@
 """Complaints of traders over HTTP and as a page."""
 
-import secrets
+from collections.abc import Iterable
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
@@ -15,12 +15,14 @@ from api.complaints.answers import (
     read_complaints,
 )
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
-from api.http.periods import Asked, AskedPost, name_days
+from api.http.periods import Asked, AskedPost, PeriodAsked, name_days
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
-from api.web.forms import TheReader
+from api.service.runtime import Runtime
+from api.web.forms import FieldMistake, FormError, TheReader
 from api.web.labels import TABLES
-from api.web.page_route import PageRoute, TheVisit
+from api.web.page_route import PageRoute, TheVisit, Visit
+from api.web.visitor import Form, TheForm, read_field
 from engine.complaints import Complaint, ComplaintAnswer
 from engine.domain.records import Identifier
 
@@ -78,26 +80,19 @@ def show(
     decision: AskedDecision = None,
 ) -> Response:
     """Show the complaints of a period, or those about one decision, which may be filed here."""
-    wanted = name_days(asked, post) | {"decision": decision or ""}
-    query = urlencode({name: text for name, text in wanted.items() if text})
-    return visit.page(
-        "complaints.html",
-        json_address=f"/v1/complaints?{query}" if query else "/v1/complaints",
-        found=read_complaints(service, visit.caller, asked, post or None, decision),
-        wanted=wanted,
-        posts=[code for code in service.network.posts if visit.caller.reaches(code)],
-        grounds=TABLES["ground"],
-        verdicts=TABLES["complaint"],
-        once=secrets.token_hex(12),
-    )
+    return _page(visit, service, asked=asked, post=post, decision=decision or "")
 
 
 @page_router.post("")
-def send(visit: TheVisit, service: TheService, reader: TheReader) -> Response:
+def send(visit: TheVisit, service: TheService, form: TheForm, reader: TheReader) -> Response:
     """File a complaint."""
     once = reader.once()
     fields = reader.texts("decision_id", "ground", "text", "reference")
-    complaint = reader.finish(reader.record(Complaint, fields))
+    try:
+        complaint = reader.finish(reader.record(Complaint, fields))
+    except FormError as error:
+        about = read_field(form, "decision_id")
+        return _page(visit, service, decision=about, kept=form, wrong=error.mistakes)
     done = file_complaint(service, visit.caller, complaint, once)
     decision = quote(done.decision_id, safe="")
     return RedirectResponse(f"/complaints?decision={decision}&done=filed#done", 303)
@@ -105,10 +100,45 @@ def send(visit: TheVisit, service: TheService, reader: TheReader) -> Response:
 
 @page_router.post("/{sequence}/answers")
 def send_answer(
-    visit: TheVisit, service: TheService, reader: TheReader, sequence: Sequence
+    visit: TheVisit, service: TheService, form: TheForm, reader: TheReader, sequence: Sequence
 ) -> Response:
     """Answer a complaint."""
     once, fields = reader.once(), reader.texts("verdict", "text")
-    given = reader.finish(reader.record(ComplaintAnswer, fields))
+    try:
+        given = reader.finish(reader.record(ComplaintAnswer, fields))
+    except FormError as error:
+        return _page(visit, service, kept=form, wrong=error.mistakes, answered=sequence)
     answer_complaint(service, visit.caller, sequence, given, once)
     return RedirectResponse("/complaints?done=answered#done", 303)
+
+
+def _page(
+    visit: Visit,
+    service: Runtime,
+    *,
+    asked: PeriodAsked | None = None,
+    post: str = "",
+    decision: str = "",
+    kept: Form | None = None,
+    wrong: Iterable[FieldMistake] = (),
+    answered: int = 0,
+) -> Response:
+    """Show complaints; what was refused stands in the form of the complaint ``answered``, if any.
+
+    Otherwise it stands in the form that files a complaint.
+    """
+    asked = asked or PeriodAsked()
+    wanted = name_days(asked, post) | {"decision": decision}
+    query = urlencode({name: text for name, text in wanted.items() if text})
+    return visit.form_page(
+        "complaints.html",
+        kept=kept or {},
+        wrong=tuple(wrong),
+        json_address=f"/v1/complaints?{query}" if query else "/v1/complaints",
+        found=read_complaints(service, visit.caller, asked, post or None, decision or None),
+        wanted=wanted,
+        posts=[code for code in service.network.posts if visit.caller.reaches(code)],
+        grounds=TABLES["ground"],
+        verdicts=TABLES["complaint"],
+        answered=answered,
+    )

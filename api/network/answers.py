@@ -39,6 +39,7 @@ from engine.queue.corrections import Corrections, read_stated
 from engine.queue.queue import DECISIONS, WaitingCount, count_waiting
 from engine.queue.reviews import REVIEWS
 from engine.selection import INSPECTED, Channel, ChannelCode
+from engine.shifts.period_counts import read_repeats
 from engine.shifts.workload import METHODS, picks, read_roster
 from engine.storage.database import Store, split_in_slices
 from models.statistics.intervals import Estimate, share
@@ -74,6 +75,7 @@ class NetworkPost(Answer):
     needed_minutes: float
     """Expected of the vehicles that wait, whenever they were decided on."""
     decisions: int
+    """Vehicles decided on; one that was decided on again counts once."""
     inspected: int
     hits: int
     hit_rate: Estimate
@@ -354,6 +356,7 @@ class _PostCalendar:
 def _count_decisions(
     snapshot: Connection, found: NetworkHistory, calendar: _PostCalendar, *, since: int
 ) -> None:
+    """Count the vehicles that were decided on, each once."""
     quarter: ColumnElement[int] = literal_column(f"known_at / {_QUARTER}")
     query = (
         select(_D.post, quarter, _D.channel, func.count(), func.max(_D.known_at))
@@ -365,6 +368,9 @@ def _count_decisions(
         slot = calendar.slot(number * _QUARTER, post)
         if slot.week >= found.weeks[0]:
             found.decisions[DecisionCell(post, slot, Channel(channel))] += count
+    for group, post, known_at in read_repeats(snapshot, _D.known_at >= since):
+        cell = DecisionCell(post, calendar.slot(known_at, post), Channel(group.channel))
+        found.decisions[cell] -= cell in found.decisions
 
 
 def _count_acts(

@@ -92,6 +92,9 @@ _ALIKE: tuple[ColumnElement[Any], ...] = (
 )  # fmt: skip
 
 
+_ANSWERED = DECISIONS.outerjoin(ACTS, _A.seq == _D.act_seq)
+
+
 def _within(span: Span) -> ColumnElement[bool]:
     return and_(_D.post == span.post, _D.known_at >= span.since, _D.known_at < span.until)
 
@@ -99,20 +102,31 @@ def _within(span: Span) -> ColumnElement[bool]:
 def count_vehicles(connection: Connection, span: Span) -> Iterator[VehicleGroup]:
     """Yield the vehicles that were decided on.
 
-    A vehicle that is decided on again counts once, by what first sent it to officers: its other
-    decisions follow as groups of minus one.
+    A vehicle that is decided on again counts once: its other decisions follow as groups of minus
+    one (:func:`read_repeats`).
     """
-    answered = DECISIONS.outerjoin(ACTS, _A.seq == _D.act_seq)
-    each = select(*_ALIKE).select_from(answered).where(_within(span))
-    for row in connection.execute(each.add_columns(func.count()).group_by(*_ALIKE)):
-        yield VehicleGroup(*row)
-    again = select(_D.crossing_id).where(_within(span), _D.amends.is_not(None))
-    repeated = each.where(_D.crossing_id.in_(again)).add_columns(_D.crossing_id)
-    decided: dict[str, list[VehicleGroup]] = defaultdict(list)
-    for row in connection.execute(repeated.order_by(_D.known_at)):
-        decided[row.crossing_id].append(VehicleGroup._make([*row[:-1], -1]))
+    each = select(*_ALIKE, func.count()).select_from(_ANSWERED).where(_within(span))
+    for row in connection.execute(each.group_by(*_ALIKE)):
+        yield VehicleGroup._make(row)
+    for group, _, _ in read_repeats(connection, _within(span)):
+        yield group
+
+
+def read_repeats(
+    connection: Connection, within: ColumnElement[bool]
+) -> Iterator[tuple[VehicleGroup, str, int]]:
+    """Yield the decisions of a period by which no vehicle counts, with their post and time.
+
+    A vehicle counts by the decision that first sent it to officers, else by its last one.
+    """
+    again = select(_D.crossing_id).where(within, _D.amends.is_not(None))
+    query = select(*_ALIKE, _D.crossing_id, _D.post, _D.known_at).select_from(_ANSWERED)
+    query = query.where(within, _D.crossing_id.in_(again)).order_by(_D.known_at)
+    decided: dict[str, list[tuple[VehicleGroup, str, int]]] = defaultdict(list)
+    for *alike, crossing_id, post, known_at in connection.execute(query):
+        decided[crossing_id].append((VehicleGroup._make([*alike, -1]), post, known_at))
     for some in decided.values():
-        kept = next((at for at, one in enumerate(some) if one.stream), len(some) - 1)
+        kept = next((at for at, (one, _, _) in enumerate(some) if one.stream), len(some) - 1)
         yield from (one for at, one in enumerate(some) if at != kept)
 
 

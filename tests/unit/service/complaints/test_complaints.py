@@ -159,6 +159,19 @@ def test_a_complaint_is_filed_and_answered_by_form(world: World, filed: SimpleNa
     assert read(world, f"decision={decision}")["complaints"][0]["answered_by"] == "answers"
 
 
+def test_what_was_typed_stays_where_a_form_is_refused(world: World, filed: SimpleNamespace) -> None:
+    decision = filed.decision["decision_id"]
+    desk, page = at_desk(world, "complaint-typist"), f"/complaints?decision={decision}"
+    fields = {"decision_id": decision, "ground": "damage", "text": " ", "reference": "№ 7/26"}
+    refused = desk.send(page, "/complaints", fields | {"once": "c" * 24})
+    assert refused.status_code == 422 and "№ 7/26" in refused.text
+    assert '<option value="damage" selected' in refused.text and 'id="text-wrong"' in refused.text
+    given = {"verdict": "rejected", "text": "x" * 1001, "once": "b" * 24}
+    refused = desk.send(page, f"/complaints/{filed.second}/answers", given)
+    assert refused.status_code == 422 and "x" * 1001 in refused.text
+    assert refused.text.count('id="text"') == 1, "the form that files is not shown"
+
+
 def test_complaints_of_another_agency_are_not_seen(world: World, filed: SimpleNamespace) -> None:
     everybody = {"agencies": ["*"], "roles": ["*"], "matters": ["*"]}
     hidden = {"agencies": ["interior"], "roles": ["*"], "matters": ["reviews"]}

@@ -18,7 +18,7 @@ from engine.domain.time_units import HOUR
 from engine.links.posts.linked_posts import LinkedPosts, describe_line
 from models.statistics.intervals import share
 from tests.support.people import Desk, at_desk, put_into_force, user
-from tests.support.running_service import OTHER, POST, World
+from tests.support.running_service import OTHER, POST, World, arrival
 from tests.unit.service.auth.test_agencies import key_of
 from tests.unit.service.reports.test_acts import act, find
 
@@ -45,8 +45,14 @@ def state(world: World) -> dict[str, Any]:
     seizure |= {"substance_class": "narcotic", "quantity_g": 600, "place": "fuel.tank"}
     seizure |= {"recorded_at": datetime.now(UTC).isoformat()}
     assert world.post("/v1/seizures", seizure).status_code == 201
+    body = arrival(START + 2_000)
+    first = world.decide(body).json()["decision_id"]
+    amended = body | {"crossing": body["crossing"] | {"weighed_mass_kg": 7_000.0}}
+    assert world.post(f"/v1/decisions/{first}/amendments", amended).status_code == 201
     listed = world.get("/v1/decisions?limit=500").json()["decisions"]
-    return {"red": red, "decisions": len(listed)}
+    vehicles = {one["crossing_id"] for one in listed}
+    assert len(vehicles) == len(listed) - 1, "one vehicle was decided on twice, and counts once"
+    return {"red": red, "decisions": len(vehicles)}
 
 
 def read(world: World, role: Role = Role.SUPERVISOR) -> dict[str, Any]:
