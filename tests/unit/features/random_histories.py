@@ -75,7 +75,8 @@ def history(
     rng, shape = random.Random(seed), _Shape(step, span, crowd)
     passages = [_crossing(rng, number, shape) for number in range(crossings)]
     passages.sort(key=lambda row: (row[0], row[1].crossing_id))
-    acts, finds = [], []
+    acts: list[tuple[int, Inspection]] = []
+    finds: list[tuple[int, Seizure, str | None]] = []
     for known_at, crossing, _ in passages:
         turns = range(rng.choice((0, 0, 1, 1, 2)))
         acts += [
