@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Scope
 
-from api import account, declarations, drift, integrity, quality, queue
+from api import account, declarations, drift, integrity, manuals, quality, queue
 from api.acts import confirmations, corrections, documents_asked, release_audits
 from api.acts import routes as acts
 from api.areas import list_doors
@@ -76,6 +76,7 @@ ROUTERS = (
 PAGES = (
     sign_in_page.router,
     account.router,
+    manuals.router,
     people_page.invitation_router,
     people_page.router,
     queue.page_router,

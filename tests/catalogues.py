@@ -31,6 +31,7 @@ KEYWORDS = {
     "_": None,
     "N_": None,
     "say": None,
+    "gettext": None,
     "ngettext": (1, 2),
     "mark_plural": (1, 2),
     "MenuEntry": (2,),

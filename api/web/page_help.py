@@ -5,6 +5,34 @@ from typing import Final
 
 from api.web.i18n import N_
 
+_CHECKED = N_(
+    "What you typed, as it was read. Nothing is recorded yet: compare it with what you meant, then "
+    "record it or go back."
+)
+_PICTURES = N_(
+    "Photographs and images of the scanner. Tap the place to look at, or say that nothing is seen; "
+    "every mark stays, with its author."
+)
+_EVENT = N_("Write no name of a person. What you typed is shown once more before it is recorded.")
+_LINKS = N_(
+    "Services that work together with this one, and what waits for a receipt. Steps are commands "
+    "of the operator."
+)
+_REPORT = N_(
+    "What a model found in searches that it did not learn from, each figure with its interval."
+)
+_LISTS = N_(
+    "Lists of the watch list, and what each of them did. A file becomes one proposal; another "
+    "person approves it, and it is renewed and withdrawn as a whole."
+)
+_WORK = N_(
+    "Work that takes minutes: a file is checked and loaded, a candidate trained or judged. A "
+    "second person approves a load."
+)
+_WEBHOOKS = N_(
+    "Addresses to which events are sent, signed. A receiver is told no more than its role may "
+    "see. What is not acknowledged is sent again for days."
+)
 HELP: Final[Mapping[str, str]] = {
     "queue.html": N_(
         "Vehicles that officers are to inspect, in the order of the search. Take the first one, or "
@@ -54,10 +82,8 @@ HELP: Final[Mapping[str, str]] = {
         "Plates, firms and other identifiers that send a vehicle to officers. One person proposes "
         "an entry, another approves it; it ends on its last day."
     ),
-    "watch_lists.html": N_(
-        "Lists of the watch list, and what each of them did. A file becomes one proposal; another "
-        "person approves it, and it is renewed and withdrawn as a whole."
-    ),
+    "watch_lists.html": _LISTS,
+    "watch_rows.html": _LISTS,
     "register.html": N_(
         "Everything that chooses vehicles: who answers for it, what it did, and when it is to be "
         "reviewed. One person records a review; it changes nothing of what is chosen."
@@ -82,10 +108,8 @@ HELP: Final[Mapping[str, str]] = {
         "One SELECT statement over what the home knew at a time. Each is recorded with your name "
         "and its purpose."
     ),
-    "jobs.html": N_(
-        "Work that takes minutes: a file is checked and loaded, a candidate trained or judged. A "
-        "second person approves a load."
-    ),
+    "jobs.html": _WORK,
+    "job.html": _WORK,
     "drift.html": N_(
         "Whether arrivals and finds are still like those that the model learnt from. Act on an "
         "alarm; a figure alone is none."
@@ -105,10 +129,8 @@ HELP: Final[Mapping[str, str]] = {
         "Who signs in, and which machines send. One administrator proposes, another approves, and "
         "both codes are needed to take up an account or a key. One alone removes."
     ),
-    "webhooks.html": N_(
-        "Addresses to which events are sent, signed. A receiver is told no more than its role may "
-        "see. What is not acknowledged is sent again for days."
-    ),
+    "webhooks.html": _WEBHOOKS,
+    "webhook.html": _WEBHOOKS,
     "expected.html": N_("Declarations of vehicles that have not arrived, by the time announced."),
     "entity.html": N_(
         "A vehicle or a party: its passages, finds, entries and cases, and who it travels with. "
@@ -124,6 +146,84 @@ HELP: Final[Mapping[str, str]] = {
     ),
     "quality.html": N_("How complete and consistent the records of each post are, night by night."),
     "proposals.html": N_("What one person proposed and a second person has to approve."),
+    "account.html": N_(
+        "Your password, your open sessions, and the language, the appearance and the clock of this "
+        "browser."
+    ),
+    "order.html": N_(
+        "The search order on paper, with lines for times, seals and signatures. It states no "
+        "reason and no figure."
+    ),
+    "take_over.html": N_(
+        "Another officer has this vehicle. Ask first whether the search has begun."
+    ),
+    "act.html": _CHECKED,
+    "case_check.html": _CHECKED,
+    "correction.html": N_(
+        "State the act as it should read, and why. The first statement stays, and the later one "
+        "counts."
+    ),
+    "release.html": N_(
+        "The vehicle leaves without a search. Say why: the report of the shift counts it, and it "
+        "cannot be taken back."
+    ),
+    "documents_asked.html": N_(
+        "Vehicles on which documents were asked for, and until when. Record what came; the act on "
+        "the vehicle answers the question."
+    ),
+    "vehicle_files.html": _PICTURES,
+    "vehicle_picture.html": _PICTURES,
+    "audits.html": N_(
+        "Vehicles released on blue whose goods or books are looked at later. The act ends the "
+        "audit; a supervisor may close it with a reason."
+    ),
+    "finds.html": N_(
+        "Finds that another post reported by plate. Confirm one if it is the same vehicle: from "
+        "then on it counts for it."
+    ),
+    "circulars.html": N_(
+        "What posts should know until its last day. Those who wrote it see who has read it."
+    ),
+    "case_new.html": _EVENT,
+    "case_event.html": _EVENT,
+    "old_report.html": N_(
+        "The text of an old report, read into values beside the passages that state them. Correct "
+        "what is wrong, then confirm."
+    ),
+    "roster.html": N_(
+        "Minutes, equipment and teams of the shift. The next arrival follows what you save."
+    ),
+    "known_lawful.html": N_(
+        "Trade that the score picks less often because it is known. Some of it is still searched "
+        "by lot, and smuggled goods in it suspend the entry."
+    ),
+    "look_purpose.html": N_(
+        "Say truly what the look is for. It is recorded with your name and with what it shows."
+    ),
+    "recomputation.html": N_(
+        "The decision, made again from its record. The page says that both are the same, or what "
+        "differs."
+    ),
+    "attentions.html": N_(
+        "What this side asked of partners, and what they ask of it: who has to act, and until when."
+    ),
+    "link.html": _LINKS,
+    "links.html": _LINKS,
+    "policy.html": N_(
+        "Settings that steer selection. One person proposes a value; the page counts what it would "
+        "have changed before another approves it."
+    ),
+    "profile.html": N_(
+        "One rule: what its trial on the history found, and what it did since. Two people put it "
+        "into force."
+    ),
+    "report.html": _REPORT,
+    "comparison.html": _REPORT,
+    "draws.html": N_(
+        "Random numbers of each shift. Twelve hours after its end the seed is shown, and the "
+        "numbers are drawn again from it."
+    ),
+    "record.html": N_("One record, as it is stored. That you opened it is a record too."),
 }
 """What a page is for, by its template."""
 WORDS: Final[Mapping[str, str]] = {

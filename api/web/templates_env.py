@@ -108,8 +108,8 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     known["training"] = training = getattr(request.app.state, "training_menu", None)
     visitor, where, post = values.get("visitor"), request.url.path, values.get("post")
     explanation = "GET", "/v1/decisions/{decision_id}/explanation"
-    sees_risk = not training and visitor is not None and visitor.may(*explanation)
-    known["help_words"] = {**WORDS, **RISK_WORDS} if sees_risk else WORDS
+    known["sees_risk"] = not training and visitor is not None and visitor.may(*explanation)
+    known["help_words"] = {**WORDS, **RISK_WORDS} if known["sees_risk"] else WORDS
     address = request.app.state.runtime.settings.training_address
     links = training(visitor, where) if training else menu(visitor, post, where, training=address)
     known["menu"], known["folded"] = split_menu(links)

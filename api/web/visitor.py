@@ -66,6 +66,7 @@ SIGNED_IN_ALONE = frozenset(
         ("GET", "/"),
         ("POST", "/logout"),
         ("GET", "/account"),
+        ("GET", "/help"),
         ("POST", "/account/preferences"),
         ("POST", "/account/password"),
         ("POST", "/account/sessions"),
@@ -79,6 +80,7 @@ OPEN_PAGES = frozenset(
         ("GET", "/invitation"),
         ("POST", "/invitation"),
         ("GET", "/language/{code}"),
+        ("GET", "/docs"),
     }
 ).union(*(doors.open_pages for doors in list_doors()))
 """Pages that are for everybody."""

@@ -1,10 +1,10 @@
-"""Every page of every role on a phone, in every language, with something on it to show.
+"""Every page of every role in every language, with something on it to show.
 
 The pages are those of each role's menu, and those behind them that need a record; what a language
 makes too wide or lays over its neighbour is seen here, and what axe-core finds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from types import SimpleNamespace
@@ -18,13 +18,15 @@ from api.criteria.known_lawful import KNOWN_LAWFUL_TRADE
 from api.criteria.watchlist import WATCH_BATCH, WATCH_LIST
 from api.profiles.steps import PROFILE
 from api.proposals.matters import ProposalMatter
-from api.web.i18n import LANGUAGES
+from api.web.i18n import COOKIE, LANGUAGES
 from api.web.menu import SECTIONS
 from api.web.visitor import json_route
 from engine.criteria.known_lawful import KnownLawful
 from engine.criteria.profiles.profile import ProfileProposal
 from engine.criteria.watchlist import WatchBatch, WatchEntry
+from tests.integration.browser.conftest import DESK
 from tests.integration.browser.page_layouts import WIDE, grave
+from tests.integration.browser.pseudo_languages import PSEUDO, speak_pseudo_languages
 from tests.integration.browser.test_cases import file_find
 from tests.integration.browser.users_and_vehicles import ROLES, Site, signed_in
 from tests.support.people import approve, propose
@@ -109,13 +111,13 @@ def filled(site: Site) -> SimpleNamespace:
 
 BEHIND: Mapping[str, tuple[str, ...]] = {
     "supervisor": (
-        "{red}", "{seized}", "{red}/order", "/account", "/search?q=01A",
+        "{red}", "/help", "/docs", "{seized}", "{red}/order", "/account", "/search?q=01A",
         "/entities/plate/01A777BC", "/watchlist/lists", "/watchlist/{batch}/rows",
         "/profiles/{profile}", "/profiles/new",
         "/policy?setting=shares#form", "/policy?setting=goods_classes#form",
         f"/posts/{POST}/roster", f"/posts/{POST}/handover", "/cases/new",
     ),
-    "checkpoint": ("{red}", "{seized}", "{red}/order", "{red}/release", "/search?q=01A"),
+    "checkpoint": ("{red}", "/help", "{seized}", "{red}/order", "{red}/release", "/search?q=01A"),
     "analyst": ("{red}", "/watchlist/lists", "/profiles/{profile}", "/search?q=01A"),
     "integrity": (f"/posts/{POST}/integrity", "/journal/3", "/account"),
     "administrator": ("/account",),
@@ -142,6 +144,32 @@ def test_no_cells_overlap_on_a_phone_in_any_language(
         page.evaluate(UNFOLD)
         found = [page.evaluate(OVERLAPS), page.evaluate(WIDE), grave(page)]
         wrong += [(where, *found)] if any(found) else []
+    assert wrong == []
+
+
+@pytest.fixture(scope="module")
+def pseudo_languages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with speak_pseudo_languages(tmp_path_factory.mktemp("pseudo") / "locale"):
+        yield
+
+
+@pytest.mark.usefixtures("pseudo_languages")
+@pytest.mark.parametrize(("name", "language"), list(product(ROLES, PSEUDO)))
+def test_no_page_is_too_wide_in_a_longer_language_or_from_right_to_left(
+    page: Page, site: Site, filled: SimpleNamespace, name: str, language: str
+) -> None:
+    signed_in(page, site, name)
+    page.context.add_cookies([{"name": COOKIE, "value": language, "url": site.address}])
+    wrong: list[Any] = []
+    for where in list_pages(name):
+        page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        page.goto(where.format(**vars(filled)))
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        for width in (PHONE["width"], DESK["width"]):
+            page.set_viewport_size({"width": width, "height": DESK["height"]})
+            page.evaluate(UNFOLD)
+            found = [page.evaluate(OVERLAPS), page.evaluate(WIDE)]
+            wrong += [(where, width, *found)] if any(found) else []
     assert wrong == []
 
 

@@ -1,5 +1,6 @@
-"""Every call of docs/api.md is run as it stands there, by a shell and by Python."""
+"""Every call of docs/api.md and of the page /docs is run as it stands there."""
 
+import html
 import re
 import runpy
 import shutil
@@ -75,6 +76,16 @@ def test_the_calls_of_curl_are_taken_in_their_order(world: World) -> None:
     for words in calls:
         role = Role.CHECKPOINT if "POST" in words else Role.SUPERVISOR
         answer = send(world, words, role)
+        assert answer.status_code == (201 if "POST" in words else 200), (words, answer.text)
+
+
+def test_the_recipes_of_the_interface_run_in_their_order(world: World) -> None:
+    page = world.client.get("/docs").text.replace("UZ-OYB", POST)
+    recipes = re.findall(r'<pre class="code">(curl .*?)</pre>', page, re.DOTALL)
+    assert len(recipes) == 3
+    for recipe in recipes:
+        (words,) = list_calls(html.unescape(recipe))
+        answer = send(world, words, Role.CHECKPOINT)
         assert answer.status_code == (201 if "POST" in words else 200), (words, answer.text)
 
 
