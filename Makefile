@@ -36,7 +36,7 @@ integration: $(READY)  ## Other processes, PostgreSQL, a browser, whole systems;
 proof: $(READY)  ## Every test, at the sizes that the claims state (hours)
 	DARVOZA_PROOF=1 $(BIN)/python -m pytest $(WORKERS) --timeout 3600 tests/unit tests/integration tests/proof $(ARGS)
 
-spark: $(SPARK)/.ready  ## Spark against numpy, in an environment of its own; needs Java 17 or later
+spark: $(READY) $(SPARK)/.ready  ## Spark against numpy, and training from it, in an environment of its own; needs Java 17 or later
 	PYSPARK_PYTHON=$(abspath $(SPARK))/bin/python PYSPARK_DRIVER_PYTHON=$(abspath $(SPARK))/bin/python \
 		SPARK_LOCAL_IP=127.0.0.1 $(SPARK)/bin/python -m pytest tests/spark --timeout 1200 $(ARGS)
 

@@ -108,6 +108,12 @@ class TrainConfig:
     """Posts whose labels neither teach nor judge: the way on where a report doubts them."""
     last_days: float = 0.0
     """Teach from crossings of the last so many days alone, after a change, say; 0: from all."""
+    sample: float = 1.0
+    """Share that is read of the crossings without a label which are older than 180 days.
+
+    Crossings with a label and recent ones are always read. The others teach nothing, so the model
+    stays the same; it is for a history of which not all rows fit.
+    """
     few_discrepancies: int = 30
     """Below this many finds, or clear inspections, there is no model at all."""
     few_seizures: int = 8
@@ -123,6 +129,8 @@ class TrainConfig:
             raise ValueError("line_share must be in [0, 1]")
         if not self.line_half_life_days >= 0.0:
             raise ValueError("line_half_life_days must be 0 or more")
+        if not 0.0 <= self.sample <= 1.0:
+            raise ValueError("sample must be in [0, 1]")
         if self.most_clear and self.most_clear < self.few_discrepancies:
             raise ValueError("most_clear must be 0, or few_discrepancies or more")
 

@@ -5,8 +5,8 @@ import hmac
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -53,8 +53,10 @@ if TYPE_CHECKING:
     from engine.journal.kinds import SensitiveReadBody
     from engine.storage.database import Store
     from engine.storage.home import Home
+    from features.catalogue.plan import Plan
     from features.history.tables import Tables
     from features.intake.stored_loads import LoadResult
+    from features.offline.feature_matrix import ExportSummary
 
 Format = Literal["contract", "kcs"]
 FormatOption = Annotated[Format, typer.Option(help="What the files look like.")]
@@ -105,7 +107,10 @@ def synth(
 
 def features(
     source: Annotated[Path, typer.Argument(help="A bulk folder, or a home.")],
-    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write; with Spark, a folder.")],
+    engine: Annotated[
+        Literal["kernel", "spark"], typer.Option(help="What computes: this machine, or Spark.")
+    ] = "kernel",
     since: Annotated[
         int | None,
         typer.Option(metavar="T", parser=instant, help="Write crossings known from then on; UTC."),
@@ -124,17 +129,17 @@ def features(
     from features.catalogue.plan import Plan
     from features.offline.feature_matrix import export
 
-    started = time.perf_counter()
+    if engine == "spark" and since is not None:
+        raise typer.BadParameter("is for the kernel alone", param_hint="--since")
+    plan, out, started = Plan(CATALOGUE), require_folder_of(out), time.perf_counter()
     with progress() as report_progress:
-        made = export(
-            lambda: _tables(
-                source, format, ignored=names(ignore_columns), report_progress=report_progress
-            ),
-            Plan(CATALOGUE),
-            require_folder_of(out),
-            since=since,
-            progress=report_progress,
+        read = partial(
+            _tables, source, format, ignored=names(ignore_columns), report_progress=report_progress
         )
+        if engine == "spark":
+            made = _compute_on_spark(read, plan, out, report_progress)
+        else:
+            made = export(read, plan, out, since=since, progress=report_progress)
     seconds, peak = time.perf_counter() - started, peak_bytes()
     result = {
         "rows": made.rows,
@@ -156,6 +161,22 @@ def features(
     emit(result, as_json=as_json, text=text)
 
 
+def _compute_on_spark(
+    read: Callable[[], "Tables"], plan: "Plan", out: Path, report_progress: ReportProgress
+) -> "ExportSummary":
+    """Compute features by month, with the keys that training reads beside them."""
+    from features.offline.national_job import compute_features, session
+    from models.data.lookup_baseline import key_names
+
+    spark = session("darvoza features")
+    try:
+        return compute_features(
+            spark, read(), plan, out, keys=key_names(plan), progress=report_progress
+        )
+    finally:
+        spark.stop()
+
+
 def _tables(
     source: Path, layout: Format, *, ignored: list[str], report_progress: ReportProgress
 ) -> "Tables":
@@ -174,13 +195,16 @@ def taken_in(
     folder: Path, layout: Format, *, ignored: list[str], report_progress: ReportProgress
 ) -> "Tables":
     """Return the valid rows of a bulk folder, and say how many others there are."""
-    from features.history.tables import without_questions
+    from features.history.tables import epoch_of, without_questions
     from features.intake.load import read_folder
+    from features.intake.stored_loads import load_digest
 
     found = read_folder(folder, format=layout, ignore_columns=ignored, progress=report_progress)
     if bad := sum(found.quarantined.values()):
         say(f"{bad:,} bad rows are left out: `darvoza load --check` says which and why")
-    return without_questions(found.tables)
+    # Named as the history of a home into which the folder alone is loaded.
+    name = epoch_of([load_digest(found.offered, found.tables.digest)])
+    return replace(without_questions(found.tables), digest=name)
 
 
 def translate(

@@ -72,6 +72,10 @@ def bench(
             help="quality with --network: also without features named like this; again for more.",
         ),
     ] = None,
+    workers: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="serving: so many workers on a PostgreSQL; again for more."),
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE", help="scale: an SVG of the costs by size.")
     ] = None,
@@ -94,6 +98,7 @@ def bench(
         "network": network and [str(make) for make in network],
         "seed": seed,
         "without": without,
+        "workers": workers,
         "picture": picture,
         "orders": orders,
         "untrained": untrained,

@@ -128,11 +128,12 @@ _IMPORTED_AS = {"scikit-learn": "sklearn"}
 
 
 def _name_source(module: str) -> str:
-    """Return how a library that is missing is installed: by the extra of commands, or set-up."""
+    """Return how a library that is missing is installed: by an extra, or set-up."""
     for line in importlib.metadata.requires("darvoza") or ():
         name = re.split(r"[^\w.-]", line, maxsplit=1)[0]
-        if "extra == 'train'" in line and _IMPORTED_AS.get(name, name) == module:
-            return "the extra 'train' brings it, pip install 'darvoza[train]'"
+        extra = re.search(r"extra == '(\w+)'", line)
+        if extra is not None and _IMPORTED_AS.get(name, name) == module:
+            return f"the extra '{extra[1]}' brings it, pip install 'darvoza[{extra[1]}]'"
     return "make setup in the tree installs it"
 
 

@@ -137,6 +137,10 @@ def train(
         Literal["discrepancy", "seizure"], typer.Option(help="Whose trees it takes the place of.")
     ] = "discrepancy",
     job: Annotated[str, typer.Option("--job", hidden=True)] = "",
+    features: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Folder that `features --engine spark` wrote."),
+    ] = None,
     *,
     weekly: Annotated[
         bool, typer.Option("--weekly", help="As the weekly timer does: propose what was judged.")
@@ -151,8 +155,9 @@ def train(
 
     settings = TrainConfig() if config is None else TrainConfig.from_toml(config)
     if weekly:
-        if by or estimator is not None:
-            raise typer.BadParameter("takes neither --as nor --estimator", param_hint="--weekly")
+        if by or estimator is not None or features is not None:
+            why = "takes no --as, --estimator or --features"
+            raise typer.BadParameter(why, param_hint="--weekly")
         _train_weekly(home, settings, as_json=as_json)
         return
     if estimator is not None:
@@ -164,7 +169,13 @@ def train(
         who = _find_asker(store, job) if job else _trainer(found, store, by)
         with progress() as report_progress:
             made = make_candidate(
-                found, store, Plan(CATALOGUE), settings, by=who, progress=report_progress
+                found,
+                store,
+                Plan(CATALOGUE),
+                settings,
+                by=who,
+                features=features,
+                progress=report_progress,
             )
 
     def text() -> None:

@@ -17,20 +17,24 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
+from threading import Event
 from typing import Any
 
 import numpy as np
+import psycopg
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from engine.domain.time_units import DAY, SystemClock, moment
 from engine.storage.home import Home
 from experiments.benchmarks.runner import Bench, Row, row, take_turns
 from experiments.support.deployment import PATH, Deployment, deploy, endless
+from experiments.support.postgres import Cluster
 from experiments.support.processes import (
     READY,
     HttpConnection,
@@ -52,6 +56,10 @@ rows, and two runs could not be compared."""
 BATCH = 100
 """Rows of a batch."""
 CONNECTIONS = 16
+MOST_CONNECTIONS = 32
+"""Over which several workers are asked."""
+LOOK_SECONDS = 0.01
+_WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
 TURN_SECONDS = 1.5
 TURNS = 7
 STARTS = 3
@@ -413,13 +421,18 @@ def compare_scoring(home: Home, version: str) -> Row:
     return row(what, "times", faster, ">= 15")
 
 
-def measure(data: Path | None = None) -> list[Row]:
-    """Return the rows of ``bench serving``, on the history in ``data`` or a synthetic one."""
+def measure(data: Path | None = None, workers: Sequence[int] = ()) -> list[Row]:
+    """Return the rows of ``bench serving``, on the history in ``data`` or a synthetic one.
+
+    With ``workers``, those of so many workers on a PostgreSQL of their own, without peers.
+    """
     with TemporaryDirectory(prefix="bench-serving-") as name:
         scratch, now = Path(name), SystemClock().now()
         if data is None:
             data = scratch / "network"
             write(data, crossings=CROSSINGS, seed=1, end=moment(now), days=SPAN_DAYS)
+        if workers:
+            return measure_workers(scratch, data, workers, latest=now - 2 * DAY)
         made = deploy(scratch, data, latest=now - 2 * DAY, entries=ENTRIES)
         version = train(made)
         columns = save_peer(made.home, version, out=scratch / "peer")
@@ -427,4 +440,70 @@ def measure(data: Path | None = None) -> list[Row]:
         return [*asyncio.run(contest.rows()), compare_scoring(made.home, version)]
 
 
-BENCH = Bench("serving", measure, frozenset({"data"}))
+def measure_workers(scratch: Path, data: Path, workers: Sequence[int], *, latest: int) -> list[Row]:
+    """Return decisions a second of several numbers of workers, and what the lock costs.
+
+    Every worker commits under one lock, so that the journal stays one chain. The server flushes its
+    log before it answers a commit. The last entries before ``latest`` (UTC microseconds) are sent.
+    """
+    with TemporaryDirectory(prefix="pg-", dir="/tmp") as home:  # a socket's path must be short
+        cluster = Cluster(Path(home), is_durable=True)
+        try:
+            with cluster.database() as url:
+                made = deploy(scratch, data, latest=latest, entries=ENTRIES, database=url)
+                made.promote_without_skill()
+                found = [_measure_worker_count(made, count, cluster.url()) for count in workers]
+        finally:
+            cluster.stop()
+    return [line for lines in found for line in lines]
+
+
+def _measure_worker_count(made: Deployment, count: int, url: str) -> list[Row]:
+    """Return the rows of one number of workers; medians of turns, the first not counted."""
+    asked = {OURS: made.requests(made.arrivals(f"workers-{count}"))}
+    name = f"{count} worker{'s' * (count > 1)}"
+    setting = Setting(name, MOST_CONNECTIONS, 1, asked)
+    turns: list[Turn] = []
+    waits: list[float] = []
+    with made.commands.serve("--workers", str(count)) as server:
+        server.wait_until_ready()
+        for _ in range(TURNS + 1):
+            with _count_waiting(url) as waiting:
+                turns.append(asyncio.run(drive(server, asked[OURS], setting)))
+            waits.append(statistics.fmean(waiting) / turns[-1].rate)
+    return [
+        row(f"decisions, {setting.name}", "per second", _median(turns[1:], "rate")),
+        row(f"99th of 100 answers, {setting.name}", "ms", 1000 * _median(turns[1:], "p99")),
+        row(f"processor time a decision, {setting.name}", "ms", 1000 * _median(turns[1:], "cpu")),
+        row(
+            f"wait for the journal's lock a decision, {setting.name}",
+            "ms",
+            1000 * statistics.median(waits[1:]),
+        ),
+    ]
+
+
+@contextmanager
+def _count_waiting(url: str) -> Iterator[list[int]]:
+    """Count the connections that wait for the journal's lock, again and again until the end.
+
+    Their mean number over decisions a second is how long a decision waits.
+    """
+    found, ended = [0], Event()
+
+    def look() -> None:
+        with psycopg.connect(url, autocommit=True) as watcher:
+            while not ended.wait(LOOK_SECONDS):
+                answer = watcher.execute(_WAITING).fetchone()
+                found.append(answer[0] if answer else 0)
+
+    with ThreadPoolExecutor(1) as threads:
+        looking = threads.submit(look)
+        try:
+            yield found
+        finally:
+            ended.set()
+            looking.result()
+
+
+BENCH = Bench("serving", measure, frozenset({"data", "workers"}))

@@ -27,11 +27,13 @@ START_SECONDS, STOP_SECONDS = 60, 60
 class Cluster:
     """Throw-away server on a Unix socket, run without privileges where the tests run as root.
 
-    With ``follows``, the URL of another one, it is a standby of that one.
+    With ``follows``, the URL of another one, it is a standby of that one. It flushes its log where
+    it ``is_durable``: what a test can do to a server is kill it, not cut its power.
     """
 
-    def __init__(self, home: Path, *, follows: str = "") -> None:
+    def __init__(self, home: Path, *, follows: str = "", is_durable: bool = False) -> None:
         self.home = home
+        self._options = [] if is_durable else ["-cfsync=off"]
         self.run_as: dict[str, Any] = {}
         if os.geteuid() == 0:
             self.run_as = {"user": UNPRIVILEGED, "group": UNPRIVILEGED, "extra_groups": []}
@@ -67,8 +69,7 @@ class Cluster:
                 self.process = self._launch()
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        # Without fsync: what a test can do to this server is kill it, not cut its power.
-        options = [f"-D{self.home}/data", f"-k{self.home}", "-h", "", "-cfsync=off"]
+        options = [f"-D{self.home}/data", f"-k{self.home}", "-h", "", *self._options]
         with (self.home / "log").open("ab") as log:
             return subprocess.Popen(
                 [self.binaries / "postgres", *options], stderr=log, cwd=self.home, **self.run_as

@@ -382,10 +382,10 @@ class HomeCommands:
             seconds, kilobytes = json.load(cost)
         return CommandCost(seconds, kilobytes * 1024, json.loads(done.stdout))
 
-    def serve(self) -> Server:
+    def serve(self, *words: str) -> Server:
         """Return the service of the home, which starts when it is entered."""
         port = find_free_port()
-        command = [*SERVE, "--port", str(port)]
+        command = [*SERVE, "--port", str(port), *words]
         log = self.home.parent / "serve.log"
         return Server(command, port, environment=self.environment, log=log)
 

@@ -145,7 +145,11 @@ class EncodedHistory:
         events = self.events_of(group)
         if events.keys is not None:
             return events.keys[group.by]
-        keys: Ints = self.keys[plan.column[group.by, group.by]][events.row]
+        return self.keys_under(plan, group.by)[events.row]
+
+    def keys_under(self, plan: Plan, by: tuple[str, ...]) -> Ints:
+        """Return the key of each crossing under a combination of entities: int64, shape (n,)."""
+        keys: Ints = self.keys[plan.column[by, by]]
         return keys
 
 

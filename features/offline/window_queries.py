@@ -20,18 +20,14 @@ by part, needs no part that knows all others. Standard SQL, BIGINT and DOUBLE; `
 times into buckets, so what it does below zero does not matter.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY
-from engine.errors import ConflictError
 from features.catalogue.encoder import FACTS
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD, STREAMS
 from features.catalogue.find_spread import known_since
@@ -46,19 +42,9 @@ from features.catalogue.spec import (
     Tie,
     window_name,
 )
-from features.history.tables import Tables
-from features.offline.encoded_history import (
-    EncodedHistory,
-    Events,
-    read_log,
-    spread_inputs,
-    to_spread_events,
-)
-from features.offline.spread_snapshots import join_parts, spread_finds
+from features.offline.encoded_history import EncodedHistory, Events
 
 RELATIONS = (CROSSINGS.name, INSPECTIONS.name, FINDS.name, SPREAD.name)
-ENCODED = "encoded"
-"""The relation that says in one row what was encoded, and that all of it was."""
 
 
 def key_column(of: tuple[str, ...], by: tuple[str, ...]) -> str:
@@ -105,10 +91,11 @@ def relations(log: EncodedHistory, plan: Plan, *, first: int = 0) -> dict[str, p
         if name == INSPECTIONS.name:
             fields["hit_at"] = _read_hit_times(events)
         out[name] = pa.table(fields | under | _measure_columns(STREAMS[name], events))
-    return out | {SPREAD.name: _spread_relation(log.streams[SPREAD.name])}
+    return out | {SPREAD.name: spread_relation(log.streams[SPREAD.name])}
 
 
-def _spread_relation(events: Events) -> pa.Table:
+def spread_relation(events: Events) -> pa.Table:
+    """Return snapshots of finds spread along ties as a relation."""
     under = {key_column(by, by): key for by, key in (events.keys or {}).items()}
     added = {f"add_{name}": events.measures[name] for name in SPREAD.measures}
     return pa.table({"known_at": events.known_at, **under, **added})
@@ -125,58 +112,6 @@ def _read_hit_times(events: Events) -> NDArray[np.int64]:
 def _measure_columns(stream: Stream, events: Events) -> dict[str, NDArray[np.int64]]:
     amounts = {"n": np.ones(len(events.row), np.int64)} | dict(events.measures)
     return {f"add_{name}": amounts[name] for name in ("n", *stream.measures)}
-
-
-def encode(tables: Tables, plan: Plan, folder: Path, *, rows: int = 1_000_000) -> int:
-    """Write a history's relations as Parquet, part by part; return the number of crossings.
-
-    The folder gets one folder a relation, one file a part in each; a part has ``rows`` crossings,
-    of which about 1.6 kB each are held in memory, and 60 bytes each of all parts: snapshots of
-    finds spread along links are made of the whole. The relation ``encoded`` comes last: what was
-    encoded, in one row. Raises ConflictError if the folder holds anything: parts of two histories
-    would be read as one.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise ConflictError("folder", folder.name, "it is not empty")
-    inputs, ends = [], 0
-    for first, part in parts(tables, rows):
-        log = read_log(part, plan, before=0)
-        made = relations(log, plan, first=first)
-        del made[SPREAD.name]  # of one part it would say nothing
-        for name, relation in made.items():
-            _write(relation, folder / name / f"part-{first:012d}.parquet")
-        inputs.append(spread_inputs(log, plan, first=first))
-        ends = max(ends, log.ends)
-    spread = to_spread_events(*spread_finds(join_parts(inputs), before=ends))
-    _write(_spread_relation(spread), folder / SPREAD.name / "part-0.parquet")
-    about = {
-        "definitions": [plan.digest],
-        "history": [tables.digest],
-        "synthetic": [str(tables.network.synthetic).lower()],
-        "crossings": [int(tables.crossings.num_rows)],
-    }
-    _write(pa.table(about), folder / ENCODED / "part-0.parquet")
-    return int(tables.crossings.num_rows)
-
-
-def _write(relation: pa.Table, path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
-    pq.write_table(relation, path, compression="zstd")
-
-
-def parts(tables: Tables, rows: int) -> Iterator[tuple[int, Tables]]:
-    """Yield (number of the first crossing, part): some crossings and whatever happened to them."""
-    for first in range(0, max(tables.crossings.num_rows, 1), rows):
-        crossings = tables.crossings.slice(first, rows)
-        owners = {"inspections": "crossing_id", "seizures": "linked_crossing_id"}
-        theirs = {
-            name: tables.table(name).filter(
-                pc.is_in(tables.table(name)[owner], crossings["crossing_id"])
-            )
-            for name, owner in owners.items()
-        }
-        yield first, replace(tables, crossings=crossings, **theirs)
 
 
 # ruff: noqa: S608 - texts are put together from names of the catalogue and integers alone

@@ -6,15 +6,18 @@ come.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from engine.domain.time_units import NEVER
 from features.catalogue.plan import Plan
 from features.history.labels import Labels, labels
 from features.history.tables import SCHEMAS, Tables
@@ -22,12 +25,12 @@ from features.offline.column_file import ColumnFile, ScratchFile, select_rows
 from features.offline.encoded_history import derive, encode_history, read_log
 from features.offline.feature_matrix import Matrix, batches, finish_features, matrix
 from features.offline.memory_release import release_memory
-from models.array_types import Positions, Rows
+from features.offline.monthly_features import TEXTS, MonthlyFeatures
+from models.array_types import Mask, Positions, Rows
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import Lookup, lookup
 
 Progress = Callable[[int, int], None]
-TEXTS = ("post", "vehicle_class", "direction", "plate_country")
 
 
 def freeze_history(tables: Tables, *, labels_before: int, delay: int = 0) -> Tables:
@@ -77,7 +80,62 @@ def build_on_disk(
     for part in finish_features(log, plan, batches(log, plan), progress=progress):
         values.write(*part)
     made = Matrix(log.crossing_id[:], log.as_of, plan.names, cast("Rows", values), plan.digest)
-    return dataset(tables, made, known), lookup(log, plan).take(in_order(made)), tables
+    table = lookup(partial(log.keys_under, plan), plan, len(log)).take(in_order(made))
+    return dataset(tables, made, known), table, tables
+
+
+def build_from_features(
+    found: MonthlyFeatures, plan: Plan, *, scratch: Path, share: float, recent: int
+) -> tuple[Dataset, Lookup, Tables]:
+    """Build from a folder of features what :func:`build_on_disk` builds from a history.
+
+    Features of crossings that :func:`sample_rows` leaves out with ``share`` are not read;
+    ``recent`` microseconds before all was known no crossing is left out.
+    """
+    tables = found.history()
+    known, crossings = labels(tables), tables.crossings
+    names, as_of, arrived = (
+        crossings[name].to_numpy() for name in ("crossing_id", "as_of", "arrived_at")
+    )
+    since = known_until(as_of, known.known_at) - recent
+    rows = sample_rows(names, arrived, known.known_at, share=share, since=since)
+    tables = replace(tables, crossings=crossings.filter(pa.array(rows)))
+    values = ColumnFile((int(rows.sum()), len(plan.names)), scratch)
+    found.write_rows(rows, plan.names, values)
+    made = Matrix(names[rows], as_of[rows], plan.names, cast("Rows", values), plan.digest)
+    table = lookup(lambda by: found.keys(by)[rows], plan, len(values))
+    chosen = replace(known, **{one.name: getattr(known, one.name)[rows] for one in fields(known)})
+    return dataset(tables, made, chosen), table.take(in_order(made)), tables
+
+
+def known_until(as_of: NDArray[np.int64], label_known_at: NDArray[np.int64]) -> int:
+    """Return when all of n crossings and their labels was known, UTC microseconds.
+
+    A label that became known after the last crossing counts as known with it.
+    """
+    known = label_known_at[label_known_at < NEVER]
+    return 1 + max(int(as_of.max(initial=0)), int(known.max(initial=0)))
+
+
+def sample_rows(
+    names: NDArray[np.object_],
+    arrived_at: NDArray[np.int64],
+    label_known_at: NDArray[np.int64],
+    *,
+    share: float,
+    since: int,
+) -> Mask:
+    """Return which of n crossings are read: all with a label, all recent ones, a share of the rest.
+
+    Crossings that arrived at or after ``since`` (UTC microseconds) are recent. Of the rest their
+    identifiers decide, so that the same crossings are read whatever else there is.
+    """
+    rows = (label_known_at < NEVER) | (arrived_at >= since)
+    if share >= 1:
+        return np.ones(len(rows), np.bool_)
+    for row in np.flatnonzero(~rows) if share > 0 else ():
+        rows[row] = crc32(names[row].encode()) < share * (1 << 32)
+    return np.asarray(rows, np.bool_)
 
 
 def in_order(made: Matrix) -> Positions | slice:

@@ -4,7 +4,7 @@ The plainest peer of a model: no learning but counting, from the most general ke
 particular. A model that does not beat it has learnt nothing but its fingerprints.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.catalogue.plan import Plan
-from features.offline.encoded_history import EncodedHistory
 from models.array_types import Floats, Labels, Mask
 from models.data.dataset import Dataset
 
@@ -97,16 +96,21 @@ class Lookup:
         return back_off(list(self.keys), seen.discrepancy, taught=taught, strengths=self.strengths)
 
 
-def lookup(log: EncodedHistory, plan: Plan) -> Lookup:
-    """Return the keys of every arrival of a log, those that its plan has."""
-    held = [(plan.column[by, by], weight) for by, weight in LOOKUP if (by, by) in plan.column]
-    keys = [log.keys[column] for column, _ in held]
+def key_names(plan: Plan) -> list[tuple[str, ...]]:
+    """Return the combinations of entities whose keys :func:`lookup` reads, those of a plan."""
+    names = [*(by for by, _ in LOOKUP), *((name,) for name in PARTIES)]
+    return [by for by in dict.fromkeys(names) if (by, by) in plan.column]
+
+
+def lookup(keys: Callable[[tuple[str, ...]], Keys], plan: Plan, n: int) -> Lookup:
+    """Return the keys of n arrivals, those that a plan has.
+
+    ``keys`` returns the int64 keys, shape (n,), of a combination of entities.
+    """
+    held = key_names(plan)
+    found = [keys(by) for by, _ in LOOKUP if by in held]
     return Lookup(
-        np.array(keys, np.int64).reshape(len(held), len(log)),
-        np.array([weight for _, weight in held], np.float64),
-        {
-            name: np.asarray(log.keys[plan.column[(name,), (name,)]], np.int64)
-            for name in PARTIES
-            if ((name,), (name,)) in plan.column
-        },
+        np.array(found, np.int64).reshape(len(found), n),
+        np.array([weight for by, weight in LOOKUP if by in held], np.float64),
+        {name: np.asarray(keys((name,)), np.int64) for name in PARTIES if (name,) in held},
     )

@@ -8,6 +8,7 @@ again.
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -141,7 +142,7 @@ class PeriodScorer:
             raise NotEnoughDataError("a backtest", "no crossing arrived in the test period")
         self._last = int(arrived[self._tested].max())
         self._test = dataset(tables, made, labels(tables)).take(self._tested)
-        table = lookup(log, plan).take(in_order(made))
+        table = lookup(partial(log.keys_under, plan), plan, len(log)).take(in_order(made))
         stated = table.estimate(self.seen, until=period.train_until, known_before=period.test_from)
         self._stated = stated[self._tested]
         self._parties = table.take(self._tested).parties

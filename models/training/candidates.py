@@ -17,12 +17,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from engine.domain.time_units import micros
-from engine.errors import NotEnoughDataError, RiskError
+from engine.domain.time_units import DAY, micros
+from engine.errors import InputError, NotEnoughDataError, RiskError
 from engine.journal.areas import list_projections
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
@@ -31,11 +32,20 @@ from engine.storage.files import file_digest
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
 from features.history.labels import act_lengths
-from features.history.tables import Tables, read_event_log
+from features.history.tables import Tables, epoch, read_event_log
+from features.offline.monthly_features import MonthlyFeatures
 from models.bundle import load_bundle, read_verify_key, signing_key
 from models.config import TrainConfig
-from models.data.build_dataset import build_on_disk, freeze_history
+from models.data.build_dataset import (
+    build_from_features,
+    build_on_disk,
+    freeze_history,
+    known_until,
+    sample_rows,
+)
 from models.data.propensity_log import read_sent, sent_among
+from models.evaluation.report import BEFORE_DAYS
+from models.explanation.contributions import NORMAL_DAYS
 from models.lifecycle.states import WEEKLY_TIMER, ModelStates, read_state
 from models.lifecycle.transitions import explain_unjudged, register, retire_proposal, shadow
 from models.training.bundle_writer import made_with, serving_files, version_of, write_bundle
@@ -60,14 +70,24 @@ class Candidate:
 
 
 def make_candidate(
-    home: Home, store: Store, plan: Plan, config: TrainConfig, *, by: str, progress: Progress
+    home: Home,
+    store: Store,
+    plan: Plan,
+    config: TrainConfig,
+    *,
+    by: str,
+    features: Path | None = None,
+    progress: Progress,
 ) -> Candidate:
     """Train on everything a home knows and register the result.
 
-    ``by`` trains, and may not approve. ``progress`` is called with the stage, how much is done, how
-    much there is. Raises ``NotEnoughDataError`` where the home holds no history, or too few finds.
+    ``by`` trains, and may not approve. ``features`` is a folder in which the home's features were
+    computed (:mod:`features.offline.monthly_features`); by default they are computed now.
+    ``progress`` is called with the stage, how much is done, how much there is. Raises
+    ``NotEnoughDataError`` where the home holds no history, or too few finds, and ``InputError``
+    where the folder is not whole, or of another history.
     """
-    trained = trained_on(home, store, plan, config, progress=progress)
+    trained = trained_on(home, store, plan, config, features=features, progress=progress)
     bundle = write_bundle(home.bundles, trained, signing_key(home))
     digests = {name: file_digest(bundle / name) for name in ("manifest.json", "report.json")}
     with store.read() as connection:
@@ -93,6 +113,7 @@ def trained_on(
     config: TrainConfig,
     *,
     cutoff: int | None = None,
+    features: Path | None = None,
     progress: Progress,
 ) -> TrainingResult:
     """Train on what a home knew at a cut-off, and write nothing.
@@ -100,27 +121,31 @@ def trained_on(
     ``cutoff`` is in UTC microseconds: all that the home knows when absent. All else is as
     :func:`make_candidate` has it.
     """
-
-    def read() -> Tables:
-        with store.read() as connection:
-            tables = read_event_log(home, connection)
-        if not tables.crossings.num_rows:
-            raise NotEnoughDataError("a model", "the home holds no history: darvoza load FOLDER")
-        if cutoff is None:
-            return tables
-        # Acts that came since would change labels that were known before.
-        return freeze_history(tables, labels_before=cutoff)
-
-    made, table, tables = build_on_disk(
-        read,
-        plan,
-        scratch=home.root,
-        progress=lambda done, of: progress("features", done, of),
-    )
+    recent = round(max(NORMAL_DAYS, config.test_days + BEFORE_DAYS) * DAY)
+    if features is None:
+        made, table, tables = build_on_disk(
+            partial(_read_home, home, store, cutoff),
+            plan,
+            scratch=home.root,
+            progress=partial(progress, "features"),
+        )
+    else:
+        found = MonthlyFeatures.open(features, plan)
+        if found.about["history"] != epoch(home):
+            raise InputError(str(features), "its features are those of another history")
+        made, table, tables = build_from_features(
+            found, plan, scratch=home.root, share=config.sample, recent=recent
+        )
     if cutoff is None:
-        # A label that became known after the last crossing counts as known with it.
-        last_label = made.label_known_at[made.discrepancy >= 0].max(initial=0)
-        cutoff = max(int(made.as_of[-1]), int(last_label)) + 1
+        cutoff = known_until(made.as_of, made.label_known_at)
+    rows = sample_rows(
+        made.crossing_id,
+        made.arrived_at,
+        made.label_known_at,
+        share=config.sample,
+        since=cutoff - recent,
+    )
+    made, table = made.narrow(rows), table.take(rows)
     progress("training", 0, 1)
     with store.read() as connection:
         decided = read_sent(connection, before=cutoff)
@@ -130,6 +155,18 @@ def trained_on(
     known = past_seizures(made, tables.seizures, trained.model, known_before=cutoff)
     progress("training", 1, 1)
     return replace(trained, seizures=known)
+
+
+def _read_home(home: Home, store: Store, cutoff: int | None) -> Tables:
+    """Return what a home knew at a cut-off; raises ``NotEnoughDataError`` where it knew nothing."""
+    with store.read() as connection:
+        tables = read_event_log(home, connection)
+    if not tables.crossings.num_rows:
+        raise NotEnoughDataError("a model", "the home holds no history: darvoza load FOLDER")
+    if cutoff is None:
+        return tables
+    # Acts that came since would change labels that were known before.
+    return freeze_history(tables, labels_before=cutoff)
 
 
 @dataclass(frozen=True, slots=True)

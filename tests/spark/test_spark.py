@@ -1,17 +1,15 @@
 """Spark against numpy, on the whole catalogue; and what must be caught."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from engine.domain.time_units import HOUR
@@ -22,10 +20,12 @@ from features.catalogue.plan import Plan, Rows
 from features.catalogue.spec import count, previous, smoothed_rate
 from features.history.tables import Tables
 from features.offline import reference_kernel
+from features.offline.column_file import ColumnFile
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.offline.feature_matrix import matrix, reads
-from features.offline.national_job import answer, finish_history, session
-from features.offline.window_queries import encode, write_query
+from features.offline.monthly_features import MonthlyFeatures
+from features.offline.national_job import compute_features, session
+from features.offline.window_queries import write_query
 from tests.support import sql_bugs
 from tests.support.sizes import PROOF
 from tests.unit.features.random_histories import history, tables
@@ -43,6 +43,8 @@ CROSSINGS_OF_LATEST = 6_000
 """With their acts and finds 10,000 events, and 300,000 of snapshots."""
 HERE = "127.0.0.1"
 ROOT = Path(__file__).parents[2]
+TRAINS = ROOT / ".venv/bin/darvoza"
+CROSSINGS_TO_TRAIN = 100_000 if PROOF else 12_000
 # Compiling the queries takes longer than answering them about so few crossings.
 SMALL = "--conf spark.sql.shuffle.partitions=2 --conf spark.sql.codegen.wholeStage=false"
 ONE_MACHINE = os.environ | {
@@ -75,14 +77,14 @@ def by_numpy(log: EncodedHistory, plan: Plan) -> Rows:
 def by_spark(
     spark: Any, found: Tables, plan: Plan, folder: Path, text: sql_bugs.Bug = write_query
 ) -> Rows:
-    relations, answers = folder / "relations", folder / "answers"
-    encode(found, plan, relations, rows=1 + found.crossings.num_rows // 3)
-    answer(spark, str(relations), plan, str(answers), text=text)
-    made = list(finish_history(relations, answers, plan, rows=2_500))
-    assert [name for part in made for name in part.crossing_id] == (
-        found.crossings["crossing_id"].to_pylist()
-    )
-    return np.concatenate([part.values for part in made])
+    out, rows = folder / "features", 1 + found.crossings.num_rows // 3
+    compute_features(spark, found, plan, out, rows=rows, text=text)
+    made = MonthlyFeatures.open(out, plan)
+    crossings = made.history().crossings
+    assert crossings["crossing_id"].to_pylist() == found.crossings["crossing_id"].to_pylist()
+    values = ColumnFile((len(crossings), len(plan.names)), folder)
+    made.write_rows(np.ones(len(crossings), np.bool_), plan.names, values)
+    return values[:]
 
 
 def test_spark_equals_numpy_on_20_000_events(spark: Any, tmp_path: Path) -> None:
@@ -142,39 +144,30 @@ def test_a_seeded_bug_of_the_text_is_caught(
     assert count_differing_values(spark, small, tmp_path, bug) > 0
 
 
-def test_answers_to_something_else_are_refused(spark: Any, tmp_path: Path, small: Plan) -> None:
-    one, two, answers = (tmp_path / name for name in ("one", "two", "answers"))
-    for seed, folder in enumerate((one, two)):
-        encode(replace(tables(history(seed, 20)), digest=str(seed)), small, folder)
-    answer(spark, str(one), small, str(answers))
-    assert sum(len(part.as_of) for part in finish_history(one, answers, small)) == 20
-    other = Plan({"seen": count(CROSSINGS, "plate", 30)})
-    for relations, plan in ((two, small), (one, other)):
-        with pytest.raises(ConflictError, match="other definitions"):
-            next(finish_history(relations, answers, plan))
-    with pytest.raises(ConflictError, match="other definitions"):
-        answer(spark, str(one), other, str(tmp_path / "more"))
+def test_a_folder_that_holds_anything_is_refused(spark: Any, tmp_path: Path, small: Plan) -> None:
+    (tmp_path / "of-another-run").touch()
     with pytest.raises(ConflictError, match="not empty"):
-        encode(tables(history(3, 20)), small, one)
+        compute_features(spark, tables(history(3, 20)), small, tmp_path)
 
 
-def test_the_three_steps_write_what_the_command_line_writes(tmp_path: Path) -> None:
-    """From a home to the matrix, each step a process of its own, as on a cluster."""
-    home, bulk, whole, parted = (tmp_path / name for name in ("home", "in", "whole", "parted"))
-    relations, answers = tmp_path / "relations", tmp_path / "answers"
-    darvoza = [Path(sys.executable).with_name("darvoza")]
-    national = [sys.executable, "-m", "features.offline.national_job"]
-    for command in (
-        [*darvoza, "synth", bulk, "--crossings", "2000", "--seed", "3"],
-        [*darvoza, "load", bulk, "--home", home],
-        [*darvoza, "features", home, "--out", whole],
-        [*national, "encode", home, relations, "--rows", "700"],
-        [*national, "answer", relations, answers],
-        [*national, "finish", relations, answers, parted],
-    ):
-        subprocess.run([*map(str, command)], check=True, cwd=ROOT, env=ONE_MACHINE)
-    one, other = pq.read_table(whole), pq.read_table(parted)
-    assert one.schema.equals(other.schema, check_metadata=True)
-    assert one.num_rows == other.num_rows == 2000
-    for name in one.column_names:
-        assert one[name].cast(pa.string()) == other[name].cast(pa.string()), name
+@pytest.mark.skipif(not TRAINS.exists(), reason="training is another environment's: make setup")
+def test_a_model_from_the_folder_is_the_one_from_the_home(tmp_path: Path) -> None:
+    """Commands alone: features of the bulk folder on Spark, a load, and the same model twice."""
+    bulk, home, folder = (tmp_path / name for name in ("bulk", "home", "features"))
+    here, spark = [TRAINS], [Path(sys.executable).with_name("darvoza")]
+
+    def run(*command: Any, env: dict[str, str] | None = None) -> Any:
+        done = subprocess.run(
+            [*map(str, command), "--json"], check=True, cwd=ROOT, env=env, stdout=subprocess.PIPE
+        )
+        return json.loads(done.stdout)
+
+    run(*spark, "synth", bulk, "--crossings", CROSSINGS_TO_TRAIN, "--seed", 3, "--days", 90)
+    made = run(*spark, "features", bulk, "--engine", "spark", "--out", folder, env=ONE_MACHINE)
+    assert made["rows"] == CROSSINGS_TO_TRAIN
+    run(*here, "load", bulk, "--home", home)
+    one, other = (
+        run(*here, "train", "--home", home, *given) for given in ([], ["--features", folder])
+    )
+    assert one == other
+    assert one["version"]
