@@ -62,7 +62,7 @@ _WORK = "_work"
 _FINISHED_AT_ONCE = 50_000
 Progress = Callable[[str, int, int], None]
 Entities = tuple[str, ...]
-Spread = Callable[[Callable[["Part"], None], Sequence["Part"]], None]
+Runner = Callable[[Callable[["Part"], None], Sequence["Part"]], None]
 """Calls a function with each part, on whichever machines there are."""
 
 
@@ -148,7 +148,7 @@ def encode(
     out: Path,
     *,
     rows: int = ROWS,
-    run: Spread = run_here,
+    run: Runner = run_here,
     progress: Progress = lambda _stage, _done, _of: None,
 ) -> list[Part]:
     """Write the relations of a history, part by part; return the parts.
@@ -196,13 +196,15 @@ def _belongings(tables: Tables, crossings: pa.Table) -> Tables:
         return table.filter(pc.is_in(table[column], pc.unique(owners.drop_null())))
 
     declared = crossings["declaration_id"]
+    # A find that is withdrawn belongs to no crossing any more, and still takes back what it added.
+    found = those_of("seizures", "linked_crossing_id", crossings["crossing_id"])["seizure_id"]
     return replace(
         tables,
         crossings=crossings,
         declarations=those_of("declarations", "declaration_id", declared),
         goods_items=those_of("goods_items", "declaration_id", declared),
         inspections=those_of("inspections", "crossing_id", crossings["crossing_id"]),
-        seizures=those_of("seizures", "linked_crossing_id", crossings["crossing_id"]),
+        seizures=those_of("seizures", "seizure_id", found),
     )
 
 
@@ -265,7 +267,7 @@ def finish(
     parts: Sequence[Part],
     *,
     keys: Sequence[Entities] = (),
-    run: Spread = run_here,
+    run: Runner = run_here,
     progress: Progress = lambda _stage, _done, _of: None,
 ) -> None:
     """Write the features of all parts from the answers, then what training needs of the history."""

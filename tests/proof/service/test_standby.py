@@ -10,8 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psycopg
+import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from api.cli.main import app
 from api.service.settings import Settings
 from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.support.postgres import Cluster
@@ -100,3 +103,31 @@ def test_negative_control_a_commit_that_does_not_wait_is_missing(
     standby.start()
     fail_over(primary, standby, monkeypatch)
     assert missing(home, result)
+
+
+def test_commands_that_read_work_on_the_standby_and_others_are_refused(
+    servers: tuple[Cluster, Cluster], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    primary, standby = servers
+    wait_for(primary)
+    run_sql(
+        primary, "ALTER SYSTEM SET synchronous_commit = 'remote_apply'", "SELECT pg_reload_conf()"
+    )
+    home, matrix = make_home(tmp_path / "home"), tmp_path / "features.parquet"
+    with serving_on(home) as world:
+        decide(world, range(5))
+        monkeypatch.setenv(DATABASE_VARIABLE, standby.url(DATABASE, "postgresql+psycopg"))
+        root = str(home.root)
+        for words in (
+            ["verify", "--home", root],
+            ["features", root, "--out", str(matrix)],
+            ["quality", "--home", root],
+            ["sql", "SELECT count(*) FROM crossings", "--home", root],
+        ):
+            done = CliRunner().invoke(app, words)
+            assert done.exit_code == 0, (words, done.output)
+        assert pq.read_table(matrix).num_rows == 5
+        refused = CliRunner().invoke(
+            app, ["keys", "create", "--role", "checkpoint", "--home", root]
+        )
+        assert refused.exit_code == 1

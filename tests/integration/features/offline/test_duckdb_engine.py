@@ -27,7 +27,7 @@ from features.offline import encoded_history, reference_kernel, window_queries
 from features.offline.encoded_history import EncodedHistory, read_log
 from features.offline.feature_matrix import matrix, reads
 from features.offline.national_job import encode
-from features.offline.window_queries import RELATIONS, Question, write_query
+from features.offline.window_queries import Question, relations, write_query
 from tests.support.sizes import PROOF
 from tests.support.sql_bugs import by_the_day, counted_twice, forgetful, leaky
 from tests.unit.features.offline.naive_reads import by_hand
@@ -137,11 +137,11 @@ def test_a_seeded_bug_of_the_text_is_caught(bug: Callable[[Question], str], step
 
 
 def test_a_history_encoded_in_parts_is_the_history(tmp_path: Path) -> None:
-    found = tables(history(3, 500, step=HOUR))
-    whole, parts = (encode(found, PLAN, tmp_path / str(rows), rows=rows) for rows in (500, 73))
-    assert len(whole) < len(parts) >= 7
-    for name in RELATIONS:
-        one, many = (pq.read_table(made[0].work / name) for made in (whole, parts))
+    found = restate(tables(history(3, 500, step=HOUR)), Random(3))
+    parts = encode(found, PLAN, tmp_path / "parts", rows=20)
+    assert len(parts) > 25
+    for name, one in relations(read_log(found, PLAN), PLAN).items():
+        many = pq.read_table(parts[0].work / name)
         by = [(column, "ascending") for column in one.column_names if "fact" not in column]
         assert one.num_rows > 0
         assert one.sort_by(by).to_pydict().__repr__() == many.sort_by(by).to_pydict().__repr__()
