@@ -44,7 +44,7 @@ CROSSINGS_OF_LATEST = 6_000
 HERE = "127.0.0.1"
 ROOT = Path(__file__).parents[2]
 TRAINS = ROOT / ".venv/bin/darvoza"
-CROSSINGS_TO_TRAIN = 100_000 if PROOF else 12_000
+CROSSINGS_TO_TRAIN = 100_000 if PROOF else 30_000
 # Compiling the queries takes longer than answering them about so few crossings.
 SMALL = "--conf spark.sql.shuffle.partitions=2 --conf spark.sql.codegen.wholeStage=false"
 ONE_MACHINE = os.environ | {
@@ -162,7 +162,7 @@ def test_a_model_from_the_folder_is_the_one_from_the_home(tmp_path: Path) -> Non
         )
         return json.loads(done.stdout)
 
-    run(*spark, "synth", bulk, "--crossings", CROSSINGS_TO_TRAIN, "--seed", 3, "--days", 90)
+    run(*spark, "synth", bulk, "--crossings", CROSSINGS_TO_TRAIN, "--seed", 3)
     made = run(*spark, "features", bulk, "--engine", "spark", "--out", folder, env=ONE_MACHINE)
     assert made["rows"] == CROSSINGS_TO_TRAIN
     run(*here, "load", bulk, "--home", home)
