@@ -13,6 +13,7 @@ No record holds a person's nationality, ethnicity, religion, sex, age or birthpl
 pseudonym made by the sender.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,6 +29,8 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
     create_model,
     model_validator,
 )
@@ -312,6 +315,87 @@ Unit = Annotated[
 Countries = Annotated[tuple[Country, ...], Field(max_length=64), BeforeValidator(_absent)]
 Places = Annotated[tuple[PlaceCode, ...], Field(max_length=64), BeforeValidator(_absent)]
 
+MOST_NATIONAL = 32
+"""National fields of one record."""
+_PERSONAL = frozenset(
+    {"age", "birth", "birthplace", "citizenship", "ethnicity", "gender", "nationality", "race"}
+    | {"religion", "sex"}
+)
+
+
+def _read_national(value: object) -> str | None:
+    """Return national fields as JSON text, sorted by name; None where no field has a value."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = ()
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise PydanticCustomError("not_an_object", "an object of national fields")
+    if len(value) > MOST_NATIONAL:
+        raise PydanticCustomError("too_long", "too many", {"max_length": MOST_NATIONAL})
+    found = {name: _check_national(name, one) for name, one in sorted(value.items())}
+    kept = {name: one for name, one in found.items() if one is not None}
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else None
+
+
+def check_national_name(name: str, at: str | None = None) -> None:
+    """Refuse a name of a national field by a ``PydanticCustomError`` that names ``at``, or it."""
+    if CODE.fullmatch(name) is None:
+        where = {"field": at} if at else {}
+        raise PydanticCustomError("malformed_code", "names are as codes of agencies are", where)
+    if _PERSONAL.intersection(name.split("_")):
+        why = "no field says this of a person"
+        raise PydanticCustomError("forbidden_field", why, {"field": at or name})
+
+
+def _check_national(name: str, value: object) -> object:
+    """Return the value of a national field, None for a placeholder."""
+    check_national_name(name)
+    if isinstance(value, str):
+        if len(value) > LONGEST_NATIONAL:
+            raise PydanticCustomError("string_too_long", "at most 200 characters", {"field": name})
+        _printable(value)
+        return None if is_nothing(value) else value
+    if value is not None and not isinstance(value, bool | int | float):
+        why = "a text, a number, true or false"
+        raise PydanticCustomError("not_a_plain_value", why, {"field": name})
+    if isinstance(value, int | float) and not abs(value) <= 1e15:
+        raise PydanticCustomError("too_large", "at most 1e15", {"field": name})
+    return value
+
+
+LONGEST_NATIONAL = 200
+"""Characters of a national field that is text."""
+National = Annotated[
+    str | None,
+    BeforeValidator(_read_national),
+    PlainSerializer(lambda text: None if text is None else json.loads(text), when_used="json"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {
+                    "type": "object",
+                    "maxProperties": MOST_NATIONAL,
+                    "propertyNames": {"pattern": f"^{CODE.pattern}$"},
+                    "additionalProperties": {
+                        "anyOf": [
+                            {"type": "string", "maxLength": LONGEST_NATIONAL},
+                            {"type": "number", "minimum": -1e15, "maximum": 1e15},
+                            {"type": "boolean"},
+                        ]
+                    },
+                },
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+"""Fields of a country's own, by name: texts, numbers and truth values. JSON has an object; columns
+and attributes hold its text, so that records stay values that can be compared and hashed."""
+
 Direction = Literal["entry", "exit"]
 VehicleClass = Literal["car", "van", "bus", "truck", "rail_wagon", "other"]
 BodyType = Literal[
@@ -400,6 +484,7 @@ class Crossing(Record):
     body_type: BodyType | None = None
     body_code: OptionalCode = None
     """The code of the body in the register of vehicles, as it stands there."""
+    national: National = None
 
     @property
     def known_at(self) -> datetime:
@@ -435,6 +520,7 @@ class GoodsItem(Record):
     """Of dangerous goods: four digits of the United Nations' model regulations."""
     pen_number: OptionalId = None
     """Number of the pre-export notification of a precursor (PEN Online of the INCB)."""
+    national: National = None
 
 
 class GoodsItemRow(GoodsItem):
@@ -473,6 +559,7 @@ class DeclarationHead(Record):
     documents: Codes = ()
     """Codes of the documents presented, box 44; each once."""
     guarantee_type: OptionalCode = None
+    national: National = None
 
 
 class Declaration(DeclarationHead):

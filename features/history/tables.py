@@ -249,12 +249,12 @@ class Tables:
 
     Attributes
     ----------
-    crossings : Table of shape (n_crossings, 21)
+    crossings : Table of shape (n_crossings, 22)
         Fields of ``Crossing``, and ``known_at`` = max(arrived_at, recorded_at). Sorted by known_at,
         then crossing_id, as every table with a ``known_at`` is.
-    declarations : Table of shape (n_declarations, 22)
+    declarations : Table of shape (n_declarations, 23)
         Fields of ``DeclarationHead``, sorted by declaration_id, which is unique.
-    goods_items : Table of shape (n_items, 13)
+    goods_items : Table of shape (n_items, 14)
         Fields of ``GoodsItemRow``, sorted by declaration_id, then item_no.
     inspections : Table of shape (n_inspections, 19)
         Fields of ``InspectionRow``, and ``known_at`` = recorded_at, never before its crossing's.

@@ -20,7 +20,14 @@ from engine.domain.validation import bare
 from engine.errors import InputError
 from features.history.tables import MODELS
 from features.intake.file_reader import CHUNK, Progress, RowFault, UnreadCell, read_flag
-from features.intake.mapping import CellForm, MappedColumn, MappingFile, TableName
+from features.intake.mapping import (
+    NATIONAL_KINDS,
+    CellForm,
+    MappedColumn,
+    MappedTable,
+    MappingFile,
+    TableName,
+)
 from features.intake.office_tables import OfficeTable, is_empty, open_tables
 
 MOST_DIGITS = 15
@@ -47,41 +54,37 @@ class MappedRows:
         self.name = source.name
         self.faults: list[RowFault] = []
         self.seen = 0
-        self._mapping, self._table = mapping, getattr(mapping, name)
+        self._mapping = mapping
+        self._table: MappedTable = getattr(mapping, name)
         self._kinds = {n: bare(f.annotation) for n, f in MODELS[name].model_fields.items()}
         self._source, self._progress = source, progress
-        self._at = f"{name}.columns"
+        self._at = name
 
     def __iter__(self) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
         rows = iter(self._source.rows)
         names = [_name_column(cell) for cell in next(rows, (0, ()))[1]]
+        table = self._table
         fields = [
-            (field, self._place(names, column.column, field), self._choose_reader(field, column))
-            for field, column in self._table.fields()
+            self._open(names, f"columns.{name}", self._kinds[name], column)
+            for name, column in table.columns.items()
         ]
-        used = sorted({place for _, places, _ in fields for place in places})
-        when = self._table.when and self._place(names, (self._table.when,), "when")[0]
-        known: set[tuple[Any, ...]] = set()
+        fields += [
+            self._open(names, f"national.{name}", NATIONAL_KINDS[column.type], column)
+            for name, column in table.national.items()
+        ]
+        is_of_table = self._choose_filter(names, fields)
         lines: list[int] = []
         chunk: list[dict[str, Any]] = []
         for line, row in rows:
-            if when is not None and (when >= len(row) or is_empty(row[when])):
-                continue
-            if self._table.distinct:
-                whole = tuple(str(row[place]) for place in used if place < len(row))
-                if whole in known:
-                    continue
-                known.add(whole)
-            self.seen += 1
             if self._source.is_ragged(row, len(names)):
                 why = "fewer or more cells than the header" if row else "a quote is never closed"
+                self.seen += 1
                 self.faults.append(RowFault(self.name, line, "", "ragged", why))
                 continue
-            found = (
-                (field, read([row[place] for place in places if place < len(row)]))
-                for field, places, read in fields
-            )
-            chunk.append({field: cell for field, cell in found if cell is not None})
+            if not is_of_table(row):
+                continue
+            self.seen += 1
+            chunk.append(_read_cells(fields, row))
             lines.append(line)
             if len(chunk) == CHUNK:
                 yield lines, chunk
@@ -90,31 +93,65 @@ class MappedRows:
         yield lines, chunk
         self._tell()
 
+    def _choose_filter(
+        self, names: Sequence[str], fields: Sequence["CellReader"]
+    ) -> Callable[[Sequence[Any]], bool]:
+        """Return what tells whether a row is one of the table: by ``when`` and ``distinct``."""
+        table = self._table
+        when = [] if table.when is None else self._place(names, (table.when,), "when")
+        used = sorted({place for one in fields for place in one.places})
+        known: set[tuple[Any, ...]] = set()
+
+        def is_of_table(row: Sequence[Any]) -> bool:
+            if any(place >= len(row) or is_empty(row[place]) for place in when):
+                return False
+            if not table.distinct:
+                return True
+            before = len(known)
+            known.add(tuple(str(row[place]) for place in used if place < len(row)))
+            return len(known) > before
+
+        return is_of_table
+
     def _tell(self) -> None:
         if self._progress is not None:
             self._progress(self.name, self.seen, self.seen)
 
-    def _place(self, names: Sequence[str], wanted: Sequence[str], field: str) -> list[int]:
+    def _place(self, names: Sequence[str], wanted: Sequence[str], at: str) -> list[int]:
         wanted = [_name_column(column) for column in wanted]
         for column in wanted:
             if (times := names.count(column)) != 1:
                 why = "is there twice" if times else "is not there"
-                where = field if field == "when" else f"{self._at}.{field}"
-                raise InputError(self.name, f"{where}: column {column!r} {why} (unknown_column)")
+                raise InputError(
+                    self.name, f"{self._at}.{at}: column {column!r} {why} (unknown_column)"
+                )
         return [names.index(column) for column in wanted]
 
-    def _choose_reader(self, field: str, column: MappedColumn) -> Callable[[list[Any]], Any]:
-        """Return what reads the cells of one field."""
-        if column.constant is not None:
-            value = str(column.constant)
-            column = column.model_copy(update={"codes": {}, "digits": None})
-        reader = CellReader(
-            kind=self._kinds[field],
+    def _open(self, names: Sequence[str], at: str, kind: Any, column: MappedColumn) -> "CellReader":
+        return CellReader(
+            group=at.partition(".")[0],
+            name=at.partition(".")[2],
+            places=self._place(names, column.column, at),
+            kind=kind,
             column=column,
-            codes=self._mapping.choose_codes(column),
+            codes={} if column.constant is not None else self._mapping.choose_codes(column),
             form=_settle(column, self._table, self._mapping),
         )
-        return reader.read if column.constant is None else lambda _: reader.read([value])
+
+
+def _read_cells(fields: Sequence["CellReader"], row: Sequence[Any]) -> dict[str, Any]:
+    """Return the cells of a row as a file of the contract has them, national fields in one."""
+    found: dict[str, dict[str, Any]] = {"columns": {}, "national": {}}
+    for field in fields:
+        if (cell := field.read(row)) is not None:
+            found[field.group][field.name] = cell
+    if not found["national"]:
+        return found["columns"]
+    for name, cell in found["national"].items():
+        if isinstance(cell, UnreadCell):
+            why = UnreadCell(cell.rule, f"{name} {cell.message}")
+            return found["columns"] | {"national": why}
+    return found["columns"] | {"national": found["national"]}
 
 
 def _settle(*forms: CellForm) -> CellForm:
@@ -136,14 +173,24 @@ def _name_column(cell: Any) -> str:
 class CellReader:
     """Reads the cells of one field as a file of the contract would hold its value."""
 
+    group: str
+    """``columns`` or ``national``."""
+    name: str
+    places: Sequence[int]
+    """Of its cells in a row."""
     kind: Any
     column: MappedColumn
     codes: Mapping[str, str]
     form: CellForm
 
-    def read(self, cells: list[Any]) -> Any:
+    def read(self, row: Sequence[Any]) -> Any:
         """Return the value of one row, None where all its cells are empty."""
-        cells = [cell.strip() if isinstance(cell, str) else cell for cell in cells]
+        if self.column.constant is not None:
+            return self._read_cells([str(self.column.constant)])
+        cells = [row[place] for place in self.places if place < len(row)]
+        return self._read_cells([c.strip() if isinstance(c, str) else c for c in cells])
+
+    def _read_cells(self, cells: list[Any]) -> Any:
         cells = [cell for cell in cells if not is_empty(cell)]
         if not cells:
             return None
@@ -154,9 +201,13 @@ class CellReader:
             return read_time(cell, self.form)
         if self.codes or self.kind not in (int, float):
             cell = self._read_code(read_text(cell))
-        if self.kind in (int, float) and not isinstance(cell, UnreadCell):
-            return read_number(cell, self.form, self.column.factor)
-        return read_flag(cell) if self.kind is bool and isinstance(cell, str) else cell
+        if isinstance(cell, UnreadCell) or self.kind not in (int, float, bool):
+            return cell
+        if self.kind is not bool:
+            cell = read_number(cell, self.form, self.column.factor)
+        else:
+            cell = read_flag(cell)
+        return cell if self.group == "columns" else _settle_type(cell, self.kind)
 
     def _read_list(self, cells: list[Any]) -> Any:
         members: list[Any] = []
@@ -175,6 +226,16 @@ class CellReader:
         if self.column.digits is not None and text.isdecimal():
             return text.zfill(self.column.digits)
         return text
+
+
+def _settle_type(cell: Any, kind: type) -> Any:
+    """Return a national field's number or truth value: no record says of which type it is."""
+    if isinstance(cell, UnreadCell | bool) or is_nothing(cell):
+        return cell
+    try:
+        return kind(cell) if kind is float else UnreadCell("not_a_boolean", "is not true or false")
+    except ValueError:
+        return None  # digits in groups are missing, as in the contract's numbers
 
 
 def read_text(cell: Any) -> str:

@@ -16,10 +16,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from engine.domain.network import check_time_zone
+from engine.domain.records import check_national_name
 from engine.domain.validation import bare, read_document
 from features.history.tables import MODELS
 from features.intake.file_reader import BETWEEN_MEMBERS
 
+NATIONAL_KINDS: Mapping[str, type] = {"text": str, "number": float, "boolean": bool}
+"""Python's type of a national field by the type that a mapping states."""
 TableName = Literal["crossings", "declarations", "goods_items", "inspections", "seizures"]
 
 
@@ -110,6 +113,12 @@ class MappedColumn(CellForm):
 Column = Annotated[MappedColumn, BeforeValidator(_list_columns)]
 
 
+class NationalColumn(MappedColumn):
+    """From which columns a national field is read, and its type."""
+
+    type: Literal["text", "number", "boolean"] = "text"
+
+
 class MappedTable(TextForm):
     """Where the rows of one table stand, and its fields."""
 
@@ -125,6 +134,8 @@ class MappedTable(TextForm):
     distinct: bool = False
     """Take rows that are equal in all columns of this table for one."""
     columns: dict[str, Column]
+    national: dict[str, Annotated[NationalColumn, BeforeValidator(_list_columns)]] = {}
+    """Fields of the country's own, which a record carries under ``national``."""
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:
@@ -134,10 +145,6 @@ class MappedTable(TextForm):
             why, at = "the name of a file in the folder, without a path", {"field": "file"}
             raise PydanticCustomError("not_a_name", why, at)
         return self
-
-    def fields(self) -> Iterator[tuple[str, MappedColumn]]:
-        """Yield each field with its source."""
-        return iter(self.columns.items())
 
 
 class MappingFile(TextForm):
@@ -160,21 +167,30 @@ class MappingFile(TextForm):
     @model_validator(mode="after")
     def _check_fields(self) -> Self:
         for name, table in self.tables():
-            model = MODELS[name]
-            for field, column in table.fields():
+            known = MODELS[name].model_fields
+            for field, column in table.columns.items():
                 at = f"{name}.columns.{field}"
-                if field not in model.model_fields:
+                if field not in known or field == "national":
                     raise _refuse(at, "unknown_field", "no field of the record")
-                _check_use(at, bare(model.model_fields[field].annotation), column)
-                if isinstance(column.codes, str) and column.codes not in self.codes:
-                    raise _refuse(f"{at}.codes", "unknown_code_table", "no table in codes")
-            for field, info in model.model_fields.items():
-                if info.is_required() and field not in table.columns:
-                    why = "the record needs this field"
-                    raise _refuse(f"{name}.columns.{field}", "missing_key", why)
+                self._check_column(at, bare(known[field].annotation), column)
+            for field, own in table.national.items():
+                at = f"{name}.national.{field}"
+                if "national" not in known:
+                    raise _refuse(at, "unknown_field", "the record has no national fields")
+                check_national_name(field, at)
+                self._check_column(at, NATIONAL_KINDS[own.type], own)
+            _check_required(name, table)
             if table.query is not None and not (table.database or self.database):
                 raise _refuse(f"{name}.database", "missing_key", "a query needs a database")
         return self
+
+    def _check_column(self, at: str, kind: Any, column: MappedColumn) -> None:
+        kind = str if get_origin(kind) in (tuple, Literal) else kind
+        for key in column.model_fields_set & _USES.keys():
+            if kind not in _USES[key]:
+                raise _refuse(f"{at}.{key}", "wrong_kind", "is not for a field of this kind")
+        if isinstance(column.codes, str) and column.codes not in self.codes:
+            raise _refuse(f"{at}.codes", "unknown_code_table", "no table in codes")
 
     def tables(self) -> Iterator[tuple[TableName, MappedTable]]:
         """Yield each table that is mapped, in the order in which they refer to one another."""
@@ -191,6 +207,13 @@ def _refuse(field: str, rule: Any, why: Any) -> PydanticCustomError:
     return PydanticCustomError(rule, why, {"field": field})
 
 
+def _check_required(name: str, table: MappedTable) -> None:
+    for field, info in MODELS[name].model_fields.items():
+        if info.is_required() and field not in table.columns:
+            why = "the record needs this field"
+            raise _refuse(f"{name}.columns.{field}", "missing_key", why)
+
+
 _USES = {
     "time_format": (datetime,),
     "timezone": (datetime,),
@@ -200,13 +223,6 @@ _USES = {
     "digits": (str,),
 }
 """Kinds of fields that a key of a column is for."""
-
-
-def _check_use(at: str, kind: Any, column: MappedColumn) -> None:
-    kind = str if get_origin(kind) in (tuple, Literal) else kind
-    for key in column.model_fields_set & _USES.keys():
-        if kind not in _USES[key]:
-            raise _refuse(f"{at}.{key}", "wrong_kind", "is not for a field of this kind")
 
 
 def read_mapping(path: Path) -> MappingFile:

@@ -5,7 +5,8 @@ and for ``features`` by name. The fields are derived from :mod:`engine.domain.re
 expression can read a field as soon as a record has it. Times are left out, because features carry
 their meaning (hour, night, lodged_hours_before). Plates, trailers, VINs and containers are folded
 and descriptions are lower case, so that a spelling hides neither a vehicle nor a word; counts are
-numbers like all others.
+numbers like all others. A national field has the kind that its use asks for; a value of another
+kind is missing.
 
 A missing value makes every comparison with it false, ``!=`` too; so does division by zero. No
 missing value raises an error, and ``has(...)`` asks whether a value is there.
@@ -45,12 +46,12 @@ from engine.criteria.profiles.parser import (
     parse,
 )
 from engine.domain.identifiers import fold
-from engine.domain.records import Crossing, DeclarationHead, GoodsItem, Record
+from engine.domain.records import CODE, Crossing, DeclarationHead, GoodsItem, Record
 from engine.domain.time_units import HOUR, MINUTE
 from engine.domain.validation import bare
 from engine.errors import ProfileRefusedError
 
-FieldKind = Literal["bool", "number", "text", "texts", "numbers", "items", "item"]
+FieldKind = Literal["bool", "number", "text", "texts", "numbers", "items", "item", "national"]
 FieldValue = bool | float | str | None | list[str] | list[dict[str, Any]]
 
 ITEMS_MOST, LIST_MOST = 999, 64
@@ -82,7 +83,7 @@ def _fields(model: type[Record]) -> dict[str, FieldType]:
     found = {}
     for name, info in model.model_fields.items():
         kind_of = bare(info.annotation)
-        if kind_of is datetime:
+        if kind_of is datetime or name == "national":
             continue
         if get_origin(kind_of) is Literal:
             found[name] = FieldType("text", choices=frozenset(get_args(kind_of)))
@@ -91,6 +92,10 @@ def _fields(model: type[Record]) -> dict[str, FieldType]:
             found[name] = FieldType(kind, _folding_of(name))
     return found
 
+
+NATIONAL = "national."
+_SUFFIXES = {"text": "T", "number": "N", "bool": "B"}
+"""A national field is written once for each kind: no name of a field has a capital."""
 
 ROOTS = {"crossing": _fields(Crossing), "declaration": _fields(DeclarationHead)}
 """Fields by record; a list is empty where nothing was given, every other field may be missing."""
@@ -221,7 +226,7 @@ class Reader:
         found: dict[str, FieldValue] = {}
         for root, record in (("crossing", crossing), ("declaration", declaration)):
             for written, name in self._fields[root]:
-                found[written] = _value(name, getattr(record, name, None), ROOTS[root][name])
+                found |= _values(written, name, record, ROOTS[root])
         for written, column in self._features:
             found[written] = _finite(float(row[column]))
         for written, value, columns in self._derived:
@@ -229,14 +234,29 @@ class Reader:
         if self._goods:
             items = () if declaration is None else declaration.items
             found["goods"] = [
-                {name: _value(name, _of_item(item, name), ITEM[name]) for name in self._item}
+                {
+                    key: value
+                    for name in self._item
+                    for key, value in _values(flat(name), name, item, ITEM).items()
+                }
                 for item in items
             ]
         return found
 
 
-def _of_item(item: Any, name: str) -> Any:
-    return int(item.hs_code[:2]) if name == "chapter" else getattr(item, name)
+def _values(written: str, name: str, record: Any, known: Mapping[str, FieldType]) -> dict[str, Any]:
+    """Return the value of a field by what it is written as; of a national one, for each kind."""
+    if name == "chapter":
+        return {written: float(record.hs_code[:2])}
+    if not name.startswith(NATIONAL):
+        return {written: _value(name, getattr(record, name, None), known[name])}
+    stated = json.loads(getattr(record, "national", None) or "{}")
+    value = stated.get(name.removeprefix(NATIONAL))
+    found: dict[str, Any] = {written: None if value is None else True}
+    for kind, sign in _SUFFIXES.items():
+        fits = value is not None and _KINDS[type(value)] == kind
+        found[written + sign] = (float(value) if kind == "number" else value) if fits else None
+    return found
 
 
 def _finite(value: float) -> float | None:
@@ -307,6 +327,14 @@ def as_condition(cel: str, steps: int, guards: tuple[str, ...]) -> Typed:
     return Typed(f"({' && '.join((*guards, cel))})", "bool", steps + len(guards))
 
 
+def as_kind(typed: Typed, kind: FieldKind) -> Typed:
+    """Let a national field be of the kind that its use asks for; all others are what they are."""
+    if typed.kind != "national" or kind not in _SUFFIXES:
+        return typed
+    written = typed.cel + _SUFFIXES[kind]
+    return replace(typed, cel=written, kind=kind, guards=(f"{written} != null",))
+
+
 def spelt_alike(node: Node, typed: Typed, other: Typed) -> Typed:
     """Normalize literals as the field that they are compared with."""
     if other.spelt is None:
@@ -342,6 +370,7 @@ def call_of(node: Call, scope: Scope) -> Typed:
             raise make_refusal(node.at, "has_argument")
         return Typed(f"({first.guards[0]})", "bool")
     if node.name == "size":
+        first = as_kind(first, "text")
         if first.kind not in ("texts", "items", "text"):
             raise make_refusal(node.at, "size_argument")
         return Typed(f"double(size({first.cel}))", "number", 2 + first.steps, first.guards)
@@ -350,7 +379,8 @@ def call_of(node: Call, scope: Scope) -> Typed:
 
 def _text_function(node: Call, first: Typed, scope: Scope) -> Typed:
     argument = node.arguments[1]
-    second = spelt_alike(argument, scope.typed(argument), first)
+    first = as_kind(first, "text")
+    second = as_kind(spelt_alike(argument, scope.typed(argument), first), "text")
     if (first.kind, second.kind) != ("text", "text"):
         raise make_refusal(node.at, "text_arguments", code=node.name)
     steps = first.steps + second.steps + TEXT_STEPS
@@ -389,7 +419,7 @@ def macro_of(node: Macro, scope: Scope) -> Typed:
     element = Typed("", "item" if over.kind == "items" else "text", spelt=over.spelt)
     written = f"x{len(scope.bound)}"
     scope.bound[node.each] = (written, element)
-    body = scope.typed(node.body)
+    body = as_kind(scope.typed(node.body), "bool")
     del scope.bound[node.each]
     if body.kind != "bool":
         raise make_refusal(node.at, "macro_condition", code=node.name)
@@ -457,7 +487,7 @@ def field_of(node: Field, scope: Scope) -> Typed:
             raise make_refusal(node.at, "element_without_fields")
         found = _find_field(node, "goods", ITEM)
         scope.needs.add(f"goods.{node.name}")
-        return _type_field(found, f"{written}.{node.name}")
+        return _type_field(found, f"{written}.{flat(node.name)}")
     if node.of == "features":
         if node.name not in scope.features:
             raise _unknown(node, "unknown_feature", scope.features)
@@ -473,6 +503,8 @@ def field_of(node: Field, scope: Scope) -> Typed:
 
 def _find_field(node: Field, root: str, fields: dict[str, FieldType]) -> FieldType:
     found = fields.get(node.name)
+    if node.name.startswith(NATIONAL) and CODE.fullmatch(node.name.removeprefix(NATIONAL)):
+        return FieldType("national")
     if found is None:
         raise _unknown(node, "unknown_field", fields, code=root)
     return found
@@ -517,7 +549,7 @@ class Checked:
 def check(text: str, *, features: Sequence[str], tolerance: float | None = None) -> Checked:
     """Return an expression ready to compile; raises ``ProfileRefusedError`` with place and rule."""
     scope = Scope(frozenset([*features, *list_derived(features)]), _RULES, tolerance)
-    found = scope.typed(parse(text))
+    found = as_kind(scope.typed(parse(text)), "bool")
     if found.kind != "bool":
         raise make_refusal(1, "not_a_condition", kind=found.kind)
     if not scope.needs:
@@ -532,12 +564,14 @@ def _operation(node: Operation, scope: Scope) -> Typed:
     parts = [scope.typed(operand) for operand in node.operands]
     steps = 1 + sum(part.steps + len(part.guards) for part in parts)
     if node.operator in ("&&", "||") or (node.operator == "!"):
+        parts = [as_kind(part, "bool") for part in parts]
         _want(node, parts, "bool")
         if node.operator == "!":
             return Typed(f"!({parts[0].condition})", "bool", steps)
         joined = f" {node.operator} ".join(part.condition for part in parts)
         return Typed(f"({joined})", "bool", steps)
     if node.operator in ("+", "-", "*", "/"):
+        parts = [as_kind(part, "number") for part in parts]
         return _arithmetic(node, parts, steps)
     scope.whole_codes += _list_whole_codes(*node.operands)
     return _type_comparison(node, parts, steps)
@@ -557,8 +591,9 @@ def _arithmetic(node: Operation, parts: Sequence[Typed], steps: int) -> Typed:
 
 
 def _type_comparison(node: Operation, parts: Sequence[Typed], steps: int) -> Typed:
-    left = spelt_alike(node.operands[0], parts[0], parts[1])
-    right = spelt_alike(node.operands[1], parts[1], parts[0])
+    left, right = _settle_kinds(node, *parts)
+    left = spelt_alike(node.operands[0], left, right)
+    right = spelt_alike(node.operands[1], right, left)
     if node.operator == "in":
         fits = (left.kind, right.kind) in (("text", "texts"), ("number", "numbers"))
         if isinstance(node.operands[1], Field) and right.kind == "texts":
@@ -575,6 +610,16 @@ def _type_comparison(node: Operation, parts: Sequence[Typed], steps: int) -> Typ
     _check_choices(node.operands[1], left)
     guards = tuple(dict.fromkeys((*left.guards, *right.guards)))
     return as_condition(f"({left.cel} {node.operator} {right.cel})", steps, guards)
+
+
+def _settle_kinds(node: Operation, left: Typed, right: Typed) -> tuple[Typed, Typed]:
+    """Let a national field be of the kind of what it is compared with."""
+    if node.operator not in ("in", "==", "!="):
+        return as_kind(left, "number"), as_kind(right, "number")
+    if left.kind == right.kind == "national":
+        raise make_refusal(node.at, "national_kinds")
+    members: Mapping[FieldKind, FieldKind] = {"texts": "text", "numbers": "number"}
+    return as_kind(left, members.get(right.kind, right.kind)), as_kind(right, left.kind)
 
 
 def _list_whole_codes(left: Node, right: Node) -> list[str]:

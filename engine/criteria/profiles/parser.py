@@ -60,6 +60,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "name_taken": "this name is taken: give the element another",
     "macro_condition": "the condition of {code} must be true or false",
     "operand_kinds": "{code} between a {kind} and a {other}",
+    "national_kinds": "compare a national field with a text, a number, true or false",
     "not_a_choice": "it is one of {names}",
     "flag_is_number": "{code} of a {kind}, not of a {other}; compare it: == 1",
     "operand_kind": "{code} of a {kind}, not of a {other}",
@@ -304,6 +305,8 @@ class _Parser:
                 found = self._method(found, name)
             elif isinstance(found, Name):
                 found = Field(found.at, found.name, name.text)
+            elif isinstance(found, Field) and found.name == "national":
+                found = Field(found.at, found.of, f"{found.name}.{name.text}")
             else:
                 raise make_refusal(name.at, "no_fields_of_this")
         return found

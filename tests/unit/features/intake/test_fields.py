@@ -13,6 +13,7 @@ from engine.domain.records import (
     Crossing,
 )
 from engine.domain.time_units import DAY, micros, moment, rfc3339
+from engine.domain.validation import list_faults
 from features.history.record_rows import to_row
 from features.history.tables import MODELS, SCHEMAS
 from features.intake.load import read_folder
@@ -267,3 +268,50 @@ def test_every_fault_of_a_row_is_said_and_the_row_counts_once(tmp_path: Path) ->
         ("inspections.csv", 2, "propensity", "propensity_outside"),
         ("inspections.csv", 3, "crossing_id", "orphan"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ({"terminal": "T-2", "axles": 5, "bonded": True, "other": "N/A"}, None),
+        ({"Terminal": "x"}, "malformed_code"),
+        ({"driver_religion": "x"}, "forbidden_field"),
+        ({"nationality": "x"}, "forbidden_field"),
+        ({"a": ["x"]}, "not_a_plain_value"),
+        ({"a": "x" * 201}, "too_long"),
+        ({"a": "x\n"}, "control_character"),
+        ({"a": 1e16}, "too_large"),
+        ({"a": float("nan")}, "too_large"),
+        ({f"a{n}": n for n in range(33)}, "too_long"),
+        ([1], "not_an_object"),
+        ("no object", "not_an_object"),
+    ],
+    ids=lambda given: given if isinstance(given, str) else None,
+)
+def test_national_fields_are_texts_numbers_and_truth_values(given: Any, rule: str | None) -> None:
+    body = {
+        "crossing_id": "c", "post": "OYB", "direction": "entry", "vehicle_class": "truck",
+        "arrived_at": LATER, "national": given,
+    }  # fmt: skip
+    if rule is None:
+        found = Crossing.model_validate(body, strict=False)
+        stated = {"axles": 5, "bonded": True, "terminal": "T-2"}
+        assert found.model_dump(mode="json")["national"] == stated
+        assert Crossing.model_validate_json(found.model_dump_json()) == found
+        assert hash(found) == hash(found.model_copy())
+        return
+    with pytest.raises(ValidationError) as refused:
+        Crossing.model_validate(body, strict=False)
+    assert {each for _, each, _ in list_faults(refused.value)} == {rule}
+
+
+def test_national_fields_are_columns_of_a_load_and_leave_digests_alone(tmp_path: Path) -> None:
+    own = '{"b": 2, "a": "x"}'
+    for name, cells in (("with", {"national": own}), ("without", {"national": "{}"}), ("not", {})):
+        rows = {"crossings": [folders.crossing(2, **cells)]}
+        folders.write(rows, tmp_path / name)
+    stated, empty, absent = (
+        read_folder(tmp_path / name, now=NOW) for name in ("with", "without", "not")
+    )
+    assert stated.tables.crossings["national"].to_pylist() == ['{"a":"x","b":2}']
+    assert empty.tables.digest == absent.tables.digest != stated.tables.digest

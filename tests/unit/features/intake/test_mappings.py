@@ -262,6 +262,33 @@ def test_codes_that_no_table_holds_are_faults_unless_the_mapping_says_otherwise(
     assert [row["plate_country"] for row in rows] == ["UZ", None]
 
 
+def test_national_fields_have_the_type_that_the_mapping_states(tmp_path: Path) -> None:
+    cells = ("a,T-2,5.5,да,18", "b,N/A,,нет,", "c,,x,да,", "d,T-1,7,может,")
+    (tmp_path / "in.csv").write_text("\n".join(["id,t,a,b,mass", *cells]), "utf-8")
+    text = (
+        BASE.replace('"at"', '{ constant = "2025-06-01T10:00:00Z" }')
+        + """
+[crossings.national]
+terminal = "t"
+axles = { column = "a", type = "number" }
+bonded = { column = "b", type = "boolean", codes = { "да" = "true", "нет" = "false" }, keep = true }
+mass_t = { column = "mass", type = "number", factor = 0.1 }
+"""
+    )
+    found = read(tmp_path, text)
+    assert found.tables.crossings["national"].to_pylist() == [
+        '{"axles":5.5,"bonded":true,"mass_t":1.8,"terminal":"T-2"}',
+        '{"bonded":false}',
+    ]
+    assert [(one.line, one.field, one.rule) for one in found.quarantine] == [
+        (4, "national", "not_a_number"), (5, "national", "not_a_boolean")
+    ]  # fmt: skip
+    assert found.quarantine[0].message.startswith("axles ")
+    said = refuse(tmp_path, text.replace("terminal =", "ethnicity ="))
+    assert "crossings.national.ethnicity" in said and "(forbidden_field)" in said
+    assert "(malformed_code)" in refuse(tmp_path, text.replace("terminal =", "Terminal ="))
+
+
 def test_parquet_and_several_files_of_one_table_are_read(tmp_path: Path) -> None:
     naive = pa.array([datetime(2025, 6, 1, 10)], pa.timestamp("ms"))
     for month in (1, 2):

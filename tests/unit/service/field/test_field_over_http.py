@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from api.service.assembly import open_store
 from api.shifts.readers import count_hours
 from engine.decision.role_views import BLIND
 from engine.domain.rights import Role
+from engine.journal.journal import JournalReader
+from engine.journal.kinds import DECISION
 from engine.queue.mirror_alerts import MirrorProjection
 from tests.integration.service.shifts.test_shift_pages import make_decision
 from tests.support.people import at_desk
@@ -183,6 +186,18 @@ def test_a_nationality_is_refused_by_its_field(world: World) -> None:
     refused = world.decide(arrival(START + 6_040, nationality="TJ"))
     assert refused.status_code == 422
     assert refused.json()["fields"][0]["rule"] == "unknown_field"
+
+
+def test_national_fields_are_recorded_and_none_says_something_of_a_person(world: World) -> None:
+    stated = {"axles": 5, "terminal": "T-2"}
+    decide(world, START + 9_100, national=stated | {"note": "N/A"})
+    with open_store(world.home) as store, store.read() as connection:
+        (last,) = JournalReader(connection).records(DECISION, newest=1)
+    assert last.body["arrival"]["crossing"]["national"] == stated
+    refused = world.decide(arrival(START + 9_101, national={"driver_sex": "x"}))
+    assert refused.status_code == 422
+    (fault,) = refused.json()["fields"]
+    assert (fault["at"], fault["rule"]) == ("crossing.national.?", "forbidden_field")
 
 
 def test_an_inland_seizure_reaches_the_next_crossing_of_its_driver(world: World) -> None:

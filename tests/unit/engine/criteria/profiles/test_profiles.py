@@ -72,6 +72,49 @@ def test_one_line_says_potatoes_in_sacks_from_a_first_time_carrier_at_night() ->
     assert not fits(POTATOES, crossing(), None, **known)
 
 
+OWN = '{"terminal":"T-2","axles":5,"bonded":true,"permit":"77"}'
+NATIONAL = {
+    'crossing.national.terminal == "T-2"': True,
+    'crossing.national.terminal in ["T-1", "T-2"]': True,
+    'crossing.national.terminal.startsWith("T-") && size(crossing.national.terminal) == 3': True,
+    "crossing.national.axles > 4": True,
+    "crossing.national.axles * 2 == 10 && crossing.national.axles in [5]": True,
+    "crossing.national.bonded": True,
+    "!crossing.national.bonded": False,
+    "crossing.national.permit == 77": False,  # it is a text
+    'crossing.national.permit != "78"': True,
+    'crossing.national.other != "78"': False,
+    "has(crossing.national.axles) && !has(crossing.national.other)": True,
+    'goods.exists(g, g.national.excise == "A1" && has(g.national.excise))': True,
+    'goods.all(g, g.national.excise == "A1")': False,
+    'declaration.national.lane == "N"': False,
+}
+
+
+@pytest.mark.parametrize("expression", NATIONAL)
+def test_a_national_field_has_the_kind_that_its_use_asks_for(expression: str) -> None:
+    goods = [{"hs_code": "2402", "national": '{"excise":"A1"}'}, {"hs_code": "0701"}]
+    found = fits(expression, crossing(national=OWN), declaration(*goods))
+    assert found == NATIONAL[expression]
+    assert not fits(f"crossing.is_empty && ({expression})", crossing())
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("crossing.national.a == crossing.national.b", "national_kinds"),
+        ('crossing.national == "x"', "unknown_field"),
+        ("crossing.national.A == 1", "unknown_field"),
+        ("crossing.national.a.b == 1", "no_fields_of_this"),
+        ("crossing.national.a.exists(x, x == 1)", "macro_target"),
+    ],
+)
+def test_a_national_field_is_compared_with_a_value(expression: str, message: str) -> None:
+    with pytest.raises(ProfileRefusedError) as refused:
+        check(expression, features=FEATURES)
+    assert refused.value.message == message
+
+
 def test_a_weighbridge_weighs_the_vehicle_too() -> None:
     """Weighed 36 t with 20 t of papers: 15 t of it are the vehicle, as its own weighings say."""
     features = (*FEATURES, "weighed_less_gross_kg", "tare_over_usual_of_plate")
