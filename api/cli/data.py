@@ -499,7 +499,9 @@ LoadFormatOption = Annotated[
 
 def load(
     home: HomeOption,
-    folder: Annotated[Path, typer.Argument(help="Bulk folder, or a folder of messages.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Bulk folder, or a folder of messages; for --guess a file.")
+    ],
     ignore_columns: IgnoreOption = None,
     settings: SettingsOption = None,
     max_bad: Annotated[
@@ -515,6 +517,9 @@ def load(
     ] = None,
     *,
     check: Annotated[bool, typer.Option("--check", help="Read all, and touch no home.")] = False,
+    guess: Annotated[
+        bool, typer.Option("--guess", help="Propose a mapping for one file; loads nothing.")
+    ] = False,
     format: LoadFormatOption = "contract",  # noqa: A002 - the option's name
     as_json: JsonOption = False,
 ) -> None:
@@ -524,6 +529,9 @@ def load(
     stay loaded. Standard messages stand next to crossings.csv; their settings are the home's
     messages.toml unless --settings names others. --mapping reads tables as an office has them.
     """
+    if guess:
+        _guess(folder, as_json=as_json)
+        return
     if not folder.is_dir():
         raise InputError(str(folder), "no such folder")
     ignored = names(ignore_columns)
@@ -541,6 +549,22 @@ def load(
         _say_what_is_wrong(folder / file, loaded, bad.get(file), is_mapped=mapping is not None)
     text = partial(_show_load, loaded, is_checked=check)
     emit(loaded.as_json(), as_json=as_json, text=text, ok=not bad)
+
+
+def _guess(file: Path, *, as_json: bool) -> None:
+    """Print the mapping that a file may need, and say how many columns it recognises."""
+    from features.intake.mapping_guess import guess_mapping
+
+    found = guess_mapping(file)
+    sure = Counter(one.sure or "not recognised" for one in found.columns)
+    columns = [asdict(one) for one in found.columns]
+    emit(
+        {"mapping": found.text, "columns": columns},
+        as_json=as_json,
+        text=partial(typer.echo, found.text, nl=False),
+    )
+    counts = ", ".join(f"{number} {kind}" for kind, number in sure.items())
+    say(f"{count_of(len(columns), 'column')}: {counts}")
 
 
 def withdraw(

@@ -63,6 +63,8 @@ class Dialect:
     """What keeps its header from being read."""
     values: Sequence[str]
     """What most cells of some column have in common."""
+    encoding: str = "utf-8"
+    delimiter: str = ","
 
     def __str__(self) -> str:
         """Return all of it as one sentence without its end; empty where nothing differs."""
@@ -78,29 +80,30 @@ def read_dialect(path: Path) -> Dialect:
     if sample.startswith(_WORKBOOKS):
         why = "is a workbook, not text: save each of its sheets as CSV (UTF-8, commas)"
         return Dialect([why], [])
-    text, form = _decode(sample)
+    text, encoding, form = _decode(sample)
     rows = text.splitlines()
     between = max(_SEPARATORS, key=rows[0].count) if rows else ","
     if between != "," and rows[0].count(between):
         form.append(f"its cells are parted by {_SEPARATORS[between]}: commas are needed")
     cells = islice(csv.reader(StringIO(text, newline=""), delimiter=between), 1, 1 + ROWS)
-    return Dialect(form, list(_name_values(cells)))
+    return Dialect(form, list(_name_values(cells)), encoding, between)
 
 
-def _decode(sample: bytes) -> tuple[str, list[str]]:
-    """Return the text of a sample, and what its encoding is where that is not UTF-8."""
+def _decode(sample: bytes) -> tuple[str, str, list[str]]:
+    """Return the text of a sample, its encoding, and the encoding in words where not UTF-8."""
     wide = _UTF_16.get(sample[:2])
     if wide is not None:
-        return sample[2:].decode(wide, "replace"), ["its text is UTF-16: UTF-8 is needed"]
+        form = ["its text is UTF-16: UTF-8 is needed"]
+        return sample[2:].decode(wide, "replace"), "utf-16", form
     try:
-        return sample.decode("utf-8-sig"), []
+        return sample.decode("utf-8-sig"), "utf-8", []
     except UnicodeDecodeError:
         high = [byte for byte in sample if byte >= 0x80]
         # There letters lie at the end of the table; in code page 866 most lie before.
         is_windows = sum(byte >= 0xC0 for byte in high) * 2 >= len(high)
         name, codec = ("Windows-1251", "cp1251") if is_windows else ("code page 866", "cp866")
         why = f"its text is not UTF-8, which is needed: it reads as {name}"
-        return sample.decode(codec, "replace"), [why]
+        return sample.decode(codec, "replace"), codec, [why]
 
 
 def _name_values(rows: Iterator[list[str]]) -> Iterator[str]:

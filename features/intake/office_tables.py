@@ -69,17 +69,21 @@ def open_tables(folder: Path, mapping: MappingFile, name: TableName) -> Iterator
     for path in paths:
         said = path.name if table.sheet is None else f"{path.name} {table.sheet}"
         said = f"{said} ({name})" if is_shared else said
-        if path.suffix.lower() in _WORKBOOKS:
-            yield OfficeTable(said, _read_sheet(path, table, name))
-        elif path.suffix.lower() == ".parquet":
-            yield OfficeTable(said, _read_parquet(path))
-        else:
-            yield OfficeTable(said, _read_text(path, table, mapping), is_text=True)
+        is_text = path.suffix.lower() not in (*_WORKBOOKS, ".parquet")
+        form = {"encoding": table.encoding or mapping.encoding}
+        form["delimiter"] = table.delimiter or mapping.delimiter
+        yield OfficeTable(said, open_file(path, table.model_copy(update=form), name), is_text)
 
 
-def _read_text(path: Path, table: MappedTable, mapping: MappingFile) -> Rows:
-    encoding = table.encoding or mapping.encoding or "utf-8-sig"
-    delimiter = table.delimiter or mapping.delimiter or ","
+def open_file(path: Path, table: MappedTable, name: TableName) -> Rows:
+    """Yield the rows of a file from its header on, each with its line."""
+    if path.suffix.lower() in _WORKBOOKS:
+        return _read_sheet(path, table, name)
+    return _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_text(path, table)
+
+
+def _read_text(path: Path, table: MappedTable) -> Rows:
+    encoding, delimiter = table.encoding or "utf-8", table.delimiter or ","
     encoding = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
     with path.open(encoding=encoding, errors="surrogateescape", newline="") as text:
         try:
@@ -90,15 +94,29 @@ def _read_text(path: Path, table: MappedTable, mapping: MappingFile) -> Rows:
             raise InputError(path.name, f"is no text in {encoding} (bad_encoding)") from None
 
 
-def _read_sheet(path: Path, table: MappedTable, name: TableName) -> Rows:
+def _open_book(path: Path) -> Any:
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
-        book = load_workbook(path, read_only=True, data_only=True)
+        return load_workbook(path, read_only=True, data_only=True)
     except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as error:
         why = f"not a workbook we can read: {type(error).__name__} (bad_file)"
         raise InputError(path.name, why) from None
+
+
+def list_sheets(path: Path) -> list[str]:
+    """Return the titles of a workbook's sheets; none of any other file."""
+    if path.suffix.lower() not in _WORKBOOKS:
+        return []
+    book = _open_book(path)
+    titles = [sheet.title for sheet in book.worksheets]
+    book.close()
+    return titles
+
+
+def _read_sheet(path: Path, table: MappedTable, name: TableName) -> Rows:
+    book = _open_book(path)
     try:
         sheet = _choose_sheet(book, path, table.sheet, name)
         sheet.reset_dimensions()  # some programs state a wrong size
