@@ -1,10 +1,7 @@
 """The queue of a post: its order, the minutes of its shift, and its page with a stream of changes.
 
-Minutes used are those that the shift's acts state, or the engine's estimate where an act states
-none; minutes to come are estimates. The cut of the queue is after the last vehicle that is expected
-to fit into what the acts have left of the roster and the shift's end leaves of that, so that used,
-waiting above the cut, left, and lost at the end add up to the roster. Until the end as many work at
-once as the roster needs, or as it has teams.
+The cut of the queue is after the last vehicle that is expected to fit into what the shift's acts
+have left of the roster and the shift's end leaves of that.
 """
 
 import asyncio
@@ -32,7 +29,6 @@ from api.decisions.answers import (
     TheReading,
     read_duties,
 )
-from api.decisions.page_data import bound_workable_minutes, sum_used_minutes
 from api.decisions.questions import OpenQuestionView, read_waiting_questions
 from api.decisions.summary import Cargo, name_picks, read_cargo
 from api.http.access import ReachedPost, visible_reasons
@@ -46,7 +42,6 @@ from engine.criteria.policy import read_policy
 from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
 from engine.domain.records import PostCode, VehicleClass
 from engine.domain.rights import Matter, Right, Role
-from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import DAY, moment
 from engine.errors import NotAuthenticatedError
 from engine.journal.entries import Kind
@@ -55,12 +50,19 @@ from engine.journal.kinds import DECISION, INSPECTION, RELEASE
 from engine.queue.corrections import read_stated
 from engine.queue.documents_asked import list_questions
 from engine.queue.expected_duty import ExpectedDuty, UsualDuties
-from engine.queue.queue import DECISIONS, QueuedDecision, last_of_crossing, list_waiting
+from engine.queue.queue import (
+    DECISIONS,
+    QueuedDecision,
+    count_waiting,
+    last_of_crossing,
+    list_waiting,
+)
 from engine.queue.reviews import order_of_review
 from engine.queue.takings import VehicleHolder, read_holders
 from engine.search_orders.order import is_working
-from engine.selection import INSPECTED, Channel, Policy
-from engine.shifts.workload import ROSTERS, ChannelCapacity, OpenShiftLoad
+from engine.selection import Channel
+from engine.shifts.minutes import ChannelMinutes, read_minutes
+from engine.shifts.workload import ROSTERS, ChannelCapacity
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,30 +133,9 @@ class MinutesMeter:
     """One channel's minutes in the shift."""
 
     channel: str
+    minutes: ChannelMinutes
     side: ChannelCapacity | None
-    """None without a roster."""
-    share: float
-    """Of arrivals that the score may send here now."""
-    used: float = 0.0
-    """Minutes of the acts of this shift."""
-    waiting: float = 0.0
-    """Minutes of the vehicles above the cut."""
-    workable: float = math.inf
-    """Minutes that can be worked before the shift ends."""
-
-    @property
-    def left(self) -> float:
-        """Minutes that neither acts nor vehicles above the cut take; for arrivals to come."""
-        return max(min(self._unused, self.workable) - self.waiting, 0.0)
-
-    @property
-    def lost(self) -> float:
-        """Minutes of the roster that are not used when the shift ends."""
-        return max(self._unused - self.workable, 0.0)
-
-    @property
-    def _unused(self) -> float:
-        return 0.0 if self.side is None else max(self.side.minutes - self.used, 0.0)
+    """What is still expected; None without a roster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +165,8 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
         bodies = JournalReader(snapshot).bodies([one.seq for one in known])
         shift = read_policy(snapshot).plan_shifts(service.network).shift(post, as_of)
         running = service.workload.read_load(snapshot, shift, now=as_of)
-        used = sum_used_minutes(snapshot, post, since=shift.opens_at)
+        waiting = count_waiting(snapshot, as_of=as_of, post=post).get(post, {})
+        minutes = read_minutes(snapshot, shift, service.network, waiting, now=as_of)
         shown = _mark(snapshot, post, known, since=shift.opens_at, as_of=as_of)
         for one in known:
             if one.seq not in bodies:
@@ -195,11 +177,7 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
         tell_unread = find_part("unread_circulars")
         has_unread = tell_unread is not None and tell_unread(snapshot, caller, post, now=as_of)
         duties = None if is_blind else read_duties(snapshot, caller)
-        fixed = read_policy(snapshot).find_shares(post, opens_at=shift.opens_at)
-    meters = [
-        _meter(fixed, running, channel, used, shift=shift, as_of=as_of)
-        for channel in reversed(INSPECTED)
-    ]
+    sides = running.sides()
     vehicles = [
         replace(
             _vehicle(position, one, bodies[one.seq], as_of=as_of, duties=duties),
@@ -210,12 +188,12 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
         if one.seq in bodies
     ]
     vehicles = _tell_neighbours_apart(vehicles)
-    shown_vehicles, meters = _cut(mark_short(vehicles), meters)
+    free: dict[str, float] = {channel.code: one.free for channel, one in minutes.items()}
     return QueueView(
         moment(as_of),
         moment(shift.closes_at),
-        shown_vehicles,
-        meters,
+        _cut(mark_short(vehicles), free),
+        [MinutesMeter(code.code, one, sides.get(code)) for code, one in minutes.items()],
         has_scanner=is_working("xray", running.equipment),
         exchange=find_swap(vehicles),
         mark=shown,
@@ -250,24 +228,6 @@ def _mark(
     waiting = [(one.seq, int(one.channel)) for one in known]
     shown = repr((tuple(decided), roster, waiting, taken, asked))
     return hashlib.sha256(shown.encode()).hexdigest()[:16]
-
-
-def _meter(
-    fixed: Policy,
-    running: OpenShiftLoad,
-    channel: Channel,
-    used: Mapping[Channel, float],
-    *,
-    shift: ShiftPeriod,
-    as_of: int,
-) -> MinutesMeter:
-    side = running.sides().get(channel)
-    means = running.usual.means
-    policy = running.policy(fixed, Minutes(means[Channel.RED], means[Channel.YELLOW]))
-    share = policy.red_share if channel is Channel.RED else policy.yellow_share
-    whole = 0.0 if side is None else side.minutes
-    workable = bound_workable_minutes(whole, shift, teams=len(running.teams), now=as_of)
-    return MinutesMeter(channel.code, side, share, used.get(channel, 0.0), workable=workable)
 
 
 def _vehicle(
@@ -381,24 +341,14 @@ def mark_short(vehicles: Sequence[WaitingVehicle]) -> list[WaitingVehicle]:
     return found[::-1]
 
 
-def _cut(
-    vehicles: Sequence[WaitingVehicle], meters: Sequence[MinutesMeter]
-) -> tuple[list[WaitingVehicle], list[MinutesMeter]]:
-    """Tell which vehicles fit into what is left of their channel's minutes, in their order.
-
-    The meters come back with the minutes of those that do.
-    """
-    free = {one.channel: one.left for one in meters if one.side is not None}
-    waiting = dict.fromkeys(free, 0.0)
+def _cut(vehicles: Sequence[WaitingVehicle], free: Mapping[str, float]) -> list[WaitingVehicle]:
+    """Tell which vehicles fit into the free minutes of their channel, in their order."""
+    rest = dict(free)
     found = []
     for one in vehicles:
-        if one.channel in free:
-            free[one.channel] -= one.minutes
-        fits = free.get(one.channel, 0.0) >= 0.0
-        if fits and one.channel in waiting:
-            waiting[one.channel] += one.minutes
-        found.append(one if fits else replace(one, fits=False))
-    return found, [replace(one, waiting=waiting.get(one.channel, 0.0)) for one in meters]
+        rest[one.channel] = rest.get(one.channel, math.inf) - one.minutes
+        found.append(replace(one, fits=rest[one.channel] >= 0.0))
+    return found
 
 
 MOST_LISTED = 50

@@ -38,9 +38,10 @@ from engine.ports import PostLine
 from engine.queue.corrections import Corrections, read_stated
 from engine.queue.queue import DECISIONS, WaitingCount, count_waiting
 from engine.queue.reviews import REVIEWS
-from engine.selection import INSPECTED, Channel, ChannelCode
+from engine.selection import Channel, ChannelCode
+from engine.shifts.minutes import read_minutes
 from engine.shifts.period_counts import read_repeats
-from engine.shifts.workload import METHODS, picks, read_roster
+from engine.shifts.workload import picks
 from engine.storage.database import Store, split_in_slices
 from models.statistics.intervals import Estimate, share
 
@@ -71,7 +72,7 @@ class NetworkPost(Answer):
     roster_minutes: float | None
     """Of the running shift, all channels; null without a roster."""
     used_minutes: float
-    """Expected of the vehicles that the running shift sent to officers."""
+    """Of the acts of the running shift, as stated or else as expected."""
     needed_minutes: float
     """Expected of the vehicles that wait, whenever they were decided on."""
     decisions: int
@@ -103,10 +104,13 @@ class NetworkMinutes(Answer):
     vehicles: int
     """Sent to the channel in the shift."""
     used: float
-    """Expected minutes of these vehicles."""
-    left: float | None
+    """Minutes of the acts of the shift, as stated or else as expected."""
     needed: float
     """Expected minutes of the vehicles that wait, whenever they came."""
+    lost: float
+    """Minutes of the roster that nobody can work before the shift ends."""
+    left: float | None
+    """What is left of the roster; negative where minutes are missing, None without a roster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -650,22 +654,17 @@ def _read_minutes(
 ) -> list[NetworkMinutes]:
     """Return the minutes of a post's running shift, of red first."""
     shift = read_policy(snapshot).plan_shifts(service.network).shift(post, now)
-    roster = read_roster(snapshot, post, service.network).minutes
     rows = picks(snapshot, post, shift.opens_at)
-    found = []
-    for channel in reversed(INSPECTED):
-        known = [roster[method] for method in METHODS[channel] if method in roster]
-        here = [row for row in rows if row.channel == channel]
-        used = sum(row.minutes for row in here)
-        found.append(
-            NetworkMinutes(
-                post=post,
-                channel=channel.code,
-                roster=sum(known) if known else None,
-                vehicles=sum(row.decisions for row in here),
-                used=used,
-                left=sum(known) - used if known else None,
-                needed=waiting[channel].minutes if channel in waiting else 0.0,
-            )
+    return [
+        NetworkMinutes(
+            post=post,
+            channel=channel.code,
+            roster=one.roster,
+            vehicles=sum(row.decisions for row in rows if row.channel == channel),
+            used=one.used,
+            needed=one.needed,
+            lost=one.lost,
+            left=one.left,
         )
-    return found
+        for channel, one in read_minutes(snapshot, shift, service.network, waiting, now=now).items()
+    ]

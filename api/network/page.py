@@ -248,12 +248,12 @@ class PostLine:
     wait: float | None
     """Minutes since the first vehicle that waits was decided on; None where none waits."""
     tightest: NetworkMinutes | None
-    """The channel whose waiting vehicles need the largest share of its minutes; None without a
+    """The channel whose waiting vehicles need the largest share of its free minutes; None without a
     roster. The free minutes of one channel are no help to another."""
 
     @property
     def needed(self) -> float | None:
-        """The share of that channel's minutes that its waiting vehicles need."""
+        """The share of that channel's free minutes that its waiting vehicles need."""
         return None if self.tightest is None else share_needed(self.tightest)
 
     @property
@@ -263,8 +263,9 @@ class PostLine:
 
 
 def share_needed(row: NetworkMinutes) -> float:
-    """Return the share of a channel's minutes that its waiting vehicles need."""
-    return row.needed / row.roster if row.roster else math.inf if row.needed else 0.0
+    """Return the share of a channel's free minutes that its waiting vehicles need."""
+    free = row.needed + (row.left or 0.0)
+    return row.needed / free if free > 0.0 else math.inf if row.needed else 0.0
 
 
 def rank_posts(found: NetworkOverview) -> list[PostLine]:

@@ -130,6 +130,13 @@ class ShiftMinutes(Answer):
     """Vehicles that wait at the time of the report."""
     needed: float
     """Minutes expected for these vehicles."""
+    used: float
+    """Minutes of the acts of every agency, as stated or else as expected; as the next two, of a
+    running shift alone."""
+    lost: float
+    """Minutes of the roster that nobody can work before the shift ends."""
+    left: float | None
+    """What is left of the roster; negative where minutes are missing, None without a roster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,7 @@ from engine.queue.match_outcomes import FindGravity
 from engine.queue.queue import DECISIONS, WaitingCount, count_waiting, read_plates
 from engine.selection import INSPECTED, Channel
 from engine.shifts.handovers import FiledAct, Handover, list_filed_acts, read_handover
+from engine.shifts.minutes import ChannelMinutes, read_minutes
 from engine.shifts.period_counts import name_stream
 from engine.storage.database import split_in_slices
 from models.monitoring.drift_monitor import measure_parties
@@ -401,9 +402,10 @@ def _minutes(
 ) -> list[ShiftMinutes]:
     """Return what each channel's minutes went to; only a running shift knows its roster."""
     is_running = as_of < shift.closes_at
-    sides = service.workload.read_load(snapshot, shift, now=as_of).sides() if is_running else {}
+    known = read_minutes(snapshot, shift, service.network, queue, now=as_of) if is_running else {}
     found = []
     for channel in reversed(INSPECTED):
+        spent = known.get(channel, ChannelMinutes(None, 0.0, 0.0))
         here = [one for one in decided if one.stands is channel]
         filed = [one.act.minutes for one in acts if one.channel is channel]
         values = [minutes for minutes in filed if minutes is not None]
@@ -411,14 +413,17 @@ def _minutes(
         found.append(
             ShiftMinutes(
                 channel=channel.code,
-                roster=sides[channel].minutes if channel in sides else None,
+                roster=spent.roster,
                 vehicles=len(here),
                 expected=math.fsum(one.minutes for one in here),
                 inspected=len(filed),
                 reported=math.fsum(values),
                 acts_with_minutes=len(values),
                 waiting=0 if waiting is None else waiting.vehicles,
-                needed=0.0 if waiting is None else waiting.minutes,
+                needed=spent.needed,
+                used=spent.used,
+                lost=spent.lost,
+                left=spent.left,
             )
         )
     return found

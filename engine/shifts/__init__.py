@@ -1,1 +1,1 @@
-"""A shift: its seed, its minutes, its load."""
+"""A shift: its seed, its roster and minutes, its load, its counts."""

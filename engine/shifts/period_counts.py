@@ -212,7 +212,7 @@ def list_acts(connection: Connection, span: Span) -> Sequence[Row[Any]]:
     it answered ``corridor`` and ``vehicle_class``.
     """
     query = select(ACTS, _D.corridor, _D.vehicle_class).select_from(ACTS)
-    return connection.execute(_join_decisions(connection, query, span)).all()
+    return connection.execute(join_decisions(connection, query, span).order_by(_A.seq)).all()
 
 
 def list_goods(connection: Connection, span: Span) -> Sequence[Row[Any]]:
@@ -224,17 +224,11 @@ def list_goods(connection: Connection, span: Span) -> Sequence[Row[Any]]:
     stated = SEIZED_GOODS.join(ACTS, _A.crossing_id == _S.crossing_id)
     query = select(SEIZED_GOODS, _A.agency.label("act_agency")).select_from(stated)
     query = query.where(_A.outcome == "seizure")
-    return connection.execute(_join_decisions(connection, query, span, order=_S.seq)).all()
+    return connection.execute(join_decisions(connection, query, span).order_by(_S.seq)).all()
 
 
-def _join_decisions(
-    connection: Connection,
-    query: Select[Any],
-    span: Span,
-    *,
-    order: ColumnElement[int] = _A.seq,
-) -> Select[Any]:
-    """Return a query of acts with the last decision that each answered."""
+def join_decisions(connection: Connection, query: Select[Any], span: Span) -> Select[Any]:
+    """Return a query of the acts filed in a period with the last decision that each answered."""
     first, after = (find_number(connection, at) for at in (span.since, span.until))
     last = (
         select(_LAST.decision_id)
@@ -243,11 +237,8 @@ def _join_decisions(
         .limit(1)
         .scalar_subquery()
     )
-    return (
-        query.join(DECISIONS, _D.decision_id == last)
-        .where(_A.post == span.post, _A.seq >= first, _A.seq < after)
-        .order_by(order)
-    )
+    filed = (_A.post == span.post, _A.seq >= first, _A.seq < after)
+    return query.join(DECISIONS, _D.decision_id == last).where(*filed)
 
 
 def list_posts(connection: Connection) -> Iterator[str]:

@@ -40,7 +40,7 @@ def test_an_override_says_for_which_vehicles_no_time_is_left(world: World) -> No
     with world.runtime.store.read() as snapshot:
         known = [read_decision(snapshot, one["decision_id"]) for one in greens]
     assert find_displaced(world.runtime, known[0])["red"].plates == (), "there is time for all"
-    put_minutes(world, red.used + red.waiting)
+    put_minutes(world, red.minutes.used + red.minutes.needed)
     sent = next(one for one in known if find_displaced(world.runtime, one)["red"].plates)
     told = find_displaced(world.runtime, sent)["red"]
     path = f"/decisions/{sent.decision_id}"

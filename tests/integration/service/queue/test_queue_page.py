@@ -11,10 +11,8 @@ import pytest
 from api import queue as queue_page
 from api.auth.callers import Caller
 from api.auth.sessions import COOKIE
-from api.decisions.page_data import bound_workable_minutes, sum_used_minutes
 from api.decisions.summary import Cargo
 from api.queue import (
-    MinutesMeter,
     WaitingVehicle,
     WhyWaiting,
     _cut,
@@ -23,11 +21,14 @@ from api.queue import (
     mark_short,
     read_queue,
 )
+from engine.decision.inspection_minutes import Minutes
 from engine.domain.rights import Role
 from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import HOUR, MINUTE
+from engine.journal.kinds import DECISION
 from engine.selection import Channel
-from engine.shifts.workload import ChannelCapacity, ExpectedRemainder, MinutesUsed
+from engine.shifts.minutes import ChannelMinutes, bound_workable, sum_used_minutes
+from engine.shifts.period_counts import Span
 from tests.support.people import Desk, at_desk
 from tests.support.running_service import OTHER, POST, World, arrival
 from tests.unit.service.reports.test_acts import act, find
@@ -150,29 +151,25 @@ def make_waiting(position: int, channel: str, minutes: float) -> WaitingVehicle:
     )
 
 
-def meter(channel: str, free: float | None) -> MinutesMeter:
-    side = ChannelCapacity(100.0, MinutesUsed(), ExpectedRemainder(0.0, 0.0, 0.0))
-    return MinutesMeter(channel, None if free is None else side, 0.0, 100.0 - (free or 0.0))
-
-
 def test_the_cut_lies_where_the_minutes_end() -> None:
     waits = [make_waiting(1, "red", 40), make_waiting(2, "red", 40), make_waiting(3, "red", 40)]
     waits += [make_waiting(4, "yellow", 1000), make_waiting(5, "blue", 1)]
-    found, (red, yellow) = _cut(waits, [meter("red", 90.0), meter("yellow", None)])
+    red, yellow = ChannelMinutes(100.0, 10.0, 120.0), ChannelMinutes(None, 0.0, 1000.0)
+    found = _cut(waits, {"red": red.free, "yellow": yellow.free})
     assert [one.fits for one in found] == [True, True, False, True, True]
-    assert (red.used, red.waiting, red.left) == (10.0, 80.0, 10.0), "they add up to the roster"
-    assert (yellow.waiting, yellow.left) == (0.0, 0.0)
+    assert (red.free, red.left, red.lost) == (90.0, -30.0, 0.0), "30 minutes are missing"
+    assert (yellow.left, yellow.lost) == (None, 0.0)
 
 
 def test_minutes_end_with_the_shift() -> None:
     waits = [make_waiting(number, "red", 40) for number in (1, 2, 3)]
-    found, (red,) = _cut(waits, [replace(meter("red", 90.0), workable=54.0)])
-    assert [one.fits for one in found] == [True, False, False]
-    assert (red.used, red.waiting, red.left, red.lost) == (10.0, 40.0, 14.0, 36.0)
+    red = ChannelMinutes(100.0, 10.0, 40.0, workable=54.0)
+    assert [one.fits for one in _cut(waits, {"red": red.free})] == [True, False, False]
+    assert (red.used, red.needed, red.left, red.lost) == (10.0, 40.0, 14.0, 36.0)
     shift = ShiftPeriod(POST, 0, 12 * HOUR)
     now = shift.closes_at - 54 * MINUTE
     known = [(200.0, 0), (200.0, 3), (1_400.0, 0)]
-    shown = [bound_workable_minutes(least, shift, teams=n, now=now) for least, n in known]
+    shown = [bound_workable(least, shift, teams=n, now=now) for least, n in known]
     assert shown == [54.0, 162.0, 108.0]
 
 
@@ -185,13 +182,20 @@ def test_a_short_check_before_a_riskier_vehicle_says_so() -> None:
 
 
 def test_minutes_used_are_those_that_acts_state(world: World) -> None:
-    red = find(world, "red", START + 7000)
-    with world.runtime.store.read() as snapshot:
-        before = sum_used_minutes(snapshot, POST, since=0).get(Channel.RED, 0.0)
+    def read_used() -> float:
+        with world.runtime.store.read() as snapshot:
+            now = world.runtime.journal.now(snapshot)
+            return sum_used_minutes(snapshot, Span(POST, 0, now + HOUR)).get(Channel.RED, 0.0)
+
+    red, unstated = (find(world, "red", START + at) for at in (7000, 7400))
+    before = read_used()
     world.post("/v1/inspections", act(97_001, red["crossing_id"], minutes=17.0))
+    assert (stated := read_used()) - before == 17.0
+    world.post("/v1/inspections", act(97_002, unstated["crossing_id"], minutes=None))
     with world.runtime.store.read() as snapshot:
-        after = sum_used_minutes(snapshot, POST, since=0)[Channel.RED]
-    assert after - before == 17.0
+        body = world.runtime.journal.body(snapshot, unstated["receipt"]["sequence"], of=DECISION)
+    expected = Minutes(**body["inputs"]["minutes"]).red
+    assert read_used() - stated == pytest.approx(expected), "as long as it was expected to take"
 
 
 def test_events_need_a_session_and_their_post(world: World) -> None:

@@ -212,8 +212,9 @@ def test_the_map_is_as_the_land_lies(is_narrow: bool, width: int, height: int) -
 
 def draw_minutes(post: str, channel: ChannelCode, *, needed: float) -> NetworkMinutes:
     return NetworkMinutes(
-        post=post, channel=channel, roster=100.0, vehicles=1, used=0.0, left=100.0, needed=needed
-    )
+        post=post, channel=channel, roster=100.0, vehicles=1,
+        used=0.0, needed=needed, lost=0.0, left=100.0 - needed,
+    )  # fmt: skip
 
 
 def test_posts_that_are_behind_come_first_and_the_worst_of_them() -> None:

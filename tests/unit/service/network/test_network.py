@@ -112,7 +112,8 @@ def test_a_roster_that_is_used_up_is_a_state(world: World) -> None:
     found = read(world)
     red = next(one for one in found["minutes"] if (one["post"], one["channel"]) == (POST, "red"))
     assert (post_of(found)["state"], red["roster"]) == ("full", 1.0)
-    assert red["left"] == pytest.approx(1.0 - red["used"])
+    assert red["left"] == pytest.approx(max(1.0 - red["used"], 0.0) - red["needed"])
+    assert red["left"] < 0.0, "minutes are missing"
     put(100_000.0)
     assert post_of(read(world))["state"] == "open"
 
