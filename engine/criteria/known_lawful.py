@@ -42,6 +42,7 @@ from engine.domain.records import (
     Record,
     Text,
     Time,
+    TypedPlate,
 )
 from engine.domain.time_units import micros
 from engine.selection import LAWFUL_CHECK, Channel
@@ -62,8 +63,8 @@ class KnownLawful(Record):
     consignor: Identifier | None = None
     declarant: Identifier | None = None
     driver_ref: Identifier | None = None
-    plate: Identifier | None = None
-    trailer: Identifier | None = None
+    plate: TypedPlate | None = None
+    trailer: TypedPlate | None = None
     container: Identifier | None = None
     post: PostCode | None = None
     """The post at which the entry holds; every post where it is absent."""

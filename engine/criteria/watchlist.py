@@ -40,6 +40,7 @@ from engine.domain.records import (
     Record,
     Text,
     Time,
+    TypedPlate,
 )
 from engine.domain.time_units import DAY, micros, moment, rfc3339
 from engine.errors import RecordError
@@ -65,8 +66,8 @@ Reason = Annotated[Text, Field(min_length=1, max_length=200)]
 class NoticeIdentifiers(Record):
     """What a counterpart's notice may name."""
 
-    plate: Identifier | None = None
-    trailer: Identifier | None = None
+    plate: TypedPlate | None = None
+    trailer: TypedPlate | None = None
     container: Identifier | None = None
     party: Identifier | None = None
     """A carrier, consignee, consignor or declarant; it matches in any of these roles."""

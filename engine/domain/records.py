@@ -36,6 +36,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from engine.domain.identifiers import fold
+
 TextKind = Literal["text", "name", "member"]
 """A ``name`` is an identifier of a thing, a person or a record, and a ``member`` one in a list; any
 other ``text`` may be 0, as codes are."""
@@ -226,6 +228,19 @@ def _code(value: str) -> str:
     return value
 
 
+SHORTEST_PLATE, LONGEST_PLATE = 2, 12
+"""Letters and digits of a plate that somebody looks for."""
+
+
+def _typed_plate(value: str) -> str:
+    folded = fold(value)
+    is_long_enough = SHORTEST_PLATE <= len(folded) <= LONGEST_PLATE
+    if not is_long_enough or not any(sign.isdigit() for sign in folded):
+        why = f"{SHORTEST_PLATE} to {LONGEST_PLATE} letters and digits, a digit among them"
+        raise PydanticCustomError("not_a_plate", why)
+    return value
+
+
 def _propensity(value: float) -> float:
     if not 0.0 < value <= 1.0:
         raise PydanticCustomError("propensity_outside", "a probability in (0, 1]")
@@ -243,6 +258,8 @@ AnyPost = Annotated[str, Field(min_length=1, max_length=16)]
 AnyText = Annotated[str, Field(max_length=1000)]
 """Texts of any characters; what is printable is said with what is a placeholder, or alone."""
 Identifier = Annotated[AnyIdentifier, AfterValidator(_printable)]
+TypedPlate = Annotated[Identifier, AfterValidator(_typed_plate)]
+"""A plate that somebody looks for; what was read at a post is kept as it was read."""
 PostCode = Annotated[AnyPost, AfterValidator(_printable)]
 Text = Annotated[AnyText, AfterValidator(_printable)]
 Country = Annotated[str, AfterValidator(_country), _schema_rule(pattern=f"^{_COUNTRY.pattern}$")]

@@ -38,6 +38,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "zeros": ("container\n0000\n", "container", "placeholder"),
     "a rounded number": ("carrier\n3.01E+08\n", "carrier", "placeholder"),
     "signs alone": ("plate\n()\n", "plate", "placeholder"),
+    "letters alone": ("plate\nAB\n", "plate", "not_a_plate"),
+    "too long for a plate": (f"trailer\n{'X' * 60}\n", "trailer", "not_a_plate"),
     "too long": (f"plate\n{'A' * 65}\n", "plate", "too_long"),
     "a line within a cell": ('plate\n"01A\n02B"\n', "plate", "control_character"),
     "a flag that is none": ("plate,look_alikes\n01A,yes\n", "look_alikes", "not_a_boolean"),

@@ -127,7 +127,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "nobody": ({}, "carrier", "missing_key"),
     "half a corridor": ({"dispatch_country": "KZ"}, "carrier", "missing_key"),
     "a post alone": ({"post": "OYB"}, "carrier", "missing_key"),
-    "no letter": ({"plate": "---", "carrier": "c"}, "plate", "missing_key"),
+    "no letter": ({"plate": "---", "carrier": "c"}, "plate", "not_a_plate"),
     "certificate alone": ({"carrier": "c", "certificate": "1"}, "administration", "missing_key"),
     "nobody's certificate": (
         {"plate": "A1", "certificate": "1", "administration": "TJ"},

@@ -76,7 +76,7 @@ NAMES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a party, whichever it is": ({"party": "party-9"}, {"carrier_id": "party-9"}),
     "driver": ({"driver_ref": "driver-9"}, {"driver_ref": "driver-9"}),
     "a plate by its shape": ({"plate": "80 B 0I1", "look_alikes": True}, {"plate": "8O8 011"}),
-    "any of two": ({"plate": "NOBODY", "trailer": "TR 901"}, {"trailer_plate": "TR901"}),
+    "any of two": ({"plate": "NOBODY 1", "trailer": "TR 901"}, {"trailer_plate": "TR901"}),
 }
 
 
@@ -117,7 +117,7 @@ def test_an_entry_is_shareable_where_two_people_agreed_to_that(
         for one in (plain, marked)
     ]
     assert marks == [False, True]
-    body = {"plate": "P", "reason": "x", "expiry": ahead(3)}
+    body = {"plate": "P 01", "reason": "x", "expiry": ahead(3)}
     notice = body | {"is_shareable": True}
     assert world.post("/v1/notices", notice, Role.COUNTERPART).status_code == 422
 
