@@ -5,6 +5,7 @@ Over HTTP and as a page. A value is proposed and approved as every matter of two
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, cast
@@ -421,12 +422,15 @@ def _read_proposal(reader: FormReader, form: Form, *, needs_reason: bool) -> Pol
     return reader.finish(reader.record(PolicyProposal, fields))
 
 
-Control = Literal["number", "share", "text", "json"]
+Control = Literal["number", "share", "clock", "text", "json"]
 SHARES = frozenset(
     {"red_share", "yellow_share", "blue_share", "random_share", "random_yellow_share",
      "random_blue_share", "floor", "bound"}
 )  # fmt: skip
 """Fields that a form states in percent."""
+CLOCKS: Mapping[str, str] = {"starts_minute": "", "utc_offset_minutes": "+"}
+"""Fields of minutes that a form states as hours and minutes, with the sign of a positive one."""
+_CLOCK = re.compile(r"([+-]?)(\d{1,2}):([0-5]\d)")
 
 
 def _fields(setting: PolicySetting) -> Mapping[str, Control]:
@@ -436,8 +440,9 @@ def _fields(setting: PolicySetting) -> Mapping[str, Control]:
         float: "number",
         str: "text",
     }
+    named: dict[str, Control] = dict.fromkeys(SHARES, "share") | dict.fromkeys(CLOCKS, "clock")
     return {
-        name: "share" if name in SHARES else kinds.get(bare(field.annotation), "json")
+        name: named.get(name) or kinds.get(bare(field.annotation), "json")
         for name, field in setting.value.model_fields.items()
     }
 
@@ -450,6 +455,8 @@ def _read_value(reader: FormReader, form: Form, setting: PolicySetting, name: st
             reader.refuse(name, "missing_key")
         return found
     text = read_field(form, name).replace("\r\n", "\n")
+    if kind == "clock":
+        return _read_clock(reader, name, text.strip())
     if kind == "text":
         return text
     try:
@@ -457,6 +464,26 @@ def _read_value(reader: FormReader, form: Form, setting: PolicySetting, name: st
     except ValueError:
         reader.refuse(name, "not_json")
         return None
+
+
+def _read_clock(reader: FormReader, name: str, text: str) -> int | None:
+    """Return the minutes of hours and minutes, as 480 of 08:00 and -90 of -01:30."""
+    found = _CLOCK.fullmatch(text)
+    if found is None:
+        reader.refuse(name, "not_a_clock")
+        return None
+    minutes = 60 * int(found[2]) + int(found[3])
+    return -minutes if found[1] == "-" else minutes
+
+
+def write_clock(name: str, minutes: int) -> str:
+    """Return minutes of a field as hours and minutes.
+
+    >>> write_clock("starts_minute", 480), write_clock("utc_offset_minutes", 300)
+    ('08:00', '+05:00')
+    """
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else CLOCKS[name]}{hours:02}:{rest:02}"
 
 
 def _page(
@@ -477,6 +504,9 @@ def _page(
         chosen=chosen,
         fields={} if chosen is None else _fields(chosen),
         shares=SHARES,
+        clocks=CLOCKS,
+        clock=write_clock,
+        orders={one.name: [*one.value.model_fields] for one in SETTINGS.values()},
         posts=[*service.network.posts],
         at=post if post in service.network.posts else "",
         kept={**_begin_form(found, chosen, post), **kept},
@@ -497,10 +527,12 @@ def _begin_form(
     known = next(one for one in found.settings if one.setting == setting.name).values
     value = next((one.value for one in reversed(known) if one.post in (None, post)), None) or {}
     kinds = _fields(setting)
-    return {name: [_write_value(kinds[name], one)] for name, one in value.items()}
+    return {name: [_write_value(name, kinds[name], one)] for name, one in value.items()}
 
 
-def _write_value(kind: Control, value: Any) -> str:
+def _write_value(name: str, kind: Control, value: Any) -> str:
+    if kind == "clock":
+        return write_clock(name, value)
     if kind == "share":
         return f"{100 * value:g} %"
     if kind == "number":

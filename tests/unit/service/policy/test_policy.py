@@ -1,5 +1,6 @@
 """Policy under two keys: who changes it, when it takes effect, and that nothing else changes it."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -316,6 +317,23 @@ def test_what_is_wrong_is_refused_by_field_and_rule(
     assert send(world, PROPOSALS, leaves, people["ann"]).status_code in (404, 409)
 
 
+def test_times_of_shifts_are_typed_as_clocks_show_them(world: World) -> None:
+    desk = at_desk(world, "clocks")
+    page = "/policy?setting=shift_times"
+    assert 'value="08:00"' in desk.get(page).text and "+05:00" in desk.get("/policy").text
+    form = {"setting": "shift_times", "reason": "winter", "starts_minute": "07:30", "hours": "8"}
+    for wrong in ("450", "7:60", "24:00"):
+        sent = form | {"utc_offset_minutes": "+05:00", "starts_minute": wrong}
+        assert desk.send(page, "/policy", sent).status_code == 422, wrong
+    once = desk.get(page).text.partition('name="once" value="')[2][:24]
+    sent = form | {"utc_offset_minutes": "-01:30", "once": once}
+    assert desk.send(page, "/policy", sent).status_code == 303
+    waiting = world.get(PATH, Role.SUPERVISOR).json()["waiting"]
+    value = next(one["value"] for one in waiting if one["setting"] == "shift_times")
+    assert (value["starts_minute"], value["utc_offset_minutes"]) == (450, -90)
+    assert "08:00 → <strong>07:30" in desk.get("/policy").text
+
+
 def test_the_page_shows_proposes_and_approves(
     world: World, people: dict[str, dict[str, str]]
 ) -> None:
@@ -334,6 +352,7 @@ def test_the_page_shows_proposes_and_approves(
     assert wrong.status_code == 422 and "The number is too large." in wrong.text
     assert bob.send(page, "/policy", form | {"once": once}).status_code == 303
     shown = bob.get("/policy").text
+    assert re.search(r"3(\.0+)?% → <strong>6", shown), "what differs is marked"
     assert "another person approves" in shown and "/proposals/policy/" not in shown
     rest = cem.get("/policy").text.partition("/proposals/policy/")[2]
     to = f"/proposals/policy/{rest.partition(chr(34))[0]}"
