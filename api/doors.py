@@ -102,7 +102,10 @@ COMPLAINTS: Final = Doors(
     menu=(MenuEntry("/complaints", "Complaints", 105),),
     routers=("api.complaints.page:router",),
     page_routers=("api.complaints.page:page_router",),
-    parts={"notifications": "api.complaints.answers:list_waiting"},
+    parts={
+        "notifications": "api.complaints.answers:list_waiting",
+        "complaints": "api.complaints.answers:read_complaints",
+    },
 )
 _FILES_OF_VEHICLE = "/v1/crossings/{crossing_id}/files"
 VEHICLE_FILES: Final = Doors(

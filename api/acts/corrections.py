@@ -17,13 +17,14 @@ from fastapi.responses import RedirectResponse
 from api.auth.callers import Caller
 from api.decisions.find_forms import (
     add_find,
+    add_places,
     end_of,
     read_assessment,
     read_finds,
     state_finds,
 )
 from api.decisions.page import ANOTHER, LABELS, STEP, render_page, repeat_fields
-from api.decisions.page_data import DecisionPage, read_page
+from api.decisions.page_data import DecisionPage, read_page, sort_codes
 from api.http.access import fill_agency, post_of
 from api.http.dependencies import TheService
 from api.service.runtime import Runtime
@@ -190,7 +191,9 @@ class CorrectionForm:
             with self.service.store.read() as snapshot:
                 classes = read_goods_classes(snapshot)
             finds = read_finds(reader, classes, SeizureCorrection, about=lambda _: reason)
-        return StatedAgain(reader.finish(act), finds)
+        stated = reader.finish(act)
+        places = add_places(stated.places_searched, finds.values())
+        return StatedAgain(stated.model_copy(update=places), finds)
 
     def ask(self) -> None:
         """Ask a supervisor to record what this person may not."""
@@ -348,7 +351,12 @@ def send_correction(visit: TheVisit, form: TheForm, sent: TheCorrectionForm) -> 
         if step not in ("confirm", ASK):
             read = sent.read()
             sent.check(read)
-            values: dict[str, Any] = {"read": read, "sent": repeat_fields(form)}
+            was = {
+                name: value
+                for name, value in sent.act.items()
+                if sort_codes(value or None) != sort_codes(getattr(read.act, name, value) or None)
+            }
+            values: dict[str, Any] = {"read": read, "sent": repeat_fields(form), "was": was}
             return render_page(visit, service, decision_id, template="act.html", **values)
         sent.ask() if step == ASK else sent.correct()
     except FormError as error:

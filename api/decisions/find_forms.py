@@ -5,7 +5,7 @@ goods says the rest: the class of substance, and the unit of an amount that is t
 Goods of no class of the table are weighed in grams.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from api.web.forms import FormReader
 from engine.domain.goods_classes import CURRENCY, GoodsClass, GoodsClasses
-from engine.domain.records import MASSES, SUBSTANCES
+from engine.domain.records import MASSES, SUBSTANCES, Seizure
+from engine.queue.corrections import SeizureCorrection
 
 Model = TypeVar("Model", bound=BaseModel)
 FIND = ("goods_class", "substance", "amount", "unit", "place", "concealment")
@@ -132,6 +133,14 @@ def _weigh(part: FormReader, amount: float | None, unit: str) -> dict[str, Any]:
         part.refuse("unit", "wrong_unit")
         return {}
     return {"quantity_g": None if amount is None else amount * MASSES[unit or "g"]}
+
+
+def add_places(
+    searched: Sequence[str], finds: Iterable[Seizure | SeizureCorrection]
+) -> dict[str, Any]:
+    """Return the places searched and those of the finds: where something was found was searched."""
+    found = [one.place for one in finds if one.place is not None]
+    return {"places_searched": tuple(dict.fromkeys([*searched, *found]))}
 
 
 def state_finds(seizures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

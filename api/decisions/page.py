@@ -22,13 +22,14 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import RedirectResponse
 from markupsafe import Markup
 
-from api.areas import find_part
+from api.areas import find_part, list_parts
 from api.auth.callers import Caller, check_officer, list_officers
 from api.decisions.answers import DecisionFilter, DecisionReader, first_words
 from api.decisions.find_forms import (
     CURRENCIES,
     FIND,
     add_find,
+    add_places,
     count_finds,
     end_of,
     list_classes,
@@ -137,7 +138,9 @@ class DecisionForm:
             )
         elif any(reader.text(name) for name in FIND):
             reader.refuse("outcome", "seized_without_seizure")
-        return FiledAct(reader.finish(act), list(seizures.values()), team)
+        filed, finds = reader.finish(act), list(seizures.values())
+        whole = filed.model_copy(update=add_places(filed.places_searched, finds))
+        return FiledAct(whole, finds, team)
 
     def report(self) -> None:
         """File an inspection act and each find that the form names."""
@@ -473,12 +476,21 @@ def show_recomputation(visit: TheVisit, service: TheService, decision_id: str) -
     reading = DecisionReader(service, visit.caller)
     made, seen = reading.recompute(decision_id), reading.decision(decision_id)
     post = str(seen["post"])
+    may_see = visit.visitor.may("GET", "/v1/complaints")
+    asked: dict[str, Any] = {"asked": PeriodAsked(), "decision_id": decision_id}
+    complaints = [
+        one
+        for read_complaints in (list_parts("complaints") if may_see else ())
+        for one in read_complaints(service, visit.caller, **asked).complaints
+    ]
     return visit.page(
         "recomputation.html",
         post=post,
         json_address=f"/v1/decisions/{decision_id}/recomputation",
         made=made,
         seen=seen,
+        reviews=seen.get("reviews") or (),
+        complaints=complaints,
         retell=MessageReader(speech_of(visit.request, post)),
     )
 

@@ -3,7 +3,6 @@
 What a checkpoint may not see is not read for it, so that no template can show it by mistake.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,19 +37,19 @@ from engine.decision.role_views import flat
 from engine.domain.network import IdentifierField, open_time_zone
 from engine.domain.records import Inspection
 from engine.domain.rights import Matter
-from engine.domain.shift_plan import ShiftPeriod
-from engine.domain.time_units import MINUTE, moment
+from engine.domain.time_units import moment
 from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.reasons import Reason
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import (
+    CORRECTION_ASKED,
     DECISION,
     INSPECTION,
     PROFILE_BACKTESTED,
     RELEASE,
     SEIZURE,
 )
-from engine.queue.corrections import Corrections, list_corrections, read_corrections, read_stated
+from engine.queue.corrections import Corrections, list_corrections, read_corrections
 from engine.queue.mirror_alerts import late_crossings
 from engine.queue.queue import (
     DECISIONS,
@@ -63,6 +62,7 @@ from engine.queue.queue import (
 from engine.queue.reviews import NEEDS_SECOND
 from engine.search_orders.rates import PRIOR
 from engine.selection import INSPECTED, Channel
+from engine.shifts.minutes import read_minutes
 
 MOST_LISTED = 18
 """Acts and finds that the page lists, the last of all."""
@@ -185,6 +185,8 @@ class FiledActInfo:
     """Of the act and of these seizures, the oldest first: who, when, why, and each field that
     changed with what it said before and since, its units, and the number and the goods of its
     find."""
+    requests: Sequence[Mapping[str, Any]]
+    """What a supervisor was asked to correct and did not yet: who, when, why, and the amount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,9 +341,7 @@ def find_displaced(service: Runtime, sent: QueuedDecision) -> dict[str, Displace
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
         shift = read_policy(snapshot).plan_shifts(service.network).shift(sent.post, now)
-        running = service.workload.read_load(snapshot, shift, now=now)
-        sides, teams = running.sides(), len(running.teams)
-        used = sum_used_minutes(snapshot, sent.post, since=shift.opens_at)
+        spent = read_minutes(snapshot, shift, service.network, {}, now=now)
         inputs = service.journal.body(snapshot, sent.seq, of=DECISION)["inputs"]
         waiting = [one for one in list_waiting(snapshot, sent.post, as_of=now) if one != sent]
         query = select(column.seq, column.minutes, column.plate).where(
@@ -352,11 +352,7 @@ def find_displaced(service: Runtime, sent: QueuedDecision) -> dict[str, Displace
         for channel in set(INSPECTED) - {sent.channel}:
             place = service.recording.draw_place(snapshot, sent, channel)
             minutes = Minutes(**inputs["minutes"]).of(channel)
-            free = math.inf
-            if channel in sides:
-                whole = sides[channel].minutes
-                workable = bound_workable_minutes(whole, shift, teams=teams, now=now)
-                free = min(whole - used.get(channel, 0.0), workable)
+            free = spent[channel].free
             plates = []
             for one in waiting:
                 if one.channel == channel:
@@ -365,39 +361,6 @@ def find_displaced(service: Runtime, sent: QueuedDecision) -> dict[str, Displace
                         plates.append(known[one.seq][1] or "")
             found[channel.code] = Displacement(minutes, tuple(plates))
         return found
-
-
-def bound_workable_minutes(roster: float, shift: ShiftPeriod, *, teams: int, now: int) -> float:
-    """Return how many minutes of a channel can be worked before its shift ends.
-
-    As many people work at once as the minutes of the roster need, or as there are teams.
-    """
-    at_once = max(teams, math.ceil(roster * MINUTE / (shift.closes_at - shift.opens_at)), 1)
-    return at_once * max(shift.closes_at - now, 0) / MINUTE
-
-
-def sum_used_minutes(
-    snapshot: Connection, post: str, *, since: int, until: int | None = None
-) -> dict[Channel, float]:
-    """Return the minutes of the acts filed at a post from then on, by the channel they answered.
-
-    An act that states no minutes counts as long as its vehicle was expected to take.
-    """
-    column = DECISIONS.c
-    filed = [column.post == post, JOURNAL.c.known_at >= since]
-    filed += [] if until is None else [JOURNAL.c.known_at < until]
-    query = select(column.act_seq, column.channel, column.minutes).join(
-        JOURNAL, JOURNAL.c.seq == column.act_seq
-    )
-    rows = {
-        seq: (channel, minutes) for seq, channel, minutes in snapshot.execute(query.where(*filed))
-    }
-    used: dict[Channel, float] = {}
-    for act in read_stated(snapshot, INSPECTION, where=[JOURNAL.c.seq.in_(rows)]):
-        channel, expected = rows[act.seq]
-        minutes = act.body["inspection"].get("minutes") or expected
-        used[Channel(channel)] = used.get(Channel(channel), 0.0) + minutes
-    return used
 
 
 def _find_successor(snapshot: Connection, known: QueuedDecision) -> dict[str, str] | None:
@@ -563,7 +526,14 @@ def _read_filing(
     finds = {one["seizure_id"]: number for number, one in enumerate(seizures, 1)}
     corrections = _read_corrections(snapshot, sorted(corrected), finds)
     taken_by = act.get("taken_by")
-    return FiledActInfo(act.get("by"), act.get("team"), at, seizures, taken_by, corrections)
+    asked = [JOURNAL.c.seq > max([known.seq, *corrected]), JOURNAL.c.subject == known.crossing_id]
+    requests = [
+        one.body | {"at": moment(one.known_at)}
+        for one in JournalReader(snapshot).records(CORRECTION_ASKED, where=asked)
+    ]
+    return FiledActInfo(
+        act.get("by"), act.get("team"), at, seizures, taken_by, corrections, requests
+    )
 
 
 def _read_act(service: Runtime, snapshot: Connection, seq: int) -> dict[str, Any] | None:
@@ -596,7 +566,7 @@ def _read_corrections(
                 "goods": goods,
             }
             for field in STATED_FIELDS
-            if _sort_codes(was.get(field)) != _sort_codes(now.get(field))
+            if sort_codes(was.get(field)) != sort_codes(now.get(field))
         ]
         if "g" in (was.get("unit"), now.get("unit")):  # said once, as a quantity
             changes = [one for one in changes if one["field"] not in ("amount", "unit")]
@@ -615,9 +585,9 @@ def _read_corrections(
     return found
 
 
-def _sort_codes(stated: Any) -> Any:
+def sort_codes(stated: Any) -> Any:
     """Return a list of places or methods without an order, which says nothing."""
-    return sorted(stated) if isinstance(stated, list) else stated
+    return sorted(stated) if isinstance(stated, list | tuple) else stated
 
 
 STATED_FIELDS = (

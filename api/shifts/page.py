@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import RedirectResponse
+from sqlalchemy import Connection
 
 from api.http.dependencies import TheService
 from api.queue import read_queue
@@ -25,8 +26,10 @@ from api.web.visitor import Form, TheForm, read_field
 from engine.domain.network import Network
 from engine.domain.records import Method, Time
 from engine.domain.time_units import micros, rfc3339
-from engine.errors import SecondPersonError
-from engine.queue.queue import read_plates
+from engine.errors import NotFoundError, SecondPersonError
+from engine.journal.kinds import ReviewBody
+from engine.queue.queue import read_decision, read_plates
+from engine.queue.reviews import read_reviews
 from engine.search_orders.order import NEEDED
 from engine.shifts.handovers import HandoverNote, TakeoverNote, read_handover, summarize_shift
 from engine.shifts.workload import MOST_MINUTES, Hands, Roster, has_scanner, read_roster
@@ -154,6 +157,8 @@ def _handover_page(
         shown = view_balance(visit.caller, post, balance)
         named = [one for name in LISTS if shown[name] for one in shown[name].decisions]
         plates = read_plates(snapshot, named)
+        sent = shown["overridden"].decisions if shown["overridden"] else ()
+        moved = {one: _read_override(snapshot, one) for one in sent}
     waiting = read_queue(service, post, visit.caller, is_blind=True)  # a page for any reader
     return visit.form_page(
         "handover.html",
@@ -170,9 +175,20 @@ def _handover_page(
         balance=shown,
         lists=LISTS,
         plates=plates,
+        moved=moved,
         kept=kept or {},
         wrong=wrong,
     )
+
+
+def _read_override(snapshot: Connection, decision_id: str) -> ReviewBody | None:
+    """Return the last verdict that sends a vehicle elsewhere; None of a decision that is erased."""
+    try:
+        reviews = read_reviews(snapshot, read_decision(snapshot, decision_id))
+    except NotFoundError:
+        return None
+    moving = (one.body for one in reviews if one.body["review"]["verdict"] == "override")
+    return next(reversed(list(moving)), None)
 
 
 roster_page_router = APIRouter(

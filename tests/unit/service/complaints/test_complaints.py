@@ -63,6 +63,13 @@ def test_a_complaint_and_its_answer_are_listed_with_the_decision(
     page = desk.get(f"/complaints?decision={filed.decision['decision_id']}").text
     assert "nine hours" in page and "the scanner was down" in page
     assert 'action="/complaints' not in page, "an analyst neither files nor answers"
+    proof = f"/decisions/{filed.decision['decision_id']}/recomputation"
+    paper = desk.get(proof).text
+    assert "nine hours" in paper and "the scanner was down" in paper and 'id="reviews"' not in paper
+    review = {"verdict": "override", "channel": "blue", "reason_code": "other", "reason": "a word"}
+    path = f"/v1/decisions/{filed.decision['decision_id']}/reviews"
+    assert send(world, path, review, filed.ann).status_code == 201
+    assert "a word" in desk.get(proof).text.partition('id="reviews"')[2]
 
 
 def test_complaints_are_counted_by_the_day_of_their_filing(

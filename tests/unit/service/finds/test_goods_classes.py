@@ -194,6 +194,8 @@ def test_all_classes_are_filed_in_one_act_by_page(world: World) -> None:
     assert {one["unit"] for one in found} == {"g", "kg", "l", "pieces", "USD"}
     page = desk.get(f"/decisions/{red['decision_id']}").text
     assert page.count('class="seized"') == 18 and "undeclared goods" in page
+    searched = "<dt>Places searched</dt><dd>among the goods</dd>"
+    assert searched in shown.text and searched in page, "where something was found was searched"
 
 
 def test_a_form_names_all_that_its_finds_lack(world: World) -> None:

@@ -366,6 +366,7 @@ def test_an_act_is_corrected_on_its_page(world: World) -> None:
     more |= goods | {"amount": "2,300", "places_searched": places[::-1]}
     shown = send_form(officer, red, "correction", **more)
     assert shown.status_code == 200 and "2,300 g" in shown.text and "A digit." in shown.text
+    assert shown.text.count("<del>") == 1, "only the find differs"
     assert "2,300 g" not in officer.get(page).text  # shown, not recorded
     assert send_form(officer, red, "correction", step="confirm", **more).status_code == 303
     seen = officer.get(page).text
@@ -381,6 +382,7 @@ def test_an_act_is_corrected_on_its_page(world: World) -> None:
     assert "A correction is asked for" in told and "corrects: A digit." in told
     assert f'href="{page}/correction"' in told
     assert "A correction is asked for" not in officer.get("/notifications").text
+    assert "corrects: A digit." in officer.get(page).text.partition('id="asked"')[2][:200]
     same = send_form(officer, red, "correction", step="confirm", **more)
     assert same.status_code == 422 and "Nothing differs" in same.text
     nothing = {"outcome": "clear", "methods": "physical", "minutes": "40", "reason": "A test."}
@@ -390,5 +392,6 @@ def test_an_act_is_corrected_on_its_page(world: World) -> None:
     assert "withdrawn" in send_form(boss, red, "correction", **nothing).text
     assert send_form(boss, red, "correction", step="confirm", **nothing).status_code == 303
     seen = boss.get(page).text
+    assert 'id="asked"' not in seen, "a correction answers what was asked"
     assert "A test." in seen and 'class="seized"' not in seen
     assert f'href="{page}/correction"' not in boss.get("/notifications").text, "it is settled"

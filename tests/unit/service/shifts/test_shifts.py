@@ -172,6 +172,9 @@ def test_the_first_signature_states_what_is_open(world: World, handover: dict[st
     for name in ("waiting", "without_act", "overridden"):
         assert ids[name]["decision_id"] in known[name]["decisions"], name
         assert known[name]["count"] >= len(known[name]["decisions"])
+    page = at_desk(world, "handover-reader").get(PAGE).text.partition('id="overridden"')[2]
+    line = page.partition(ids["overridden"]["decision_id"])[2].partition("</li>")[0]
+    assert 'class="channel red"' in line and ": y" in line, "where to, and why"
     assert ids["found"]["decision_id"] not in known["waiting"]["decisions"]
     assert ids["without_act"]["decision_id"] not in known["waiting"]["decisions"]
     assert known["found"]["discrepancies"] >= 1 <= known["found"]["inspected"]
