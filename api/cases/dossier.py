@@ -280,11 +280,11 @@ class _Words:
 
     def correction(self, one: ReportCorrection) -> DossierEvent:
         """Return a correction with both statements."""
-        before = f"{self.say('before:')} {self._state(one.was)}"
+        before = self.say("Before: {stated}", stated=self._state(one.was))
         now = self.say("withdrawn") if one.now is None else self._state(one.now)
         what = f"{self._label('linked_thing', one.of)}: {self.free(one.reason)}"
         when = f"{self._moment(one.at)} · {one.by}"
-        return DossierEvent(when, what, [before, f"{self.say('now:')} {now}"])
+        return DossierEvent(when, what, [before, self.say("Now: {stated}", stated=now)])
 
     def _state(self, report: Json) -> str:
         """Return what an act or a seizure states, in one line."""

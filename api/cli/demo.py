@@ -191,12 +191,14 @@ def demo(
             queues = _queues(credentials, port)
             seconds = time.monotonic() - started
             result = _result(queues, seconds=seconds, version=version)
-            result["differing"] = differing
+            result |= {"differing": differing, "credentials": asdict(credentials)}
             if not once:
-                result |= {"address": _address(port), "credentials": asdict(credentials)}
+                result["address"] = _address(port)
             show = partial(_show, queues, seconds=seconds, version=version)
             emit(result, as_json=as_json, text=show)
-            if not once:
+            if once and not as_json:
+                _say_people(credentials)
+            elif not once:
                 sys.stdout.flush()  # a reader of the pipe waits for it now
                 _furnish(credentials, port)
                 _stay(_address(port), credentials, differing, is_said=as_json)
@@ -521,10 +523,15 @@ def _say_how(here: str, credentials: Credentials, differing: str) -> None:
     )
     who = f"sign in as {SUPERVISORS[0]}"
     OUT.print(f"Impossible across the line ({who}): {here}/decisions/{differing}", soft_wrap=True)
+    _say_people(credentials)
+    asked = f"curl -H 'Authorization: Bearer {key}' {here}/v1/posts/{post}/queue"
+    OUT.print(f"  {asked}", soft_wrap=True, highlight=False)
+
+
+def _say_people(credentials: Credentials) -> None:
+    """Say with what to sign in; these passwords and keys stay valid in the home."""
     for name, password in credentials.people.items():
         OUT.print(f"  {name:<14}{password}  {credentials.roles[name]}")
     OUT.print(f"  supervisor key            {credentials.supervisor}")
     OUT.print(f"  analyst key               {credentials.analyst}")
-    OUT.print(f"  checkpoint key of {post:<8}{key}")
-    asked = f"curl -H 'Authorization: Bearer {key}' {here}/v1/posts/{post}/queue"
-    OUT.print(f"  {asked}", soft_wrap=True, highlight=False)
+    OUT.print(f"  checkpoint key of {OYBEK:<8}{credentials.checkpoints[OYBEK]}")

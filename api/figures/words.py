@@ -92,7 +92,8 @@ class _Words:
         )
         if is_whole and months == 1:
             return str(format_date(first.date(), "LLLL y", self.speech.locale))
-        return f"{self.speech.since(since)} – {self.speech.until(until)}"
+        days = self.speech.since(since), self.speech.until(until)
+        return days[0] if days[0] == days[1] else " – ".join(days)
 
     def _conclude(self) -> Iterator[str]:
         say, number, period = self.speech.say, self.speech.number, self.found.period
@@ -156,7 +157,7 @@ class _Words:
 
     def _list_facts(self) -> Iterator[tuple[str, str]]:
         say, period, before = self.speech.say, self.found.period, self.found.before
-        yield say("Period before"), self.name_period(before)
+        yield say("In brackets: the period before"), self.name_period(before)
         yield say("Vehicles decided on"), self._both(period.decisions, before.decisions)
         for term, counts in (
             (say("Channels after verdicts"), period.standing),
@@ -192,9 +193,9 @@ class _Words:
 
     def _share(self, one: Estimate) -> str:
         counts = {"k": self.speech.number(one.positives), "n": self.speech.number(one.n)}
-        count = self.speech.say("%(k)s of %(n)s") % counts
-        if not one.knowable or one.low is None or one.high is None or one.value is None:
-            return count
+        is_told = one.knowable and one.positives
+        if not is_told or one.low is None or one.high is None or one.value is None:
+            return self.speech.say("%(k)s of %(n)s") % counts
         ends = {"low": self.speech.share(one.low), "high": self.speech.share(one.high)}
         between = self.speech.say("between %(low)s and %(high)s") % ends
         return f"{self.speech.share(one.value)}, {between}"
@@ -230,7 +231,7 @@ class _Words:
             )
         for stage in STAGES:
             yield DocumentTable(
-                f"{say('Release times')}: {say(STAGES[stage])}",
+                say("Release times: {stage}", stage=say(STAGES[stage])),
                 [say(one) for one in TIMES],
                 [
                     self._time(one)

@@ -47,6 +47,16 @@ def test_no_text_is_missing_in_any_language(code: str) -> None:
             assert value and places(str(value)) == places(str(many)), text
 
 
+IN_A_TEXT = re.compile(r"""f(["'])(?:(?!\1).)*\{[^}]*\b(?:say|_|N_)\((?!\1)["']""")
+
+
+def test_no_text_is_said_within_another() -> None:
+    """What reads texts from the source does not see into a formatted one."""
+    assert IN_A_TEXT.search("""f"{self.say('before:')} {one}\"""")
+    for path in (Path(__file__).parents[4] / "api").rglob("*.py"):
+        assert not IN_A_TEXT.search(path.read_text("utf-8")), path
+
+
 COUNTED = re.compile(
     r"(?:%\(\w+\)s|\{\w+\}) (?:arrivals|bodies|bytes|crossings|days|decisions|discrepancies|finds"
     r"|minutes|records|rows|seconds|seizures|times|vehicles|weeks)\b"

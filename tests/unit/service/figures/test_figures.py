@@ -28,6 +28,7 @@ from engine.domain.rights import Role
 from engine.domain.time_units import DAY, MINUTE, micros
 from engine.errors import RecordError
 from engine.shifts import period_counts
+from models.statistics.intervals import share
 from tests.support.people import at_desk, put_into_force, user
 from tests.support.running_service import POST, World, arrival
 from tests.unit.service.auth.test_agencies import key_of
@@ -383,7 +384,9 @@ def test_those_that_wait_are_stated_beside_release_times(
         rows[at] = replace(rows[at], **counts, within_90=None, within_95=None)
         document = compile_figures(replace(typed, release_times=rows), speech, classes)
         assert stated in document.conclusions
-    facts = dict(document.facts)
+    none = replace(typed.period, random_hit_rate=share(0, 200))
+    facts = dict(compile_figures(replace(typed, period=none), speech, classes).facts)
+    assert facts["Hit rate, random checks alone"].startswith("0 of 200 ("), "as in a shift report"
     assert facts["Channels after verdicts"] != facts["Channels by the engine"]
 
 
