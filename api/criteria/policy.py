@@ -440,9 +440,12 @@ def _fields(setting: PolicySetting) -> Mapping[str, Control]:
         float: "number",
         str: "text",
     }
-    named: dict[str, Control] = dict.fromkeys(SHARES, "share") | dict.fromkeys(CLOCKS, "clock")
     return {
-        name: named.get(name) or kinds.get(bare(field.annotation), "json")
+        name: "share"
+        if name in SHARES
+        else "clock"
+        if name in CLOCKS
+        else kinds.get(bare(field.annotation), "json")
         for name, field in setting.value.model_fields.items()
     }
 
