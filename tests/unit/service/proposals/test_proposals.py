@@ -146,7 +146,7 @@ def test_bad_proposals_name_the_field_and_the_rule(
 ) -> None:
     for body, at in (
         ({"matter": "weather"}, "proposal.matter"),
-        ({"matter": "watchlist", "content": {"plate": "1", "reason": "x"}}, "expiry"),
+        ({"matter": "watchlist", "content": {"plate": "01 A", "reason": "x"}}, "expiry"),
         ({"matter": "profile", "leaves": "NO-SUCH"}, "reason"),
     ):
         answer = send(world, PATH, body, people["bob"])
