@@ -82,7 +82,8 @@ def read_minutes(
 def bound_workable(roster: float, shift: ShiftPeriod, *, teams: int, now: int) -> float:
     """Return how many minutes of a channel can be worked before its shift ends.
 
-    Whole minutes of the clock, so that two readers of one minute state the same. As many people work at once as the minutes of the roster need, or as there are teams.
+    Whole minutes of the clock, so that two readers of one minute state the same. As many people
+    work at once as the minutes of the roster need, or as there are teams.
     """
     at_once = max(teams, math.ceil(roster * MINUTE / (shift.closes_at - shift.opens_at)), 1)
     return float(at_once * (max(shift.closes_at - now, 0) // MINUTE))
