@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sqlalchemy import create_engine
+from sqlalchemy import NullPool, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -174,14 +174,13 @@ def _read_address(name: TableName, address: str) -> URL:
 
 def _read_query(name: TableName, query: str, url: URL) -> Rows:
     try:
-        engine = create_engine(url)
+        engine = create_engine(url, poolclass=NullPool)  # closed however the reading ends
         with engine.connect() as connection:
             found = connection.execution_options(stream_results=True).exec_driver_sql(query)
             yield 1, list(found.keys())
             for line, row in enumerate(found.yield_per(CHUNK), 2):
                 yield line, tuple(row)
             connection.rollback()
-        engine.dispose()
     except NoSuchModuleError:
         why = f"no driver for {url.drivername} (unknown_database)"
         raise InputError(f"{name}.database", why) from None
