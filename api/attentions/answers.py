@@ -347,7 +347,7 @@ def _is_report(row: "StepRow", bodies: Mapping[int, Any]) -> bool:
 
 
 def _read_handling(record: Mapping[str, Any]) -> list[str]:
-    return list(read_envelope(record["envelope"].encode()).head.handling)
+    return list(read_envelope(record["envelope"].encode()).handling)
 
 
 def _describe_step(

@@ -385,10 +385,10 @@ def _ask(
     """Hand a parcel over; return the answer to it, and what became of that."""
     answer = carry(parcel.seal(exchange.keys))
     try:
-        signed = read_parcel(answer)
-        if signed.parcel.heard != parcel.at:
+        answered = read_parcel(answer)
+        if answered.heard != parcel.at:
             raise OtherSideError("answer", "it answered another parcel than this one")
-        return signed.parcel, exchange.take(signed, name=link.name)
+        return answered, exchange.take(answered, name=link.name)
     except EnvelopeRefusedError as error:
         raise OtherSideError("answer", f"its answer was refused: {error}") from None
 
@@ -508,11 +508,10 @@ def _import(exchange: LinkExchange, path: Path) -> ImportedParcel | None:
     """Take one file; None of a parcel that this installation wrote."""
     try:
         is_read = _is_plain(path) and path.stat().st_size <= MAX_BYTES
-        signed = read_parcel(path.read_bytes() if is_read else b"")
-        parcel = signed.parcel
+        parcel = read_parcel(path.read_bytes() if is_read else b"")
         if parcel.sender == exchange.fingerprint:
             return None
-        taken = exchange.take(signed)
+        taken = exchange.take(parcel)
         if isinstance(exchange.files, FileLine) and not parcel.parts:
             exchange.files.note_wanted(taken.link, parcel.wanted)
         return ImportedParcel(path.name, taken)

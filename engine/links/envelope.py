@@ -14,36 +14,132 @@ receiver has the receiver's signing key.
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from pydantic import (
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
 
-from engine.domain.records import HandlingCode
+from engine.domain.records import HandlingCode, Hex32
+from engine.domain.validation import list_faults
 from engine.errors import EnvelopeRefusedError, RecordError
 from engine.journal.hash_chain import GENESIS, canonical
 from engine.links.identity import LinkIdentity, LinkKeys
 
-_PURPOSE = b"darvoza link receipt 1"
+MAX_BYTES = 4 * 1024 * 1024
+"""Length of the longest envelope."""
+MOST_REPLACED = 50
+"""Earlier seals that an envelope names: one for each time that its sender's disk was restored."""
+SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+"""HPKE (RFC 9180), by which bodies are encrypted to their receiver."""
 REPEATED = "repeated"
 """Rule of an envelope whose message was taken before, under an earlier number."""
 ReceiptStatus = Literal["taken", "refused"]
+_HASHED = b"darvoza envelope hash 1"
+_LIMIT = 2**63
+Number = Annotated[int, Field(ge=1, lt=_LIMIT)]
+Whole = Annotated[int, Field(ge=0, lt=_LIMIT)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedForm:
+    """What an installation signs: a canonical JSON object without the fields that are defaults."""
+
+    __pydantic_config__ = ConfigDict(
+        strict=True, extra="forbid", ser_json_bytes="hex", val_json_bytes="hex"
+    )
+    NAME: ClassVar[str]
+    """Its name in errors."""
+    PURPOSE: ClassVar[bytes]
+    """Stands before what is signed: no signature passes for one of another form."""
+    SIGNER: ClassVar[str] = "sender"
+    """The field with the fingerprint of the installation that signs."""
+    signature: Annotated[bytes, Field(min_length=64, max_length=64)] = b""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as it travels."""
+        found: dict[str, Any] = _adapter(type(self)).dump_python(
+            self, mode="json", by_alias=True, exclude_defaults=True
+        )
+        return found
+
+    def signed_by(self, keys: LinkKeys) -> Self:
+        """Return it with its signature; equal forms have equal ones."""
+        return replace(self, signature=keys.signing.sign(self._message()))
+
+    def is_signed_by(self, identity: LinkIdentity) -> bool:
+        """Tell whether an identity signed this form, and is the signer that it names."""
+        try:
+            message = self._message()
+        except RecordError:  # half of a surrogate pair
+            return False
+        is_named: bool = getattr(self, self.SIGNER) == identity.fingerprint
+        return is_named and identity.has_signed(message, self.signature)
+
+    def _message(self) -> bytes:
+        content = self.to_json()
+        content.pop("signature", None)
+        return self.PURPOSE + canonical(content)
+
+
+Form = TypeVar("Form", bound=SignedForm)
+
+
+_ADAPTERS: dict[type[SignedForm], TypeAdapter[Any]] = {}
+
+
+def _adapter(form: type[SignedForm]) -> TypeAdapter[Any]:
+    if form not in _ADAPTERS:
+        _ADAPTERS[form] = TypeAdapter(form)
+    return _ADAPTERS[form]
+
+
+def read_form(form: type[Form], content: Any) -> Form:
+    """Return what JSON values are, or bytes in the canonical form, which each content has one of.
+
+    Raises ``EnvelopeRefusedError``.
+    """
+    is_read = isinstance(content, bytes)
+    try:
+        found: Form = _adapter(form).validate_json(content if is_read else json.dumps(content))
+        if not is_read or canonical(found.to_json()) == content:
+            return found
+    except ValidationError as error:
+        where, rule, why = list_faults(error)[0]
+        is_named = bool(where) and rule != "unexpected_keyword_argument"  # no name of a stranger's
+        raise refuse_form(str(where[0]) if is_named else form.NAME, why) from None
+    raise refuse_form(form.NAME, "is not in the canonical form")
+
+
+def refuse_form(field: str, why: str) -> EnvelopeRefusedError:
+    """Return the error of bytes of another form than envelopes and parcels have."""
+    return EnvelopeRefusedError(field, "malformed", why)
 
 
 @dataclass(frozen=True, slots=True)
-class LinkReceipt:
+class LinkReceipt(SignedForm):
     """What became of an envelope; bytes as lower-case hex, times as UTC microseconds."""
 
+    NAME = "receipt"
+    PURPOSE = b"darvoza link receipt 1"
+    SIGNER = "receiver"
     link: str
     sender: str
     """Fingerprint of the envelope's sender, who keeps this receipt."""
     receiver: str
-    """Fingerprint of the installation that signed this receipt."""
-    number: int
+    """Fingerprint of the installation that signs this receipt."""
+    number: Whole
     envelope: str
     """Digest of the envelope."""
     status: ReceiptStatus
@@ -51,132 +147,9 @@ class LinkReceipt:
     """The broken rule of a refused envelope; empty for one that was taken."""
     journal_id: str
     """The receiver's journal, whose record of the envelope follows."""
-    sequence: int
-    known_at: int
+    sequence: Whole
+    known_at: Whole
     chain: str
-    signature: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the receipt as it travels."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: object) -> "LinkReceipt":
-        """Read a receipt; raises ``RecordError``."""
-        names = cls.__dataclass_fields__
-        if not isinstance(value, Mapping) or set(value) != set(names):
-            why = f"needs exactly {', '.join(names)}"
-            raise RecordError("link receipt", "receipt", "malformed", why)
-        whole = {"number", "sequence", "known_at"}
-        for name in names:
-            kind = int if name in whole else str
-            if type(value[name]) is not kind:
-                raise RecordError("link receipt", name, "malformed", f"is not {kind.__name__}")
-        if value["status"] not in ("taken", "refused"):
-            raise RecordError("link receipt", "status", "unknown_enumeration", "taken or refused")
-        return cls(**value)
-
-    def signed_by(self, keys: LinkKeys) -> "LinkReceipt":
-        """Return the receipt with its signature; equal receipts have equal ones."""
-        signature = keys.signing.sign(self._message()).hex()
-        return LinkReceipt(**(asdict(self) | {"signature": signature}))
-
-    def is_signed_by(self, identity: LinkIdentity) -> bool:
-        """Tell whether an identity signed this receipt, and is the receiver it names."""
-        try:
-            signature = bytes.fromhex(self.signature)
-            message = self._message()
-        except (ValueError, RecordError):
-            return False
-        return self.receiver == identity.fingerprint and identity.has_signed(message, signature)
-
-    def _message(self) -> bytes:
-        content = asdict(self)
-        del content["signature"]
-        return _PURPOSE + canonical(content)
-
-
-MAX_BYTES = 4 * 1024 * 1024
-"""Length of the longest envelope."""
-LARGEST_NUMBER = 2**63 - 1
-_HANDLING = frozenset(get_args(HandlingCode))
-_SIGNED = b"darvoza envelope 1"
-_HASHED = b"darvoza envelope hash 1"
-SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
-"""HPKE (RFC 9180), by which bodies are encrypted to their receiver."""
-MOST_REPLACED = 50
-"""Earlier seals that an envelope names: one for each time that its sender's disk was restored."""
-NONE: Mapping[str, type] = {}
-_FIELDS: Mapping[str, type] = {
-    "link": str,
-    "from": str,
-    "to": str,
-    "number": int,
-    "previous": str,
-    "sent_at": int,
-    "expires": int,
-    "kind": str,
-    "handling": list,
-    "body": str,
-    "signature": str,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class EnvelopeHead:
-    """What an envelope says in clear."""
-
-    link: str
-    """:attr:`engine.links.agreement.Agreement.link`."""
-    sender: str
-    """Fingerprint of the sender's identity."""
-    receiver: str
-    number: int
-    """From 1, without a gap in each direction."""
-    previous: bytes
-    """Digest of the envelope before it in this direction; zeros before the first."""
-    sent_at: int
-    """UTC microseconds, by the sender's journal."""
-    expires: int
-    """UTC microseconds."""
-    kind: str
-    handling: tuple[HandlingCode, ...] = ()
-    replaces: "tuple[Position, ...]" = ()
-    """Earlier seals of the same message: of one that is sealed again after a restored disk."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the head as the envelope has it."""
-        found: dict[str, Any] = {
-            "link": self.link,
-            "from": self.sender,
-            "to": self.receiver,
-            "number": self.number,
-            "previous": self.previous.hex(),
-            "sent_at": self.sent_at,
-            "expires": self.expires,
-            "kind": self.kind,
-            "handling": list(self.handling),
-        }
-        if self.replaces:
-            found["replaces"] = [[one.number, one.digest.hex()] for one in self.replaces]
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """An envelope of the right form; who signed it is not yet known."""
-
-    head: EnvelopeHead
-    sealed: bytes
-    """The encrypted body."""
-    signature: bytes
-    raw: bytes
-    """The bytes that travel."""
-
-    @property
-    def digest(self) -> bytes:
-        """What the next envelope and the receipt name it by."""
-        return sha256(_HASHED + self.raw).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +158,64 @@ class Position:
 
     number: int = 0
     digest: bytes = GENESIS
+
+
+def _read_base64(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise ValueError("is not text")
+    return b64decode(text, validate=True)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeHead(SignedForm):
+    """What an envelope says in clear."""
+
+    NAME = "envelope"
+    PURPOSE = b"darvoza envelope 1"
+    link: str
+    """:attr:`engine.links.agreement.Agreement.link`."""
+    sender: Annotated[str, Field(alias="from")]
+    """Fingerprint of the sender's identity."""
+    receiver: Annotated[str, Field(alias="to")]
+    number: Number
+    """From 1, without a gap in each direction."""
+    previous: Annotated[bytes, Field(min_length=32, max_length=32)]
+    """Digest of the envelope before it in this direction; zeros before the first."""
+    sent_at: Whole
+    """UTC microseconds, by the sender's journal."""
+    expires: Whole
+    """UTC microseconds."""
+    kind: str
+    handling: tuple[HandlingCode, ...] = ()
+    replaces: Annotated[tuple[tuple[Number, Hex32], ...], Field(max_length=MOST_REPLACED)] = ()
+    """Number and digest of earlier seals of the same message, after a restored disk."""
+
+    def head(self) -> dict[str, Any]:
+        """Return the head as JSON values."""
+        return {k: v for k, v in self.to_json().items() if k not in ("body", "signature")}
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope(EnvelopeHead):
+    """A sealed envelope; one that was read has the right form, and may be of anyone."""
+
+    sealed: Annotated[
+        bytes,
+        PlainValidator(_read_base64),
+        PlainSerializer(lambda raw: b64encode(raw).decode()),
+        Field(alias="body"),
+    ] = b""
+    """The encrypted body."""
+
+    @property
+    def raw(self) -> bytes:
+        """The bytes that travel."""
+        return canonical(self.to_json())
+
+    @property
+    def digest(self) -> bytes:
+        """What the next envelope and the receipt name it by."""
+        return sha256(_HASHED + self.raw).digest()
 
 
 def encrypt_to(receiver: LinkIdentity, content: bytes, about: bytes) -> bytes:
@@ -213,129 +244,33 @@ def seal_envelope(
 
     Raises ``RecordError`` for a body that is too long or no JSON.
     """
-    known = head.to_json()
-    sealed = encrypt_to(receiver, canonical(body), canonical(known))
-    content = known | {"body": b64encode(sealed).decode()}
-    signature = keys.signing.sign(_SIGNED + canonical(content))
-    raw = canonical(content | {"signature": signature.hex()})
-    if len(raw) > MAX_BYTES:
+    sealed = encrypt_to(receiver, canonical(body), canonical(head.head()))
+    known = {field.name: getattr(head, field.name) for field in fields(EnvelopeHead)}
+    envelope = Envelope(**(known | {"sealed": sealed})).signed_by(keys)
+    if len(envelope.raw) > MAX_BYTES:
         raise RecordError(head.kind, "body", "too_long", f"makes over {MAX_BYTES} bytes")
-    return Envelope(head, sealed, signature, raw)
-
-
-def read_envelope(raw: bytes) -> Envelope:
-    """Return an envelope of the right form; raises ``EnvelopeRefusedError``.
-
-    Each envelope has one form: other spaces, order of keys or base 64 are refused, so that no
-    second spelling can pass for other content.
-    """
-    if len(raw) > MAX_BYTES:
-        raise refuse_form("envelope", f"over {MAX_BYTES} bytes")
-    found = read_fields(raw, "envelope", _FIELDS, optional={"replaces": list})
-    envelope = _to_envelope(found, raw)
-    restored = envelope.head.to_json() | {
-        "body": b64encode(envelope.sealed).decode(),
-        "signature": envelope.signature.hex(),
-    }
-    if not is_canonical(restored, raw):
-        raise refuse_form("envelope", "is not in the canonical form")
     return envelope
 
 
-def read_fields(
-    raw: bytes, name: str, fields: Mapping[str, type], *, optional: Mapping[str, type] = NONE
-) -> dict[str, Any]:
-    """Return a JSON object of exactly these fields and types; raises ``EnvelopeRefusedError``."""
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise refuse_form(name, "is not JSON") from None
-    if not isinstance(found, dict) or found.keys() - optional.keys() != fields.keys():
-        raise refuse_form(name, f"needs exactly {', '.join(fields)}")
-    present = {field: kind for field, kind in optional.items() if field in found}
-    for field, kind in {**fields, **present}.items():
-        if type(found[field]) is not kind:
-            raise refuse_form(field, f"is not {kind.__name__}")
-    return found
-
-
-def is_canonical(content: Mapping[str, Any], raw: bytes) -> bool:
-    """Tell whether these bytes are the one form that this content has."""
-    try:
-        return canonical(content) == raw
-    except RecordError:  # half of a surrogate pair
-        return False
-
-
-def _to_envelope(found: Mapping[str, Any], raw: bytes) -> Envelope:
-    number, sent_at, expires = found["number"], found["sent_at"], found["expires"]
-    if not 1 <= number <= LARGEST_NUMBER:
-        raise refuse_form("number", f"is not within 1 and {LARGEST_NUMBER}")
-    for name, instant in (("sent_at", sent_at), ("expires", expires)):
-        if not 0 <= instant <= LARGEST_NUMBER:
-            raise refuse_form(name, f"is not within 0 and {LARGEST_NUMBER}")
-    handling = found["handling"]
-    if not all(isinstance(code, str) and code in _HANDLING for code in handling):
-        raise refuse_form("handling", f"holds something other than {', '.join(sorted(_HANDLING))}")
-    names = (found["link"], found["from"], found["to"])
-    previous = _from_hex(found["previous"], "previous", 32)
-    about = found["kind"], tuple(handling), _to_replaced(found.get("replaces", ()))
-    head = EnvelopeHead(*names, number, previous, sent_at, expires, *about)
-    try:
-        sealed = b64decode(found["body"], validate=True)
-    except ValueError:
-        raise refuse_form("body", "is not base 64") from None
-    return Envelope(head, sealed, _from_hex(found["signature"], "signature", 64), raw)
-
-
-def _to_replaced(found: Sequence[object]) -> tuple[Position, ...]:
-    if len(found) > MOST_REPLACED:
-        raise refuse_form("replaces", f"names more than {MOST_REPLACED}")
-    return tuple(map(_to_position, found))
-
-
-def _to_position(found: object) -> Position:
-    match found:
-        case [int() as number, str() as digest] if 1 <= number <= LARGEST_NUMBER:
-            return Position(number, _from_hex(digest, "replaces", 32))
-        case _:
-            raise refuse_form("replaces", "holds something other than number and digest")
-
-
-def _from_hex(text: str, field: str, length: int) -> bytes:
-    try:
-        found = bytes.fromhex(text)
-    except ValueError:
-        found = b""
-    if len(found) != length:
-        raise refuse_form(field, f"is not {2 * length} hexadecimal digits")
-    return found
-
-
-def is_signed_by(envelope: Envelope, identity: LinkIdentity) -> bool:
-    """Tell whether an identity signed an envelope, and is the sender it names."""
-    content = envelope.head.to_json() | {"body": b64encode(envelope.sealed).decode()}
-    return envelope.head.sender == identity.fingerprint and identity.has_signed(
-        _SIGNED + canonical(content), envelope.signature
-    )
+def read_envelope(raw: bytes) -> Envelope:
+    """Return an envelope of the right form; raises ``EnvelopeRefusedError``."""
+    if len(raw) > MAX_BYTES:
+        raise refuse_form("envelope", f"over {MAX_BYTES} bytes")
+    return read_form(Envelope, raw)
 
 
 def open_body(envelope: Envelope, keys: LinkKeys) -> dict[str, Any]:
     """Decrypt the body; raises ``EnvelopeRefusedError`` where it is not for these keys."""
     try:
-        text = SUITE.decrypt(envelope.sealed, keys.receiving, canonical(envelope.head.to_json()))
+        text = SUITE.decrypt(envelope.sealed, keys.receiving, canonical(envelope.head()))
     except (InvalidTag, ValueError):
         why = "cannot be decrypted with this installation's key"
         raise EnvelopeRefusedError("body", "unreadable_body", why) from None
     try:
         found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or not is_canonical(found, text):
+        is_canonical = isinstance(found, dict) and canonical(found) == text
+    except (ValueError, RecursionError, RecordError):
+        is_canonical = False
+    if not is_canonical:
         raise EnvelopeRefusedError("body", "malformed", "is not a canonical JSON object")
-    return found
-
-
-def refuse_form(field: str, why: str) -> EnvelopeRefusedError:
-    """Return the error of bytes of another form than envelopes and parcels have."""
-    return EnvelopeRefusedError(field, "malformed", why)
+    return dict(found)

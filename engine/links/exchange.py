@@ -53,7 +53,6 @@ from engine.links.parcel import (
     FileCarrier,
     Parcel,
     ReceiptedMark,
-    SignedParcel,
     WantedFile,
     read_parcel,
 )
@@ -318,34 +317,35 @@ class LinkExchange:
         """
         return self.answer(read_parcel(raw), name=name)[0]
 
-    def answer(self, signed: SignedParcel, *, name: str) -> tuple[bytes, TakenParcel]:
+    def answer(self, asked: Parcel, *, name: str) -> tuple[bytes, TakenParcel]:
         """Do the same, and return what became of the parcel too."""
-        link, taken = self._take(signed, name=name)
-        parcel = self.make_parcel(link)
-        given = signed.parcel.receipted
-        receipts = (*self.repeat_receipt(link, given), *taken.receipts)
-        asked = signed.parcel
+        link, taken = self._take(asked, name=name)
+        answer = replace(
+            self.make_parcel(link),
+            receipts=(*self.repeat_receipt(link, asked.receipted), *taken.receipts),
+            refusals=taken.refusals,
+            echo=asked.receipted,
+            heard=asked.at,
+        )
         parts = () if taken.is_stopped else self.cut_parts(link, asked.wanted, room=asked.room)
-        answer = replace(parcel, receipts=receipts, refusals=taken.refusals, echo=given)
-        return replace(answer, parts=parts, heard=asked.at).seal(self.keys), taken
+        return replace(answer, parts=parts).seal(self.keys), taken
 
     def take_parcel(self, raw: bytes, *, name: str | None = None) -> TakenParcel:
         """Take a parcel, of a link if it is named; raises as :meth:`answer_parcel` does."""
         return self.take(read_parcel(raw), name=name)
 
-    def take(self, signed: SignedParcel, *, name: str | None = None) -> TakenParcel:
+    def take(self, parcel: Parcel, *, name: str | None = None) -> TakenParcel:
         """Do the same with a parcel that was read before."""
-        return self._take(signed, name=name or signed.parcel.link)[1]
+        return self._take(parcel, name=name or parcel.link)[1]
 
-    def _take(self, signed: SignedParcel, *, name: str) -> tuple[Link, TakenParcel]:
-        parcel = signed.parcel
+    def _take(self, parcel: Parcel, *, name: str) -> tuple[Link, TakenParcel]:
         with self.store.read() as connection:
             links = self.read_links(connection)
             now = self.journal.now(connection)
         link = links.get(name)
         if link is None or link.phase(now) == "proposed":
             raise NotFoundError("link", name)
-        if not signed.is_signed_by(link.them.identity):
+        if not parcel.is_signed_by(link.them.identity):
             why = "is not that of the other party of this link"
             raise EnvelopeRefusedError("signature", "not_signed", why)
         if (parcel.link, parcel.receiver) != (link.name, link.us.identity.fingerprint):
@@ -380,20 +380,20 @@ class _ParcelStep:
     def __post_init__(self) -> None:
         """Open the envelopes before the lock, so that other writers do not wait."""
         for text in self.parcel.envelopes:
-            raw = text.encode("utf-8", "surrogatepass")
+            raw = text.encode()
             try:
                 self.opened.append(open_envelope(raw, self.link, self.exchange.keys))
             except EnvelopeRefusedError as error:
                 digest = sha256(raw).hexdigest()
                 self.refusals.append(EnvelopeRefusal(0, digest, error.rule))
-        self.opened.sort(key=lambda one: one.envelope.head.number)
+        self.opened.sort(key=lambda one: one.envelope.number)
 
     def unpack(self, connection: Connection, *, room: int) -> None:
         """Unpack, before the lock, the messages that come next in the order, as far as is room."""
         number = read_position(connection, self.link.name, "received").number
         for at, one in enumerate(self.opened):
-            handler = self.exchange.handlers.get(one.envelope.head.kind)
-            is_next = one.envelope.head.number == number + 1 and not one.is_misdirected
+            handler = self.exchange.handlers.get(one.envelope.kind)
+            is_next = one.envelope.number == number + 1 and not one.is_misdirected
             number += is_next
             if one.message is not None and isinstance(handler, LongMessageHandler):
                 most = room if is_next else 0

@@ -24,7 +24,6 @@ from engine.links.envelope import (
     Envelope,
     LinkReceipt,
     Position,
-    is_signed_by,
     open_body,
     read_envelope,
 )
@@ -133,17 +132,16 @@ def open_envelope(raw: bytes, link: Link, keys: LinkKeys) -> OpenedEnvelope:
     no store.
     """
     envelope = read_envelope(raw)
-    head = envelope.head
-    if head.link != link.name:
+    if envelope.link != link.name:
         raise EnvelopeRefusedError("link", "other_link", "is of another link")
-    if not is_signed_by(envelope, link.them.identity):
+    if not envelope.is_signed_by(link.them.identity):
         why = "is not that of the other party of this link"
         raise EnvelopeRefusedError("signature", "not_signed", why)
-    if head.receiver != link.us.identity.fingerprint:
+    if envelope.receiver != link.us.identity.fingerprint:
         return OpenedEnvelope(envelope, {}, None, "to", "wrong_receiver", is_misdirected=True)
     try:
         body = open_body(envelope, keys)
-        message = check_body(link.agreement, kind=head.kind, sender=link.them, body=body)
+        message = check_body(link.agreement, kind=envelope.kind, sender=link.them, body=body)
     except (EnvelopeRefusedError, RecordError) as error:
         return OpenedEnvelope(envelope, {}, None, error.field, error.rule)
     return OpenedEnvelope(envelope, body, message)
@@ -168,7 +166,7 @@ class EnvelopeReceiver:
 
     def receive(self, opened: OpenedEnvelope) -> EnvelopeAnswer:
         """Return what becomes of an envelope, and add its records to ``drafts``."""
-        number, digest = opened.envelope.head.number, opened.envelope.digest.hex()
+        number, digest = opened.envelope.number, opened.envelope.digest.hex()
         phase = self.link.phase(self.now)
         if opened.is_misdirected and phase in _LIVE:
             return self._record_misdirected(opened)
@@ -178,7 +176,7 @@ class EnvelopeReceiver:
             return EnvelopeAnswer(number, digest, "stopped" if phase == "in_force" else phase)
         if number > self._last.number + 1:
             return EnvelopeAnswer(number, digest, "gap")
-        if opened.envelope.head.previous != self._last.digest:
+        if opened.envelope.previous != self._last.digest:
             return self._stop(opened, "other_history")
         if opened.is_packed:
             return EnvelopeAnswer(number, digest, "gap")
@@ -192,10 +190,10 @@ class EnvelopeReceiver:
         known = any(draft.body.get("digest") == digest for draft in self.drafts)
         if not known and not is_recorded(self.connection, self.link.name, digest):
             self.drafts.append(LINK_REFUSED.draft(self.link.name, body))
-        return EnvelopeAnswer(opened.envelope.head.number, digest, opened.rule)
+        return EnvelopeAnswer(opened.envelope.number, digest, opened.rule)
 
     def _answer_again(self, opened: OpenedEnvelope) -> EnvelopeAnswer:
-        number, digest = opened.envelope.head.number, opened.envelope.digest.hex()
+        number, digest = opened.envelope.number, opened.envelope.digest.hex()
         for at, draft in enumerate(self.drafts):  # twice in one parcel
             is_envelope = draft.kind in ENVELOPE_KINDS and draft.origin_seq == number
             if is_envelope and draft.body["digest"] == digest:
@@ -207,17 +205,17 @@ class EnvelopeReceiver:
         return EnvelopeAnswer(number, digest, row.rule, receipt)
 
     def _stop(self, opened: OpenedEnvelope, rule: AlarmRule) -> EnvelopeAnswer:
-        number, digest = opened.envelope.head.number, opened.envelope.digest.hex()
+        number, digest = opened.envelope.number, opened.envelope.digest.hex()
         if not self.is_stopped and self.link.alarm is None:
             self.drafts.append(draft_alarm(self.link, rule, number=number, digest=digest))
         self.is_stopped = True
         return EnvelopeAnswer(number, digest, rule)
 
     def _append(self, opened: OpenedEnvelope) -> EnvelopeAnswer:
-        head, digest = opened.envelope.head, opened.envelope.digest.hex()
+        head, digest = opened.envelope, opened.envelope.digest.hex()
         field_name, rule = opened.field, opened.rule
         following: Sequence[Draft[Any]] = ()
-        if any(self._is_taken(one) for one in head.replaces):
+        if any(self._is_taken(*one) for one in head.replaces):
             field_name, rule = "replaces", REPEATED
         elif head.expires <= self.now:
             field_name, rule = "expires", "expired"
@@ -245,24 +243,24 @@ class EnvelopeReceiver:
         ]
         return answer
 
-    def _is_taken(self, position: Position) -> bool:
+    def _is_taken(self, number: int, digest: str) -> bool:
         """Tell whether an envelope was taken before; by the journal, which loses no rows."""
         columns = JOURNAL.c
         query = select(columns.seq).where(
-            columns.origin == name_origin(self.link), columns.origin_seq == position.number
+            columns.origin == name_origin(self.link), columns.origin_seq == number
         )
         seq = self.connection.scalar(query)
         record = None if seq is None else read_record(self.connection, seq)
         if record is None or record.kind != LINK_RECEIVED:
             return False
         if record.body is not None:
-            return bool(record.body["digest"] == position.digest.hex())
-        row = read_envelope_row(self.connection, self.link.name, "received", position.number)
-        return row is not None and row.digest == position.digest.hex()  # its body was erased
+            return bool(record.body["digest"] == digest)
+        row = read_envelope_row(self.connection, self.link.name, "received", number)
+        return row is not None and row.digest == digest  # its body was erased
 
 
 def _build_received(opened: OpenedEnvelope) -> LinkReceivedBody:
-    head = opened.envelope.head
+    head = opened.envelope
     return {
         "link": head.link,
         "number": head.number,
@@ -277,7 +275,7 @@ def _build_received(opened: OpenedEnvelope) -> LinkReceivedBody:
 
 def _build_refusal(opened: OpenedEnvelope, field_name: str, rule: str) -> LinkRefusedBody:
     """Return the record of a refusal; what the envelope says was not agreed, and is not kept."""
-    head = opened.envelope.head
+    head = opened.envelope
     return {
         "link": head.link,
         "number": head.number,

@@ -35,6 +35,7 @@ from engine.links.envelope import (
     LinkReceipt,
     Position,
     read_envelope,
+    read_form,
     seal_envelope,
 )
 from engine.links.identity import LinkKeys
@@ -122,12 +123,12 @@ def _draft_sent(
 ) -> Draft:
     sent: LinkSentBody = {
         "link": link.name,
-        "number": envelope.head.number,
-        "message": envelope.head.kind,
+        "number": envelope.number,
+        "message": envelope.kind,
         "body": body,
         "envelope": envelope.raw.decode(),
         "digest": envelope.digest.hex(),
-        "expires": envelope.head.expires,
+        "expires": envelope.expires,
     }
     kept: Any = {name: mark for name, mark in marks.items() if mark}
     sent |= kept
@@ -148,8 +149,8 @@ def draft_renumbered(
     for row in rows:
         stored = bodies[row.seq]
         before = read_envelope(stored["envelope"].encode())
-        head = _next_head(link, last, now=now, kind=row.kind, handling=before.head.handling)
-        replaced = *before.head.replaces, Position(before.head.number, before.digest)
+        head = _next_head(link, last, now=now, kind=row.kind, handling=before.handling)
+        replaced = *before.replaces, (before.number, before.digest.hex())
         head = replace(head, replaces=replaced[-MOST_REPLACED:])
         body = move_branch(row.kind, stored["body"])
         envelope = seal_envelope(head, body, keys=keys, receiver=link.them.identity)
@@ -256,7 +257,7 @@ def _find_other(
         record = read_record(connection, row.receipt_seq)
         if record is None or record.kind != LINK_RECEIPTED or record.body is None:
             continue
-        held = LinkReceipt.from_json(record.body["receipt"])
+        held = read_form(LinkReceipt, record.body["receipt"])
         if replace(held, signature=receipt.signature) != receipt:
             return receipt
     return None

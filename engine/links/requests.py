@@ -239,7 +239,7 @@ def project_requests(connection: Connection, entries: Sequence[tuple[Entry, Draf
     rows = []
     for entry, sent in list_bodies(entries, LINK_SENT):
         if sent["message"] in _NAMES:
-            at = read_envelope(sent["envelope"].encode()).head.sent_at
+            at = read_envelope(sent["envelope"].encode()).sent_at
             rows.append(_row(entry, "sent", sent["message"], sent["body"], at=at))
     for entry, received in list_bodies(entries, LINK_RECEIVED):
         if received["message"] in _NAMES:

@@ -22,7 +22,7 @@ from engine.journal.entries import Draft
 from engine.journal.power_records import PowerRecord, read_records
 from engine.links.agreement import RECORD, Agreement, Party, parse_agreement
 from engine.links.area import LINK_ENDED, LINK_RESUMED, LINK_STOPPED, LinkResumedBody
-from engine.links.envelope import LinkReceipt
+from engine.links.envelope import LinkReceipt, read_form
 
 LINK_KINDS = (*kinds_of("link"), LINK_ENDED, LINK_STOPPED, *kinds_of("link_resumption"))
 Phase = Literal["proposed", "in_force", "stopped", "ended", "expired"]
@@ -140,7 +140,7 @@ def _apply_events(
 
 def _to_alarm(record: PowerRecord) -> LinkAlarm:
     body = record.body or {}
-    receipt = LinkReceipt.from_json(body["receipt"]) if "receipt" in body else None
+    receipt = read_form(LinkReceipt, body["receipt"]) if "receipt" in body else None
     about = record.seq, record.known_at, body["rule"], body["number"], body["digest"]
     return LinkAlarm(*about, receipt)
 

@@ -17,11 +17,11 @@ from sqlalchemy import Connection, func, select
 
 from engine.domain.time_units import micros, rfc3339
 from engine.domain.validation import list_faults
-from engine.errors import InputError, NotFoundError, RecordError
+from engine.errors import EnvelopeRefusedError, InputError, NotFoundError
 from engine.journal.areas import Findings, HomeCheck
 from engine.journal.entries import JournalFault
 from engine.journal.journal import IDENTITY, JOURNAL, Journal, JournalReader
-from engine.links.envelope import LinkReceipt
+from engine.links.envelope import LinkReceipt, read_form
 from engine.links.identity import LinkIdentity
 from engine.links.ledger import list_envelopes
 from engine.links.messages import HEAD, HeadStatement
@@ -74,13 +74,13 @@ def _parse_line(line: str, name: str, number: int) -> WitnessedHead:
     try:
         match json.loads(line):
             case {"receipt": receipt}:
-                return _of_receipt(LinkReceipt.from_json(receipt))
+                return _of_receipt(read_form(LinkReceipt, receipt))
             case {"head": head}:
                 return _of_statement(HeadStatement.model_validate(head))
             case _:
                 raise InputError(where, "neither a receipt nor a head")
-    except RecordError as error:
-        raise InputError(where, f"{error.field}: {error.message} ({error.rule})") from None
+    except EnvelopeRefusedError as error:
+        raise InputError(where, f"{error.field}: {error.why} ({error.rule})") from None
     except ValidationError as error:
         at, rule, why = list_faults(error)[0]
         raise InputError(where, f"{'.'.join(map(str, at))}: {why} ({rule})") from None

@@ -180,7 +180,7 @@ def _disturb(sender: Installation, raw: bytes, fault: str) -> bytes:
     """Return a parcel of the sender with its envelopes backwards and one doubled, or some lost."""
     if fault not in ("shuffle", "drop"):
         return raw
-    parcel = read_parcel(raw).parcel
+    parcel = read_parcel(raw)
     envelopes = parcel.envelopes
     envelopes = envelopes[1::2] if fault == "drop" else (*envelopes[::-1], *envelopes[:1])
     return replace(parcel, envelopes=envelopes).seal(sender.keys)

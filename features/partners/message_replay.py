@@ -26,7 +26,6 @@ from engine.links.envelope import (
     Envelope,
     EnvelopeHead,
     Position,
-    is_signed_by,
     open_body,
     read_envelope,
     seal_envelope,
@@ -82,7 +81,7 @@ class MessageSender:
             kind=kind,
         )
         envelope = seal_envelope(head, body, keys=self.keys, receiver=receiver)
-        self.last = Position(head.number, envelope.digest)
+        self.last = Position(envelope.number, envelope.digest)
         return envelope.raw
 
 
@@ -109,13 +108,13 @@ class MessageReceiver:
         self._check(envelope, at)
         body = open_body(envelope, self.keys)
         sender = self.agreement.other(self.party)
-        message = check_body(self.agreement, kind=envelope.head.kind, sender=sender, body=body)
-        self.last = Position(envelope.head.number, envelope.digest)
+        message = check_body(self.agreement, kind=envelope.kind, sender=sender, body=body)
+        self.last = Position(envelope.number, envelope.digest)
         return message
 
     def _check(self, envelope: Envelope, at: int) -> None:
-        head, sender = envelope.head, self.agreement.other(self.party).identity
-        if not is_signed_by(envelope, sender):
+        head, sender = envelope, self.agreement.other(self.party).identity
+        if not envelope.is_signed_by(sender):
             raise EnvelopeRefusedError("signature", "signature", "is not the partner's")
         if (head.link, head.receiver) != self._address:
             raise EnvelopeRefusedError("link", "wrong_receiver", "is not for this link and side")

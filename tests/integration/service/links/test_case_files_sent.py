@@ -129,7 +129,7 @@ def exchange_with(
     sent = []
 
     def carry(raw: bytes) -> bytes:
-        parcel = change(read_parcel(raw).parcel)
+        parcel = change(read_parcel(raw))
         sent.append(parcel)
         return centre.exchange.answer_parcel(parcel.seal(node.exchange.keys), name=centre.link.name)
 
@@ -170,7 +170,7 @@ def test_envelopes_leave_with_every_part_and_a_killed_transfer_goes_on(
         if len(seen) == 3:
             raise StoreUnavailableError("the line is cut")
         open_case(node)  # work goes on at the post: it leaves with the next parcel
-        parcel = read_parcel(raw).parcel
+        parcel = read_parcel(raw)
         seen.append((len(parcel.envelopes), len(parcel.parts)))
         return centre.exchange.answer_parcel(raw, name=centre.link.name)
 

@@ -134,7 +134,7 @@ def test_a_parcel_is_unpacked_before_the_lock_and_within_a_bound(
 def read_refusals(answer: bytes) -> Any:
     from engine.links.parcel import read_parcel
 
-    return read_parcel(answer).parcel.refusals
+    return read_parcel(answer).refusals
 
 
 def test_a_record_that_no_route_can_make_is_refused_by_name(

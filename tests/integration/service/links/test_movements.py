@@ -47,7 +47,7 @@ class Partner:
         now = int(datetime.now(UTC).timestamp() * 1_000_000)
         about = {"sent_at": now, "expires": now + HOUR, "kind": kind}
         sealed: Envelope = self.sides.seal(body, after=self.last, **about)
-        self.last = Position(sealed.head.number, sealed.digest)
+        self.last = Position(sealed.number, sealed.digest)
         raw = self.sides.parcel((sealed.raw.decode(),), at=now)
         path = f"/v1/links/{self.sides.agreement.link}/parcels"
         assert self.world.client.post(path, content=raw).status_code == 200

@@ -60,7 +60,7 @@ def test_a_parcel_is_taken_and_answered(world: World, sides: LinkSides) -> None:
     assert answer.status_code == 200
     found = read_parcel(answer.content)
     assert found.is_signed_by(sides.tj.identity)
-    assert [one.status for one in found.parcel.receipts] == ["taken", "refused"]
+    assert [one.status for one in found.receipts] == ["taken", "refused"]
     assert post(world, sides.agreement.link, raw).status_code == 200
     (link,) = world.get("/v1/links", Role.INTEGRITY).json()["links"]
     came = [one["envelopes"] for one in link["traffic"] if one["direction"] == "received"]
@@ -126,8 +126,8 @@ def test_commas_alone_tell_that_bytes_are_no_parcel(
 ) -> None:
     receipts = tuple(sides.receipt(at + 1, "ab" * 32, sequence=9) for at in range(MOST_PARTS))
     parcel = Parcel("l", "a", "b", 1, receipts=receipts)
-    assert len(read_parcel(parcel.seal(sides.tj)).parcel.receipts) == MOST_PARTS
-    monkeypatch.setattr("engine.links.envelope.json.loads", pytest.fail)
+    assert len(read_parcel(parcel.seal(sides.tj)).receipts) == MOST_PARTS
+    monkeypatch.setattr("engine.links.parcel.read_form", pytest.fail)
     with pytest.raises(EnvelopeRefusedError, match="commas"):
         read_parcel(b"[" + b"0," * MOST_COMMAS + b"0,0]")
 

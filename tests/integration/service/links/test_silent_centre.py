@@ -195,7 +195,7 @@ def test_parcels_that_were_held_back_hide_no_silence(
 def test_a_clock_ahead_pushes_nothing(node: Installation, centre: Installation) -> None:
     """What a parcel says of its own time is not believed; what it says it heard is bounded."""
     kept = keep_parcels(node, centre)
-    answered_at = read_parcel(kept[-1][1]).parcel.at
+    answered_at = read_parcel(kept[-1][1]).at
     ahead = node.exchange.make_parcel(node.link)
     forged = replace(ahead, at=FAR * 9, heard=FAR * 9).seal(node.exchange.keys)
     with centre.store.read() as connection:

@@ -34,7 +34,7 @@ from engine.journal.kinds import TICK
 from engine.links import inbox
 from engine.links.agreement import parse_agreement
 from engine.links.area import LINK_RECEIPTED, LINK_RECEIVED, LINK_REFUSED, LINK_STOPPED
-from engine.links.envelope import EnvelopeHead, Position, seal_envelope
+from engine.links.envelope import Envelope, EnvelopeHead, Position, seal_envelope
 from engine.links.identity import LinkKeys
 from engine.links.inbox import ArrivedMessage
 from engine.links.ledger import ENVELOPES, count_traffic, list_unsettled
@@ -102,9 +102,9 @@ def test_an_answer_that_is_lost_is_given_again(sides: Sides) -> None:
     uz, tj = sides
     uz.send("m-1")
     parcel = uz.parcel()
-    first = read_parcel(tj.exchange.answer_parcel(parcel, name=tj.link.name)).parcel
+    first = read_parcel(tj.exchange.answer_parcel(parcel, name=tj.link.name))
     tj.open()  # the process was killed after its commit, and started again
-    again = read_parcel(tj.exchange.answer_parcel(parcel, name=tj.link.name)).parcel
+    again = read_parcel(tj.exchange.answer_parcel(parcel, name=tj.link.name))
     assert again.receipts == first.receipts
     assert again.receipts[0].is_signed_by(tj.keys.identity)
     assert tj.origins() == [1]
@@ -116,7 +116,7 @@ def test_an_answer_that_is_lost_is_given_again(sides: Sides) -> None:
 def test_twice_in_one_parcel_and_out_of_order_is_once_in_order(sides: Sides) -> None:
     uz, tj = sides
     uz.send("m-1", "m-2", "m-3")
-    one, two, three = read_parcel(uz.parcel()).parcel.envelopes
+    one, two, three = read_parcel(uz.parcel()).envelopes
     raw = parcel_of(uz, tj, three, one, two, one, at=1)
     taken = tj.exchange.take_parcel(raw)
     assert (len(taken.receipts), taken.new, tj.origins()) == (4, 3, [1, 2, 3])
@@ -125,7 +125,7 @@ def test_twice_in_one_parcel_and_out_of_order_is_once_in_order(sides: Sides) -> 
 def test_a_gap_waits_and_nothing_is_recorded(sides: Sides) -> None:
     uz, tj = sides
     uz.send("m-1", "m-2")
-    one, two = read_parcel(uz.parcel()).parcel.envelopes
+    one, two = read_parcel(uz.parcel()).envelopes
     taken = tj.exchange.take_parcel(parcel_of(uz, tj, two, at=1))
     assert [(one.number, one.rule) for one in taken.refusals] == [(2, "gap")]
     assert tj.origins() == []
@@ -206,7 +206,7 @@ def test_a_signature_of_another_key_is_not_taken(
     """Negative control: a receiver that does not look at signatures takes a forged envelope."""
     uz, tj = sides
     if not is_checked:
-        monkeypatch.setattr(engine.links.inbox, "is_signed_by", lambda *_: True)
+        monkeypatch.setattr(Envelope, "is_signed_by", lambda *_: True)
     thief = replace(LinkKeys.generate(), receiving=uz.keys.receiving)
     head = EnvelopeHead(
         uz.link.name, uz.keys.identity.fingerprint, tj.keys.identity.fingerprint,
@@ -221,7 +221,7 @@ def test_a_signature_of_another_key_is_not_taken(
 def test_a_parcel_of_another_key_changes_nothing(sides: Sides) -> None:
     uz, tj = sides
     uz.send("m-1")
-    parcel = replace(read_parcel(uz.parcel()).parcel)
+    parcel = replace(read_parcel(uz.parcel()))
     with pytest.raises(EnvelopeRefusedError, match="not_signed"):
         tj.exchange.take_parcel(parcel.seal(LinkKeys.generate()))
     with pytest.raises(EnvelopeRefusedError, match="wrong_receiver"):
@@ -392,7 +392,7 @@ def test_a_receiver_with_yesterdays_disk_gets_everything_again(
     uz.resume()
     assert uz.sync(tj).settled == 2
     assert tj.origins() == [1, 2, 3]
-    assert tj.bodies(LINK_RECEIVED)[-1]["envelope"] == read_parcel(before).parcel.envelopes[-1]
+    assert tj.bodies(LINK_RECEIVED)[-1]["envelope"] == read_parcel(before).envelopes[-1]
     assert (uz.phase, tj.phase) == ("in_force", "in_force")
 
 
@@ -671,7 +671,7 @@ def test_an_edited_row_changes_no_receipt(
     if not is_caught:
         erased = SimpleNamespace(kind=LINK_RECEIVED, body=None)
         monkeypatch.setattr(inbox, "read_record", lambda *_: erased)
-    (receipt,) = read_parcel(tj.parcel(with_receipts=True)).parcel.receipts
+    (receipt,) = read_parcel(tj.parcel(with_receipts=True)).receipts
     assert receipt.is_signed_by(tj.keys.identity)
     assert (receipt.envelope == sent) == is_caught
     monkeypatch.undo()
