@@ -436,7 +436,9 @@ def _describe_matching(connection: Connection, link: Link, *, now: int) -> Match
         limits=limits,
         shareable=len(shared.identifiers),
         not_comparable=shared.left_out,
-        unasked=sum((one.entry, one.identifier) not in known for one in shared.identifiers),
+        unasked=sum(
+            (one.entry, one.identifier) not in known for one in shared.identifiers.values()
+        ),
         asked=state.count_asked(limits, at=now),
         last_asked=None if last is None else rfc3339(last.asked_at),
         last_rule="" if last is None else last.rule,

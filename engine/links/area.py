@@ -128,7 +128,6 @@ class LinkReceiptedBody(TypedDict):
 class MatchAskedBody(TypedDict):
     """What a request to compare watch lists asks about; ``by`` is empty for the service itself."""
 
-    link: str
     exchange: str
     by: str
     asked: list[list[str]]
@@ -138,7 +137,6 @@ class MatchAskedBody(TypedDict):
 class MatchAnsweredBody(TypedDict):
     """The other side's answer; ``of`` is the record of its message, here and below."""
 
-    link: str
     exchange: str
     of: int
     rule: str
@@ -152,7 +150,6 @@ class MatchAnsweredBody(TypedDict):
 class MatchFoundBody(TypedDict):
     """Common entries of both lists."""
 
-    link: str
     exchange: str
     of: int
     side: str
@@ -166,7 +163,6 @@ class MatchFoundBody(TypedDict):
 class MatchEnquiredBody(TypedDict):
     """An enquiry of the other side: how many elements, and the rule where it was refused."""
 
-    link: str
     exchange: str
     of: int
     elements: int
@@ -178,7 +174,6 @@ class MatchEnquiredBody(TypedDict):
 class MatchStepBody(TypedDict):
     """A step about the details of a hit, by a person here or, with ``of``, by the other side."""
 
-    link: str
     token: str
     step: str
     by: str

@@ -1,6 +1,7 @@
 """Comparison of watch lists over a link: requests, answers, hits and their details.
 
-Only identifiers of entries that two people marked as shareable with partners are compared. Each
+Only identifiers of entries that two people marked as shareable with partners are compared: folded,
+or one that only one administration understands within the domain that the agreement names. Each
 message of the other side is followed up in one transaction of its own, after it was taken: a
 message that was received and not yet followed up is found again after a crash. Group arithmetic is
 done before the writer's lock, on the state as it was read; if that changed meanwhile, nothing is
@@ -10,23 +11,28 @@ recorded and the next turn does it.
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection
 
 from engine.criteria.dual_control import ApprovalState, draft_approval
 from engine.criteria.watchlist import list_identifiers, list_rows, read_entries, read_expiry
+from engine.domain.identifiers import fold
 from engine.domain.time_units import DAY, HOUR, micros, moment
 from engine.errors import ConflictError, RecordError
 from engine.journal.entries import Draft
 from engine.journal.power_records import read_record
-from engine.links.agreement import Agreement, MatchLimits
+from engine.links.agreement import NATIONAL_FIELDS, Agreement, MatchLimits
 from engine.links.area import (
     MATCH_ANSWERED,
     MATCH_ASKED,
     MATCH_ENQUIRED,
     MATCH_FOUND,
     MATCH_STEP,
+    MatchAnsweredBody,
+    MatchEnquiredBody,
+    MatchFoundBody,
     MatchStepBody,
 )
 from engine.links.exchange import LinkExchange
@@ -49,13 +55,10 @@ from engine.links.messages import AttentionIdentifier, Match, MatchStep
 from engine.links.outbox import OutgoingMessage, draft_messages
 from engine.links.set_intersection import (
     RECORD,
-    SharedIdentifier,
+    PrfKey,
     answer_request,
-    ask_matches,
+    blind_values,
     derive_link_key,
-    derive_secrets,
-    find_hits,
-    list_tokens,
     map_tokens,
     read_answer,
 )
@@ -75,11 +78,33 @@ SHARED_AS: Mapping[str, AttentionIdentifier] = {
 
 
 @dataclass(frozen=True, slots=True)
+class SharedIdentifier:
+    """One identifier of a watch-list entry that is marked shareable."""
+
+    identifier: AttentionIdentifier
+    value: str
+    entry: str = ""
+    """The entry's name in this installation."""
+
+    def content(self, domains: Mapping[str, str]) -> bytes:
+        """Return the bytes that are compared; raises ``RecordError`` where they cannot be.
+
+        ``domains`` are those within which national identifiers are compared.
+        """
+        domain = domains.get(self.identifier, "")
+        if self.identifier in NATIONAL_FIELDS and not domain:
+            why = "the agreement names no common domain of this identifier"
+            raise RecordError(RECORD, "identifier", "not_comparable", why)
+        value = self.value if domain else fold(self.value)
+        return "\x1f".join((self.identifier, domain, value)).encode()
+
+
+@dataclass(frozen=True, slots=True)
 class SharedList:
     """What of this watch list can be compared on a link."""
 
-    identifiers: tuple[SharedIdentifier, ...]
-    """Oldest entry first, each content once."""
+    identifiers: Mapping[bytes, SharedIdentifier]
+    """By the bytes that are compared, oldest entry first."""
     left_out: int
     """Identifiers of marked entries that only this administration understands."""
 
@@ -96,26 +121,17 @@ def list_shared(connection: Connection, agreement: Agreement, *, now: int) -> Sh
     marked = [one for one in read_entries(connection).values() if _is_shared(one, now)]
     for name, row in (each for one in marked for each in list_rows(one.subject, one.content)):
         for kind, value in list_identifiers(row).items():
-            shared = _to_shared(name, kind, value)
             try:
-                content = b"" if shared is None else shared.content(domains)
-            except RecordError:
-                content = b""
-            if shared is None or not content:
+                shared = SharedIdentifier(SHARED_AS[kind], value, name)
+                found.setdefault(shared.content(domains), shared)
+            except (KeyError, RecordError):
                 left_out += 1
-            else:
-                found.setdefault(content, shared)
-    return SharedList(tuple(found.values()), left_out)
+    return SharedList(found, left_out)
 
 
 def _is_shared(entry: ApprovalState, now: int) -> bool:
     is_marked = bool(entry.content.get("is_shareable")) and not entry.is_of_counterpart
     return is_marked and entry.state == "in_force" and read_expiry(entry) > now
-
-
-def _to_shared(entry: str, kind: str, value: str) -> SharedIdentifier | None:
-    name = SHARED_AS.get(kind)
-    return None if name is None else SharedIdentifier(name, value, entry)
 
 
 def find_identifier(
@@ -126,9 +142,9 @@ def find_identifier(
     Raises ``RecordError`` where the journal no longer says what it was.
     """
     for kind, value in list_identifiers(_find_row(entries, entry)).items():
-        shared = _to_shared(entry, kind, value)
-        if shared is not None and shared.identifier == identifier:
-            return shared
+        name = SHARED_AS.get(kind)
+        if name is not None and name == identifier:
+            return SharedIdentifier(name, value, entry)
     raise RecordError(RECORD, "elements", "unknown_entry", "an entry of the request is gone")
 
 
@@ -223,12 +239,7 @@ class ListComparison:
         def prepare(context: MatchContext) -> MatchWork | None:
             hit = context.state.find_hit(token, at=context.now)
             release = advance_release(hit.release, step, side=hit.side, by=by, at=context.now)
-            body: MatchStepBody = {
-                "link": context.link.name,
-                "token": release.token,
-                "step": step,
-                "by": by,
-            }
+            body: MatchStepBody = {"token": release.token, "step": step, "by": by}
             body |= {"why": why} if why else {}
             work = MatchWork([MATCH_STEP.draft(context.link.name, body)])
             if message := _SENT_AT.get(release.state):
@@ -311,7 +322,9 @@ class ListComparison:
         state, limits = context.state, context.limits
         shared = list_shared(context.connection, context.link.agreement, now=context.now)
         known = set(state.tokens.values())
-        unasked = [one for one in shared.identifiers if (one.entry, one.identifier) not in known]
+        unasked = [
+            one for one in shared.identifiers.values() if (one.entry, one.identifier) not in known
+        ]
         left = limits.elements_per_period - state.count_asked(limits, at=context.now)
         if unasked and left < 1:
             why = f"the limit is {limits.elements_per_period} elements in {limits.period_days} days"
@@ -323,17 +336,13 @@ class ListComparison:
     ) -> MatchWork:
         link = context.link
         exchange = f"{link.us.name}-{secrets.token_hex(8)}"
-        request = ask_matches(
-            exchange,
-            entries,
-            domains=read_domains(link.agreement),
-            blind_seed=derive_secrets(self.exchange.keys).blind_seed,
-        )
-        asked = [[one.entry, one.identifier] for one, _ in request.inputs]
-        record = MATCH_ASKED.draft(
-            link.name, {"link": link.name, "exchange": exchange, "by": by, "asked": asked}
-        )
-        return MatchWork([record], [request.to_message()])
+        domains = read_domains(link.agreement)
+        contents = {one.content(domains): one for one in entries}
+        inputs = blind_values(exchange, contents, self.exchange.keys)
+        asked = [[one.entry, one.identifier] for one in contents.values()]
+        record = MATCH_ASKED.draft(link.name, {"exchange": exchange, "by": by, "asked": asked})
+        elements = tuple(one.element.hex() for one in inputs)
+        return MatchWork([record], [Match(exchange=exchange, step="blinded", elements=elements)])
 
     # Following up what arrived.
 
@@ -346,7 +355,8 @@ class ListComparison:
             return None
         of, message = found
         if message is None:
-            return MatchWork([_draft_unusable(link, of, "", UNREADABLE)])
+            body: MatchStepBody = {"token": "", "step": "", "by": "", "of": of, "rule": UNREADABLE}
+            return MatchWork([MATCH_STEP.draft(link.name, body)])
         if message.step == "blinded" and context.state.alarm is not None:
             return _refuse_all(context)
         return self._follow(context, message, of)
@@ -365,10 +375,10 @@ class ListComparison:
                 return self._note_step(context, message, of)
 
     def _answer(self, context: MatchContext, message: Match, of: int) -> MatchWork:
-        use, rule = judge_request(
-            context.state.use, context.limits, elements=len(message.elements), at=context.now
+        elements = len(message.elements)
+        rule, is_alarm = judge_request(
+            context.state, context.limits, elements=elements, at=context.now
         )
-        is_alarm = use.alarm is not None and context.state.alarm is None
         reason: str = rule or ""
         messages: list[Match] = []
         if rule is None:
@@ -381,13 +391,16 @@ class ListComparison:
         record = _draft_enquiry(context.link, message, of, reason, is_alarm=is_alarm)
         return MatchWork([record], messages)
 
+    def _link_key(self, context: MatchContext) -> PrfKey:
+        return derive_link_key(self.exchange.keys, link=context.link.name)
+
     def _evaluate(self, context: MatchContext, message: Match) -> list[Match]:
-        key = derive_link_key(derive_secrets(self.exchange.keys).key_seed, link=context.link.name)
-        domains = read_domains(context.link.agreement)
+        """Return the answer, and the tokens of this side's own list in their own order."""
+        key = self._link_key(context)
         shared = list_shared(context.connection, context.link.agreement, now=context.now)
-        listed = shared.identifiers[: context.limits.entries]
         answer = answer_request(message, key)
-        return [answer, list_tokens(message.exchange, listed, key, domains=domains)]
+        tokens = tuple(map_tokens(islice(shared.identifiers, context.limits.entries), key))
+        return [answer, Match(exchange=message.exchange, step="tokens", elements=tokens)]
 
     def _read_answer(self, context: MatchContext, message: Match, of: int) -> MatchWork:
         public, tokens, rule = "", {}, message.why or "refused"
@@ -397,41 +410,38 @@ class ListComparison:
                 public, rule = message.elements[0], ""
             except RecordError as error:
                 rule = error.rule
-        record = MATCH_ANSWERED.draft(
-            context.link.name,
-            {
-                "link": context.link.name,
-                "exchange": message.exchange,
-                "of": of,
-                "rule": rule,
-                "public": public,
-                "tokens": {token: [one.entry, one.identifier] for token, one in tokens.items()},
-            },
-        )
-        return MatchWork([record])
+        body: MatchAnsweredBody = {
+            "exchange": message.exchange,
+            "of": of,
+            "rule": rule,
+            "public": public,
+            "tokens": {token: [one.entry, one.identifier] for token, one in tokens.items()},
+        }
+        return MatchWork([MATCH_ANSWERED.draft(context.link.name, body)])
 
     def _open_answer(self, context: MatchContext, message: Match) -> dict[str, SharedIdentifier]:
         """Return own identifiers by token; raises ``RecordError`` for what is no answer."""
-        request = _find_request(context.state, message.exchange)
-        entries = read_entries(context.connection)
-        asked = ask_matches(
-            request.exchange,
-            [find_identifier(entries, entry, kind) for entry, kind in request.asked],
-            domains=read_domains(context.link.agreement),
-            blind_seed=derive_secrets(self.exchange.keys).blind_seed,
-        )
+        asked = [one for one in context.state.asked if one.exchange == message.exchange]
+        if not asked or asked[0].answered_at:
+            why = "answers no request of this side"
+            raise RecordError(RECORD, "exchange", "unknown_exchange", why)
+        entries, domains = read_entries(context.connection), read_domains(context.link.agreement)
+        named = [find_identifier(entries, entry, kind) for entry, kind in asked[0].asked]
+        contents = {one.content(domains): one for one in named}
+        inputs = blind_values(message.exchange, contents, self.exchange.keys)
         public = bytes.fromhex(context.state.public) if context.state.public else None
-        return read_answer(asked, message, public=public)
+        found = read_answer(inputs, message, public=public)
+        return {token: contents[content] for token, content in found.items()}
 
     def _find(self, context: MatchContext, message: Match, of: int) -> MatchWork:
         """Return the common entries, new ones alone, and what tells the other side of them."""
         shared = list_shared(context.connection, context.link.agreement, now=context.now)
-        live = {(one.entry, one.identifier): one for one in shared.identifiers}
-        asked = {
-            token: live[about] for token, about in context.state.tokens.items() if about in live
+        live = {(one.entry, one.identifier): one for one in shared.identifiers.values()}
+        fresh = {
+            token: live[about]
+            for token, about in context.state.tokens.items()
+            if token in message.elements and about in live and _is_new(context, "asker", token)
         }
-        found = dict(find_hits(asked, message))
-        fresh = {token: one for token, one in found.items() if _is_new(context, "asker", token)}
         deadline = context.now + RELEASE_DAYS * DAY
         record = _draft_found(context.link, message.exchange, of, "asker", deadline, fresh)
         if not fresh:
@@ -446,12 +456,10 @@ class ListComparison:
 
     def _note_hits(self, context: MatchContext, message: Match, of: int) -> MatchWork:
         """Keep what the other side found: tokens that this side made of entries it still shares."""
-        key = derive_link_key(derive_secrets(self.exchange.keys).key_seed, link=context.link.name)
         shared = list_shared(context.connection, context.link.agreement, now=context.now)
-        domains = read_domains(context.link.agreement)
-        own = map_tokens(shared.identifiers, key, domains=domains)
+        own = map_tokens(shared.identifiers, self._link_key(context))
         fresh = {
-            token: own[token]
+            token: shared.identifiers[own[token]]
             for token in message.elements
             if token in own and _is_new(context, "owner", token)
         }
@@ -471,13 +479,7 @@ class ListComparison:
                 take_their_step(hit.release, step, at=context.now)
             except ConflictError:
                 rule = "not_counted"
-        body: MatchStepBody = {
-            "link": context.link.name,
-            "token": token,
-            "step": step,
-            "by": "",
-            "of": of,
-        }
+        body: MatchStepBody = {"token": token, "step": step, "by": "", "of": of}
         body |= {"why": message.why} if message.why else {}
         body |= {"rule": rule} if rule else {}
         return MatchWork([MATCH_STEP.draft(context.link.name, body)])
@@ -498,13 +500,6 @@ def _is_awaited(link: Link, request: AskedRequest, *, now: int) -> bool:
     rules = [link.agreement.rule(MESSAGE, party) for party in (link.us, link.them)]
     hours = sum(0 if rule is None else rule.expires_hours for rule in rules)
     return not request.answered_at and now < request.asked_at + hours * HOUR
-
-
-def _find_request(state: MatchState, exchange: str) -> AskedRequest:
-    for one in state.asked:
-        if one.exchange == exchange and not one.answered_at:
-            return one
-    raise RecordError(RECORD, "exchange", "unknown_exchange", "answers no request of this side")
 
 
 def _is_new(context: MatchContext, side: ReleaseSide, token: str) -> bool:
@@ -528,17 +523,14 @@ def _draft_found(
         {"token": token, "entry": one.entry, "identifier": one.identifier}
         for token, one in sorted(found.items())
     ]
-    return MATCH_FOUND.draft(
-        link.name,
-        {
-            "link": link.name,
-            "exchange": exchange,
-            "of": of,
-            "side": side,
-            "deadline": deadline,
-            "hits": hits,
-        },
-    )
+    body: MatchFoundBody = {
+        "exchange": exchange,
+        "of": of,
+        "side": side,
+        "deadline": deadline,
+        "hits": hits,
+    }
+    return MATCH_FOUND.draft(link.name, body)
 
 
 def _read_received(context: MatchContext, *, after: int) -> tuple[int, Match | None] | None:
@@ -567,29 +559,14 @@ def _refuse_all(context: MatchContext) -> MatchWork:
 def _draft_enquiry(
     link: Link, message: Match, of: int, rule: str, *, is_alarm: bool = False
 ) -> Draft:
-    return MATCH_ENQUIRED.draft(
-        link.name,
-        {
-            "link": link.name,
-            "exchange": message.exchange,
-            "of": of,
-            "elements": len(message.elements),
-            "rule": rule,
-            "is_alarm": is_alarm,
-        },
-    )
-
-
-def _draft_unusable(link: Link, of: int, token: str, rule: str) -> Draft:
-    body: MatchStepBody = {
-        "link": link.name,
-        "token": token,
-        "step": "",
-        "by": "",
+    body: MatchEnquiredBody = {
+        "exchange": message.exchange,
         "of": of,
+        "elements": len(message.elements),
         "rule": rule,
+        "is_alarm": is_alarm,
     }
-    return MATCH_STEP.draft(link.name, body)
+    return MATCH_ENQUIRED.draft(link.name, body)
 
 
 def _build_step(context: MatchContext, hit: CommonEntry, step: MatchStep, *, why: str) -> Match:

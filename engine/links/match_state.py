@@ -28,43 +28,6 @@ from engine.links.area import MATCH_ANSWERED, MATCH_ASKED, MATCH_ENQUIRED, MATCH
 MatchRule = Literal["too_many_elements", "too_often", "budget_spent", "stopped"]
 
 
-@dataclass(frozen=True, slots=True)
-class MatchUse:
-    """What one partner asked so far: (UTC microseconds, elements answered) of each request."""
-
-    answered: tuple[tuple[int, int], ...] = ()
-    refused: tuple[int, ...] = ()
-    """When requests came too often, UTC microseconds."""
-    alarm: MatchRule | None = None
-    """Why set intersections of the link are stopped, None where they are not."""
-
-    def elements_since(self, since: int) -> int:
-        """Return how many elements were answered from a time on."""
-        return sum(elements for at, elements in self.answered if at >= since)
-
-
-def judge_request(
-    use: MatchUse, limits: MatchLimits, *, elements: int, at: int
-) -> tuple[MatchUse, MatchRule | None]:
-    """Return the use after a request, and the rule that it breaks, None where it is answered.
-
-    ``at`` is UTC microseconds, by the answering side's journal.
-    """
-    if use.alarm is not None:
-        return use, "stopped"
-    begin = at - limits.period_days * DAY
-    if elements > limits.elements_per_request:
-        return replace(use, alarm="too_many_elements"), "too_many_elements"
-    if use.elements_since(begin) + elements > limits.elements_per_period:
-        return replace(use, alarm="budget_spent"), "budget_spent"
-    if sum(asked_at > at - DAY for asked_at, _ in use.answered) >= limits.requests_per_day:
-        refused = (*(one for one in use.refused if one >= begin), at)
-        is_alarm = len(refused) >= limits.refusals
-        return replace(use, refused=refused, alarm="too_often" if is_alarm else None), "too_often"
-    answered = (*((then, n) for then, n in use.answered if then >= begin), (at, elements))
-    return replace(use, answered=answered), None
-
-
 MATTER = "match"
 ReleaseSide = Literal["asker", "owner"]
 ReleaseState = Literal[
@@ -224,19 +187,6 @@ class MatchState:
         last = alarms[-1] if alarms else None
         return None if last is None or last.sequence in self.resumed else last
 
-    @property
-    def use(self) -> MatchUse:
-        """What the other side used of its limits."""
-        since = max(self.resumed, default=0)
-        alarm = self.alarm
-        rule: MatchRule | None = None if alarm is None else _to_rule(alarm.rule)
-        late = (one for one in self.enquiries if one.sequence > since)
-        return MatchUse(
-            tuple((one.asked_at, one.elements) for one in self.enquiries if not one.rule),
-            tuple(one.asked_at for one in late if one.rule == "too_often"),
-            rule,
-        )
-
     def count_asked(self, limits: MatchLimits, *, at: int) -> int:
         """Return how many elements this side used of its own limits, with a day to spare."""
         begin = at - (limits.period_days + 1) * DAY
@@ -245,7 +195,9 @@ class MatchState:
 
     def count_answered(self, limits: MatchLimits, *, at: int) -> int:
         """Return how many elements of the other side were answered, of its limit."""
-        return self.use.elements_since(at - limits.period_days * DAY)
+        begin = at - limits.period_days * DAY
+        recent = (one for one in self.enquiries if one.asked_at >= begin)
+        return sum(one.elements for one in recent if not one.rule)
 
     def find_hit(self, token: str, *, at: int) -> CommonEntry:
         """Return the common entry of a token or of its unique beginning, as it stands at a time.
@@ -258,9 +210,25 @@ class MatchState:
         return replace(found[0], release=expire_release(found[0].release, at=at))
 
 
-def _to_rule(rule: str) -> MatchRule:
-    known: tuple[MatchRule, ...] = ("too_many_elements", "too_often", "budget_spent", "stopped")
-    return next(one for one in known if one == rule)
+def judge_request(
+    state: MatchState, limits: MatchLimits, *, elements: int, at: int
+) -> tuple[MatchRule | None, bool]:
+    """Return the rule that a request breaks, None where it is answered, and if that is an alarm.
+
+    ``at`` is UTC microseconds, by the answering side's journal.
+    """
+    if state.alarm is not None:
+        return "stopped", False
+    if elements > limits.elements_per_request:
+        return "too_many_elements", True
+    if state.count_answered(limits, at=at) + elements > limits.elements_per_period:
+        return "budget_spent", True
+    today = sum(not one.rule and one.asked_at > at - DAY for one in state.enquiries)
+    if today < limits.requests_per_day:
+        return None, False
+    begin, since = at - limits.period_days * DAY, max(state.resumed, default=0)
+    late = (one for one in state.enquiries if one.sequence > since and one.asked_at >= begin)
+    return "too_often", sum(one.rule == "too_often" for one in late) + 1 >= limits.refusals
 
 
 def read_match_state(connection: Connection, link: str) -> MatchState:

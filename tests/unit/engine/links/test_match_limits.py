@@ -15,7 +15,6 @@ from engine.links.match_state import (
     DetailRelease,
     Enquiry,
     MatchState,
-    MatchUse,
     ReleaseSide,
     ReleaseState,
     ReleaseStep,
@@ -36,10 +35,9 @@ def requests(size: int, every: int) -> Iterator[tuple[int, int]]:
         yield START + number * every, min(size, PLATES - number * size)
 
 
-def ask(state: MatchState, elements: int, at: int) -> MatchState:
+def ask(state: MatchState, elements: int, at: int, limits: MatchLimits = AGREED) -> MatchState:
     """Return the state after a request of the other side, as the answering side records it."""
-    use, rule = judge_request(state.use, AGREED, elements=elements, at=at)
-    is_alarm = use.alarm is not None and state.alarm is None
+    rule, is_alarm = judge_request(state, limits, elements=elements, at=at)
     number = len(state.enquiries) + 1
     asked = Enquiry(number, at, f"exchange-{number}", elements, rule or "", is_alarm)
     return replace(state, enquiries=(*state.enquiries, asked))
@@ -53,15 +51,15 @@ def resume(state: MatchState) -> MatchState:
 
 def answered_before_alarm(size: int, every: int, limits: MatchLimits) -> tuple[int, int | None]:
     """Elements that an enumeration gets answered, and when it alarms, within a period."""
-    use, answered = MatchUse(), 0
+    state = MatchState(link="link")
     for at, elements in requests(size, every):
         if at - START >= limits.period_days * DAY:
             break
-        use, rule = judge_request(use, limits, elements=elements, at=at)
-        answered += elements if rule is None else 0
-        if use.alarm is not None:
-            return answered, at
-    return answered, None
+        state = ask(state, elements, at, limits)
+        if state.alarm is not None:
+            break
+    answered = sum(one.elements for one in state.enquiries if not one.rule)
+    return answered, None if state.alarm is None else state.alarm.asked_at
 
 
 @pytest.mark.parametrize("every", [0, HOUR, DAY, 3 * DAY])
@@ -79,12 +77,10 @@ def test_without_the_budget_an_enumeration_is_answered() -> None:
 
 
 def test_an_honest_list_is_answered_all_year() -> None:
-    use = MatchUse()
+    state = MatchState(link="link")
     for week in range(40):
-        at = START + week * 7 * DAY
-        use, rule = judge_request(use, AGREED, elements=50 if week == 0 else 1, at=at)
-        assert rule is None
-    assert use.alarm is None
+        state = ask(state, 50 if week == 0 else 1, START + week * 7 * DAY)
+    assert {one.rule for one in state.enquiries} == {""}
 
 
 def test_a_second_request_of_a_day_waits_and_the_third_refusal_stops() -> None:
@@ -94,7 +90,7 @@ def test_a_second_request_of_a_day_waits_and_the_third_refusal_stops() -> None:
     rules = [one.rule for one in state.enquiries]
     assert rules == ["", "too_often", "too_often", "too_often", "stopped"]
     resumed = resume(state)
-    assert resumed.use.answered == state.use.answered != ()
+    assert resumed.count_answered(AGREED, at=START + DAY) == 1
     assert ask(resumed, 1, START + 2 * DAY).enquiries[-1].rule == ""
 
 
