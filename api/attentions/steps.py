@@ -44,7 +44,8 @@ from engine.links.messages import (
 )
 
 if TYPE_CHECKING:
-    from engine.links.requests import RequestDesk, RequestSender
+    from engine.links.exchange import LinkExchange
+    from engine.links.outbox import OutgoingMessage
 
 Handling = Annotated[tuple[HandlingCode, ...], Field(max_length=3)]
 Words = Annotated[Text, Field(min_length=1)]
@@ -172,12 +173,14 @@ class RequestWriter:
     def ask(self, asked: AttentionRequest) -> AcknowledgedRequest:
         """Ask a partner for attention."""
         from engine.links.messages import Attention
+        from engine.links.requests import open_request
 
         name = f"attention-{secrets.token_hex(8)}"
         about = asked.model_dump(exclude={"link", "handling"})
-        sender = self._sender("attention", asked, name, handling=asked.handling)
         link = must_see_link(self._service, self._caller, asked.link)
-        found = self._desk().open(link, Attention(attention=name, **about), sender)
+        message = Attention(attention=name, **about)
+        sent = self._send("attention", asked, name, message, handling=asked.handling)
+        found = open_request(self._open_exchange(), link, sent)
         return self._acknowledge(found, found.body["body"]["attention"])
 
     def offer(self, asked: CaseRequest) -> AcknowledgedRequest:
@@ -186,6 +189,7 @@ class RequestWriter:
         Raises ``RecordError`` for a file with H2, or that the agreement does not let travel.
         """
         from engine.links.messages import CaseOffer, OfferedFile
+        from engine.links.requests import open_request
 
         name = f"case-{secrets.token_hex(8)}"
         about = asked.model_dump(exclude={"link", "handling", "case", "files"})
@@ -195,13 +199,15 @@ class RequestWriter:
         if asked.case is not None:
             files, known = choose_passed_files(self._service, self._caller, asked.case, asked.files)
             limits = tuple(sorted({*limits, *known}))
-        sender = self._sender("case", asked, name, handling=limits)
-        found = self._desk().open(link, CaseOffer(case=name, files=files, **about), sender)
+        message = CaseOffer(case=name, files=files, **about)
+        sent = self._send("case", asked, name, message, handling=limits)
+        found = open_request(self._open_exchange(), link, sent)
         return self._acknowledge(found, found.body["body"]["case"])
 
     def answer(self, name: str, answered: RequestAnswer) -> AcknowledgedRequest:
         """Answer a request of a partner."""
         from engine.links.messages import Answer, OutcomeReport
+        from engine.links.requests import take_step
 
         read_request(self._service, name, self._caller)
 
@@ -214,37 +220,43 @@ class RequestWriter:
                 now = self._service.journal.now(connection)
             known = answered.report.model_dump()
             message = OutcomeReport(outcome_of=name, recorded_at=moment(now), **known)
-        sender = self._sender("request_answer", answered, name)
-        return self._acknowledge(self._desk().take_step(name, message, sender), name)
+        sent = self._send("request_answer", answered, name, message)
+        return self._acknowledge(take_step(self._open_exchange(), name, sent), name)
 
     def withdraw(self, name: str, withdrawn: RequestWithdrawal) -> AcknowledgedRequest:
         """Withdraw a request of this side."""
         from engine.links.messages import Withdraw
+        from engine.links.requests import take_step
 
         read_request(self._service, name, self._caller)
         message = Withdraw(attention=name, reason=withdrawn.reason)
-        sender = self._sender("request_withdrawal", withdrawn, name)
-        return self._acknowledge(self._desk().take_step(name, message, sender), name)
+        sent = self._send("request_withdrawal", withdrawn, name, message)
+        return self._acknowledge(take_step(self._open_exchange(), name, sent), name)
 
-    def _desk(self) -> "RequestDesk":
+    def _open_exchange(self) -> "LinkExchange":
         from api.links.exchanges import open_exchange
-        from engine.links.requests import RequestDesk
 
         service = self._service
-        return RequestDesk(open_exchange(service.home, service.store, service.journal))
+        return open_exchange(service.home, service.store, service.journal)
 
-    def _sender(
-        self, kind: str, record: Record, name: str, *, handling: tuple[HandlingCode, ...] = ()
-    ) -> "RequestSender":
-        """Return who sends; raises ``NotAllowedError`` for a machine."""
-        from engine.links.requests import RequestSender
+    def _send(
+        self,
+        kind: str,
+        record: Record,
+        name: str,
+        message: Record,
+        *,
+        handling: tuple[HandlingCode, ...] = (),
+    ) -> "OutgoingMessage":
+        """Return what this person sends once; raises ``NotAllowedError`` for a machine."""
+        from engine.links.outbox import OutgoingMessage
 
         if not self._caller.is_person:
             raise NotAllowedError(OWNERLESS)
         step = f"{kind}:{name}:{secrets.token_hex(8)}"
         about = "" if kind in ("attention", "case") else name
         asked = claim(kind, record, post="", name=step, key=self._key, about=about)
-        return RequestSender(self._caller.person, asked, handling)
+        return OutgoingMessage(message, handling, by=self._caller.person, claim=asked)
 
     def _acknowledge(self, found: StoredRecord, name: str) -> AcknowledgedRequest:
         seen = read_request(self._service, name, self._caller)

@@ -40,7 +40,7 @@ from engine.links.identity import LinkKeys
 from engine.links.messages import OutcomeReport, band_of
 from engine.links.movements import list_announced, read_last_sequence
 from engine.links.outbox import OutgoingMessage, draft_messages
-from engine.links.requests import HeldRequest, RequestDesk, RequestSender, list_requests
+from engine.links.requests import HeldRequest, list_requests, take_step
 from engine.links.state import Link
 from engine.queue.match_outcomes import ACTS, MATCHES
 from engine.queue.queue import last_of_crossing, waits
@@ -60,10 +60,10 @@ def send_attention_outcomes(exchange: LinkExchange, link: Link) -> int:
         if link.phase(now) != "in_force":
             return 0
         due = list(_list_due(connection, link, now=now))
-    desk, reported = RequestDesk(exchange), 0
+    reported = 0
     for name, message in due:
         with suppress(ConflictError, RecordError):  # another process came first; not agreed
-            desk.take_step(name, message, RequestSender())
+            take_step(exchange, name, OutgoingMessage(message))
             reported += 1
     return reported
 
@@ -219,7 +219,7 @@ def _take_some(found: Iterator[Sequence[OutgoingMessage]]) -> list[OutgoingMessa
 def may_travel(link: Link, one: OutgoingMessage) -> bool:
     """Tell whether the agreement lets a message travel."""
     try:
-        select_fields(link.agreement, kind=one.kind, sender=link.us, message=one.message)
+        select_fields(link.agreement, sender=link.us, message=one.message)
     except RecordError:
         return False
     return True

@@ -126,7 +126,6 @@ def make_manifest(
     crossing_id = consignment.crossing["crossing_id"]
     movement = name_movement(keys, crossing_id)
     return OutgoingMessage(
-        "manifest",
         to_manifest(consignment, movement),
         about={"sequence": due.seq, "name": crossing_id, "movement": movement},
     )
@@ -278,7 +277,6 @@ def _report(
     act, find = _read_act(connection, record)
     crossing = arrival["crossing"]
     return OutgoingMessage(
-        "outcome",
         to_outcome(
             act, find, movement=manifest.movement, post=crossing["post"], at=record.known_at
         ),

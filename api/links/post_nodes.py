@@ -79,7 +79,7 @@ class AccountLine:
             due = list_due(connection, link, self._authority.look(connection))
             if not due or link.phase(now) != "in_force":
                 return []
-            given = [OutgoingMessage(ACCOUNT, state) for state in due]
+            given = [OutgoingMessage(state) for state in due]
             return draft_messages(connection, now, link, keys=exchange.keys, messages=given)
 
         with exchange.store.read() as connection:
@@ -307,7 +307,7 @@ class BundleLine:
                 self._sent[link.name] = _list_whole(connection, link, "sent")
             room = WINDOW - _count_waiting(connection, link)
         parts = self._list_next(link, wanted, newest.body) if room > 0 else []
-        given = [OutgoingMessage(BUNDLE, one) for one in parts[:room]]
+        given = [OutgoingMessage(one) for one in parts[:room]]
 
         def find(connection: Connection, now: int) -> Sequence[Draft]:
             is_first = _read_newest(connection, link, "sent").seq == newest.seq

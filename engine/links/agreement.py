@@ -27,6 +27,7 @@ from engine.journal.hash_chain import canonical
 from engine.links.identity import LinkIdentity, is_receiving_key
 from engine.links.messages import (
     HEAD,
+    KIND_OF,
     KINDS,
     KINDS_OF,
     LinkKind,
@@ -267,17 +268,14 @@ def _without_dates(content: Mapping[str, Any]) -> dict[str, Any]:
     return dict(content)
 
 
-def select_fields(
-    agreement: Agreement, *, kind: str, sender: Party, message: Record
-) -> dict[str, Any]:
+def select_fields(agreement: Agreement, *, sender: Party, message: Record) -> dict[str, Any]:
     """Return the body that may travel: the agreed fields of a message.
 
     Raises ``RecordError`` where the kind was not agreed in this direction, or where what is left
     is no valid message or names what the agreement does not cover.
     """
+    kind = KIND_OF[type(message)]
     rule = _find_rule(agreement, kind, sender)
-    if type(message) is not KINDS[kind]:
-        raise RecordError(kind, "kind", "unknown_kind", f"is no {kind}")
     body = dump_message(message)
     if rule.fields:
         body = _keep(body, frozenset(rule.fields))

@@ -220,7 +220,7 @@ class LinkExchange:
                 chain=head.chain.hex(),
                 known_at=moment(head.known_at),
             )
-            message = OutgoingMessage(HEAD, statement)
+            message = OutgoingMessage(statement)
             return draft_messages(connection, now, link, keys=self.keys, messages=[message])
 
         return bool(self.journal.append_found(find))

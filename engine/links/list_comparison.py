@@ -286,7 +286,7 @@ class ListComparison:
             context = self._read_context(connection, now, name)
             if context.state != before.state:
                 return []
-            messages = [OutgoingMessage(MESSAGE, one) for one in work.messages]
+            messages = [OutgoingMessage(one) for one in work.messages]
             sent = draft_messages(
                 connection, now, context.link, keys=exchange.keys, messages=messages
             )

@@ -357,6 +357,7 @@ KINDS: Mapping[str, type[Record]] = MappingProxyType(
     }
 )
 """Every kind of message, with the type of its body."""
+KIND_OF: Mapping[type[Record], str] = {model: kind for kind, model in KINDS.items()}
 KINDS_OF: Mapping[LinkKind, frozenset[str]] = MappingProxyType(
     {
         "partner": frozenset({*KINDS} - {"record", "bundle", "account"}),

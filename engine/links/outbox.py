@@ -47,6 +47,7 @@ from engine.links.ledger import (
     read_position,
     read_receipted_part,
 )
+from engine.links.messages import KIND_OF
 from engine.links.parcel import ReceiptedMark
 from engine.links.state import AlarmRule, Link
 
@@ -60,7 +61,6 @@ LARGEST_PARCEL = 6 * 1024 * 1024
 class OutgoingMessage:
     """A message before the agreement's fields are selected and it is sealed."""
 
-    kind: str
     message: Record
     handling: tuple[HandlingCode, ...] = ()
     about: LinkSubjectBody | None = None
@@ -68,6 +68,11 @@ class OutgoingMessage:
     by: str = ""
     """Who sends it; empty where the service does by itself."""
     claim: IdempotencyClaim | None = None
+
+    @property
+    def kind(self) -> str:
+        """Kind of the message."""
+        return KIND_OF[type(self.message)]
 
 
 def draft_messages(
@@ -89,7 +94,7 @@ def draft_messages(
     last = read_position(connection, link.name, "sent")
     drafts = []
     for one in messages:
-        body = select_fields(link.agreement, kind=one.kind, sender=link.us, message=one.message)
+        body = select_fields(link.agreement, sender=link.us, message=one.message)
         head = _next_head(link, last, now=now, kind=one.kind, handling=one.handling)
         envelope = seal_envelope(head, body, keys=keys, receiver=link.them.identity)
         last = Position(head.number, envelope.digest)

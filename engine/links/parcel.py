@@ -70,7 +70,7 @@ class FileCarrier(Protocol):
 
 def seal_part(link: Link, part: FilePart, content: bytes) -> str:
     """Return a part as it travels; raises ``RecordError`` where the agreement keeps files here."""
-    body = select_fields(link.agreement, kind=FILE, sender=link.us, message=part)
+    body = select_fields(link.agreement, sender=link.us, message=part)
     about = _name_line(link, link.us.identity.fingerprint, link.them.identity.fingerprint)
     return seal_text(link.them.identity, canonical(body) + b"\n" + content, about)
 

@@ -25,7 +25,7 @@ ends as such an entry does.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
@@ -33,7 +33,7 @@ from sqlalchemy import Connection, Index, Select, String, select, text
 
 from engine.criteria.dual_control import draft_proposal, draft_withdrawal, read_approval_states
 from engine.criteria.watchlist import LONGEST_NOTICE_DAYS
-from engine.domain.records import HandlingCode, Record
+from engine.domain.records import Record
 from engine.domain.time_units import DAY, micros, rfc3339
 from engine.errors import ConflictError, ErasedError, NotFoundError, RecordError
 from engine.journal.batch_worker import StoredRecord, read_stored
@@ -205,7 +205,6 @@ _NAMES: Mapping[str, str] = {
     "outcome": "outcome_of",
 }
 """Kinds of messages that open a request or are a step of one, with the field that names it."""
-_MESSAGES = {"outcome": "report"}
 STEPS = record_table(
     "request_steps",
     *declare_columns(String, "link", "name", "step", "direction"),
@@ -222,11 +221,14 @@ Index(
     sqlite_where=text(_OPENED),
     postgresql_where=text(_OPENED),
 )
-_ANSWERED: Mapping[str, RequestStep] = {
+_STEPS: Mapping[str, RequestStep] = {
     "accepted": "accept",
     "declined": "decline",
     "returned": "return",
+    "outcome": "report",
+    "withdraw": "withdraw",
 }
+"""Steps by the answer, or by the kind of another message."""
 _SIDES: Mapping[str, RequestSide] = {
     **dict.fromkeys(("accept", "decline", "report", "return"), "receiver"),
     "withdraw": "asker",
@@ -249,16 +251,10 @@ def project_requests(connection: Connection, entries: Sequence[tuple[Entry, Draf
 
 
 def _row(entry: Entry, direction: str, kind: str, body: Mapping[str, Any], *, at: int) -> Any:
-    step = _ANSWERED[body["answer"]] if kind == "answer" else _MESSAGES.get(kind, kind)
-    answer_by = until = 0
-    if "answer_by" in body:
-        answer_by = _to_micros(body["answer_by"])
-        until = _to_micros(body.get("until", body["answer_by"]))
+    step = _STEPS.get(body.get("answer", kind), kind)
+    times = [body["answer_by"], body.get("until", body["answer_by"])] if "answer_by" in body else ()
+    answer_by, until = [micros(datetime.fromisoformat(one)) for one in times] or (0, 0)
     return (entry.seq, entry.subject, body[_NAMES[kind]], step, direction, at, answer_by, until)
-
-
-def _to_micros(value: str) -> int:
-    return micros(datetime.fromisoformat(value))
 
 
 Delivery = Literal["waiting", "taken", "refused"]
@@ -420,110 +416,68 @@ def draft_notice_end(connection: Connection, name: str, *, by: str, why: str) ->
 
 LONGEST_DAYS = 30
 """A request is over then: its notice on the other side's watch list could not last longer."""
-_MESSAGE_KINDS = {Answer: "answer", OutcomeReport: "outcome", Withdraw: "withdraw"}
-_STEPS: dict[str, RequestStep] = {"accepted": "accept", "declined": "decline", "returned": "return"}
 StepMessage = Answer | OutcomeReport | Withdraw
 
 
-@dataclass(frozen=True, slots=True)
-class RequestSender:
-    """Who sends, and the names that make a repeated request the same one."""
+def open_request(exchange: LinkExchange, name: str, asked: OutgoingMessage) -> StoredRecord:
+    """Send a request, an attention or the offer of a case, over a link of this name.
 
-    by: str = ""
-    """Empty where the service reports by itself."""
-    claim: IdempotencyClaim | None = None
-    handling: tuple[HandlingCode, ...] = field(default=())
+    Raises ``NotFoundError`` for an unknown link, ``ConflictError`` where it is not in force,
+    ``RecordError`` where the deadlines or the agreement do not let it travel.
+    """
+
+    def find(connection: Connection, now: int) -> Sequence[Draft]:
+        message = asked.message
+        check_deadlines(message, now=now)
+        link = find_link(exchange.read_links(connection), name)
+        if isinstance(message, CaseOffer) and message.files:
+            _check_files(link)
+        return draft_messages(connection, now, link, keys=exchange.keys, messages=[asked])
+
+    return _record_once(exchange, asked.claim, find)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestDesk:
-    """Requests of one installation, and its answers to those of others."""
+def take_step(exchange: LinkExchange, name: str, sent: OutgoingMessage) -> StoredRecord:
+    """Send a step of a request: an answer, a report or a withdrawal.
 
-    exchange: LinkExchange
+    Raises ``NotFoundError`` for an unknown request, ``ConflictError`` where the step does not count
+    or the link is not in force, ``RecordError`` where the agreement keeps it here.
+    """
 
-    def open(
-        self, link: str, message: Attention | CaseOffer, sender: RequestSender
-    ) -> StoredRecord:
-        """Send a request over a link of this name.
-
-        Raises ``NotFoundError`` for an unknown link, ``ConflictError`` where it is not in force,
-        ``RecordError`` where the deadlines or the agreement do not let it travel.
-        """
-
-        def find(connection: Connection, now: int) -> Sequence[Draft]:
-            check_deadlines(message, now=now)
-            found = find_link(self.exchange.read_links(connection), link)
-            kind = "attention" if isinstance(message, Attention) else "case"
-            if isinstance(message, CaseOffer) and message.files:
-                _check_files(found)
-            return self._draft(connection, now, found, kind=kind, message=message, sender=sender)
-
-        return self._record(sender.claim, find)
-
-    def take_step(self, name: str, message: StepMessage, sender: RequestSender) -> StoredRecord:
-        """Send a step of a request: an answer, a report or a withdrawal.
-
-        Raises ``NotFoundError`` for an unknown request, ``ConflictError`` where the step does not
-        count or the link is not in force, ``RecordError`` where the agreement keeps it here.
-        """
-
-        def find(connection: Connection, now: int) -> Sequence[Draft]:
-            held = find_request(connection, name)
-            return self.draft_step(connection, now, held, message=message, sender=sender)
-
-        return self._record(sender.claim, find)
-
-    def draft_step(
-        self,
-        connection: Connection,
-        now: int,
-        held: HeldRequest,
-        *,
-        message: StepMessage,
-        sender: RequestSender,
-    ) -> list[Draft]:
-        """Return the records of a step; the caller holds the writer's lock."""
-        step = _to_step(message)
+    def find(connection: Connection, now: int) -> Sequence[Draft]:
+        held, step = (
+            find_request(connection, name),
+            _STEPS[getattr(sent.message, "answer", sent.kind)],
+        )
         check_step(held.request, held.facts, side=held.side, step=step, at=now)
-        link = find_link(self.exchange.read_links(connection), held.link)
-        kind = _MESSAGE_KINDS[type(message)]
-        drafts = self._draft(connection, now, link, kind=kind, message=message, sender=sender)
+        link = find_link(exchange.read_links(connection), held.link)
+        drafts = draft_messages(connection, now, link, keys=exchange.keys, messages=[sent])
         if held.request.kind == "attention" and not held.is_ours:
-            drafts += _draft_effects(connection, now, link, held=held, step=step, by=sender.by)
+            drafts += _draft_effects(connection, now, link, held=held, step=step, by=sent.by)
         return drafts
 
-    def _draft(
-        self,
-        connection: Connection,
-        now: int,
-        link: Link,
-        *,
-        kind: str,
-        message: Record,
-        sender: RequestSender,
-    ) -> list[Draft]:
-        out = OutgoingMessage(kind, message, sender.handling, by=sender.by, claim=sender.claim)
-        return draft_messages(connection, now, link, keys=self.exchange.keys, messages=[out])
+    return _record_once(exchange, sent.claim, find)
 
-    def _record(
-        self,
-        claim: IdempotencyClaim | None,
-        find: Callable[[Connection, int], Sequence[Draft]],
-    ) -> StoredRecord:
-        known: list[int] = []
 
-        def find_once(connection: Connection, now: int) -> Sequence[Draft]:
-            if claim is not None:
-                seq = find_answer(claim, find_holders(connection, claim.names))
-                if seq is not None:
-                    known.append(seq)
-                    return []
-            return find(connection, now)
+def _record_once(
+    exchange: LinkExchange,
+    claim: IdempotencyClaim | None,
+    find: Callable[[Connection, int], Sequence[Draft]],
+) -> StoredRecord:
+    known: list[int] = []
 
-        entries = self.exchange.journal.append_found(find_once)
-        seq = known[0] if known else entries[0].seq
-        with self.exchange.store.read() as connection:
-            return read_stored(connection, self.exchange.journal, seq)
+    def find_once(connection: Connection, now: int) -> Sequence[Draft]:
+        if claim is not None:
+            seq = find_answer(claim, find_holders(connection, claim.names))
+            if seq is not None:
+                known.append(seq)
+                return []
+        return find(connection, now)
+
+    entries = exchange.journal.append_found(find_once)
+    seq = known[0] if known else entries[0].seq
+    with exchange.store.read() as connection:
+        return read_stored(connection, exchange.journal, seq)
 
 
 def _check_files(link: Link) -> None:
@@ -535,24 +489,22 @@ def _check_files(link: Link) -> None:
         raise RecordError("case", "files", "kind_not_agreed", why)
 
 
-def check_deadlines(message: Attention | CaseOffer, *, now: int) -> None:
+def check_deadlines(message: Record, *, now: int) -> None:
     """Refuse deadlines that lie behind, in the wrong order or too far ahead."""
-    kind = "attention" if isinstance(message, Attention) else "case"
-    answer_by = micros(message.answer_by)
-    until = micros(message.until) if isinstance(message, Attention) else answer_by
+    match message:
+        case Attention(answer_by=due, until=end):
+            kind, last = "attention", "until"
+        case CaseOffer(answer_by=due):
+            kind, last, end = "case", "answer_by", due
+        case _:
+            raise ValueError("opens no request")
+    answer_by, until = micros(due), micros(end)
     if answer_by <= now:
         raise RecordError(kind, "answer_by", "deadline", "must lie ahead")
     if until < answer_by:
         raise RecordError(kind, "until", "deadline", "must not lie before answer_by")
     if until > now + LONGEST_DAYS * DAY:
-        at = "until" if isinstance(message, Attention) else "answer_by"
-        raise RecordError(kind, at, "deadline", f"at most {LONGEST_DAYS} days ahead")
-
-
-def _to_step(message: StepMessage) -> RequestStep:
-    if isinstance(message, Answer):
-        return _STEPS[message.answer]
-    return "report" if isinstance(message, OutcomeReport) else "withdraw"
+        raise RecordError(kind, last, "deadline", f"at most {LONGEST_DAYS} days ahead")
 
 
 def _draft_effects(

@@ -327,7 +327,7 @@ def _message(name: str) -> OutgoingMessage:
     part = BundlePart(
         bundle=name, file="synthetic", digest="00" * 32, part=1, parts=1, content="A" * FILLING
     )
-    return OutgoingMessage(MESSAGE, part)
+    return OutgoingMessage(part)
 
 
 def _crossing(name: str, link: str) -> Draft[Any]:

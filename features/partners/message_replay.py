@@ -66,7 +66,7 @@ class MessageSender:
 
     def write(self, kind: str, message: Record, *, at: int) -> bytes:
         """Return the envelope of a message, sent at UTC microseconds; raises ``RecordError``."""
-        body = select_fields(self.agreement, kind=kind, sender=self.party, message=message)
+        body = select_fields(self.agreement, sender=self.party, message=message)
         rule = self.agreement.rule(kind, self.party)
         hours = 0 if rule is None else rule.expires_hours  # select_fields refuses None
         receiver = self.agreement.other(self.party).identity

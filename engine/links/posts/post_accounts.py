@@ -74,7 +74,7 @@ class NodeKeys:
         drafts: list[Draft] = []
         for link in self.check(connection, now, state.post):
             keys = find_link_keys(self.home)
-            given = OutgoingMessage(ACCOUNT, seal_secret(link, state, key.secret))
+            given = OutgoingMessage(seal_secret(link, state, key.secret))
             drafts += draft_messages(connection, now, link, keys=keys, messages=[given])
         return drafts
 

@@ -301,7 +301,7 @@ def send_records(store: Store, journal: Journal, keys: LinkKeys, link: Link) -> 
         ) -> Sequence[Draft]:
             if link.phase(now) != "in_force" or read_cursor(connection, link.name) != cursor:
                 return []
-            message = OutgoingMessage(RECORD, batch)
+            message = OutgoingMessage(batch)
             return draft_messages(connection, now, link, keys=keys, messages=[message])
 
         if not journal.append_found(find):

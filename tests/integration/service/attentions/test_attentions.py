@@ -21,8 +21,9 @@ from engine.links.area import LINK_RECEIVED
 from engine.links.exchange import LinkExchange
 from engine.links.identity import LinkKeys, open_link_keys
 from engine.links.messages import Answer, Attention, CaseOffer, OutcomeReport
+from engine.links.outbox import OutgoingMessage
 from engine.links.parcel import read_parcel
-from engine.links.requests import RequestDesk, RequestSender, find_request
+from engine.links.requests import find_request, open_request, take_step
 from tests.support.people import at_desk, person, send
 from tests.support.running_service import POST, World
 from tests.unit.engine.links.links import partner_content
@@ -62,13 +63,13 @@ class Partner(Side):
             "information": "2",
         }
         message = Attention(**(about | changes))
-        RequestDesk(self.exchange).open(NAME, message, RequestSender("sarvinoz", handling=("H2",)))
+        open_request(self.exchange, NAME, OutgoingMessage(message, ("H2",), by="sarvinoz"))
         self.exchange_with(world)
         return name
 
     def take(self, world: World, name: str, message: Any) -> None:
         """Take a step of a request."""
-        RequestDesk(self.exchange).take_step(name, message, RequestSender("sarvinoz"))
+        take_step(self.exchange, name, OutgoingMessage(message, by="sarvinoz"))
         self.exchange_with(world)
 
     def state(self, name: str) -> str:
@@ -257,9 +258,8 @@ def test_a_case_changes_hands_once(world: World, partner: Partner) -> None:
     partner.take(world, name, Answer(about=name, answer="returned", reason="no such firm here"))
     seen = read(world, name)
     assert (seen["state"], seen["owner"]) == ("returned", "us")
-    RequestDesk(partner.exchange).open(
-        NAME, CaseOffer(case="c-theirs", answer_by=hours(2)), RequestSender("sarvinoz")
-    )
+    theirs = CaseOffer(case="c-theirs", answer_by=hours(2))
+    open_request(partner.exchange, NAME, OutgoingMessage(theirs, by="sarvinoz"))
     partner.exchange_with(world)
     assert answer(world, "c-theirs", answer="accepted").json()["state"] == "accepted"
     assert read(world, "c-theirs")["owner"] == "us"

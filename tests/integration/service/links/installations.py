@@ -124,7 +124,7 @@ class Installation:
         with self.open_store() as store:
             journal = Journal(store, [project_envelopes])
             bodies = [manifest_body(movement=one, post=self.post) for one in movements]
-            messages = [OutgoingMessage("manifest", Manifest.model_validate(b)) for b in bodies]
+            messages = [OutgoingMessage(Manifest.model_validate(b)) for b in bodies]
             open_exchange(self.home, store, journal).send(NAME, messages)
 
     def origins(self) -> list[int]:

@@ -33,8 +33,9 @@ from engine.links import parcel as file_parts
 from engine.links.agreement import parse_agreement
 from engine.links.area import LINK_RECEIVED
 from engine.links.messages import Answer, CaseOffer, FilePart
+from engine.links.outbox import OutgoingMessage
 from engine.links.parcel import LEAST_ROOM, MOST_ROOM, Parcel, open_part, read_parcel, seal_part
-from engine.links.requests import RequestDesk, RequestSender
+from engine.links.requests import open_request, take_step
 from engine.storage.database import Store
 from engine.storage.home import Home
 from tests.integration.service.links.post_and_centre import (
@@ -369,14 +370,13 @@ def offer(uz: Installation, case_id: str, *digests: str) -> str:
     now = read_now(uz)
     message = CaseOffer(case="case-offered", answer_by=moment(now + DAY), files=files)
     link = uz.exchange.find_link(PARTNERS).name
-    sender = RequestSender("ann", handling=tuple(limits))
-    RequestDesk(uz.exchange).open(link, message, sender)
+    open_request(uz.exchange, link, OutgoingMessage(message, tuple(limits), by="ann"))
     return message.case
 
 
 def answer(tj: Installation, name: str, word: Any) -> None:
     message = Answer(about=name, answer=word, reason="known here")
-    RequestDesk(tj.exchange).take_step(name, message, RequestSender("bek"))
+    take_step(tj.exchange, name, OutgoingMessage(message, by="bek"))
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ from engine.links.messages import RecordCopy
 from engine.links.outbox import OutgoingMessage
 from engine.links.posts import record_intake
 from engine.links.posts.record_intake import FOREIGN_COPY_RULE, NAMED
-from engine.links.posts.record_outbox import GOVERNING, OF_MODELS, RECORD, pack_records
+from engine.links.posts.record_outbox import GOVERNING, OF_MODELS, pack_records
 from engine.queue.queue import DECISIONS, list_waiting
 from engine.queue.takings import read_holders
 from engine.storage.database import METADATA, Store
@@ -164,7 +164,7 @@ class Thief:
         batches = [
             pack_records([one], journal_id="thief", branch=0, last=one.sequence) for one in copies
         ]
-        self.exchange.send(NAME, [OutgoingMessage(RECORD, one) for one in batches])
+        self.exchange.send(NAME, [OutgoingMessage(one) for one in batches])
         assert not self.sync().refusals
 
 
@@ -416,7 +416,7 @@ def test_a_body_that_lacks_a_key_is_refused_before_any_projection_reads_it(
         body = {name: value for name, value in json.loads(one.body or "").items() if name != key}
         one = thief.prove(kind, one.sequence, subject=one.subject, post=THIEF, body=body)
         batch = pack_records([one], journal_id="thief", branch=0, last=one.sequence)
-        thief.exchange.send(NAME, [OutgoingMessage(RECORD, batch)])
+        thief.exchange.send(NAME, [OutgoingMessage(batch)])
         thief.sync()
         return [body["rule"] for _, body in theft.attacked.bodies(LINK_REFUSED)]
 

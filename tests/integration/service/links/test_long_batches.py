@@ -15,7 +15,7 @@ from engine.links.area import LINK_REFUSED, POST_RECORD
 from engine.links.messages import MOST_RECORDS, RecordBatch, RecordCopy
 from engine.links.outbox import OutgoingMessage
 from engine.links.posts import record_outbox
-from engine.links.posts.record_outbox import LARGEST_RECORD, MOST_BYTES, RECORD, pack_records
+from engine.links.posts.record_outbox import LARGEST_RECORD, MOST_BYTES, pack_records
 from engine.storage.database import Store
 from tests.integration.service.links.post_and_centre import NAME, Installation, sync
 from tests.integration.service.links.test_forged_copies import Thief
@@ -74,7 +74,7 @@ def prove(thief: Thief, characters: int) -> RecordCopy:
 
 
 def send(node: Installation, *batches: RecordBatch) -> None:
-    node.exchange.send(NAME, [OutgoingMessage(RECORD, one) for one in batches])
+    node.exchange.send(NAME, [OutgoingMessage(one) for one in batches])
 
 
 def pack(*copies: RecordCopy) -> RecordBatch:

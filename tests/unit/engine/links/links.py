@@ -202,7 +202,7 @@ def link_partner(home: Home, store: Store) -> str:
     link = exchange.propose(sides.agreement, by="malika")
     exchange.approve(link, by="olim")
     manifest = Manifest.model_validate(manifest_body(post="TJ-FOT"))
-    exchange.send(link, [OutgoingMessage("manifest", manifest)] * 3)
+    exchange.send(link, [OutgoingMessage(manifest)] * 3)
     with store.read() as connection:
         now, rows = journal.now(connection), list_waiting(connection, link)
     receipts = [sides.receipt(row.number, row.digest, sequence=row.number) for row in rows[:2]]

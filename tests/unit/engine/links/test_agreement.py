@@ -20,7 +20,7 @@ from engine.links.agreement import (
     select_fields,
 )
 from engine.links.identity import LinkKeys
-from engine.links.messages import Manifest, Withdraw, dump_message, list_fields
+from engine.links.messages import Manifest, dump_message, list_fields
 from tests.unit.engine.links.links import (
     LinkSides,
     manifest_body,
@@ -220,7 +220,7 @@ def test_exactly_the_agreed_fields_travel(fields: frozenset[str]) -> None:
     agreed = _close(fields)
     agreement = _agreement(agreed)
     sender = agreement.parties[0]
-    body = select_fields(agreement, kind="manifest", sender=sender, message=_full_manifest())
+    body = select_fields(agreement, sender=sender, message=_full_manifest())
     assert set(list_paths(body)) == agreed
     text = str(body)
     assert all((f"{CANARY}-{name}" in text) == (name in agreed) for name in FREE
@@ -234,7 +234,7 @@ def test_a_field_that_was_not_agreed_is_refused_by_name(fields: frozenset[str], 
     agreed = _close(fields - {extra}) - {extra}
     wider, agreement = _agreement(_close(agreed | {extra})), _agreement(agreed)
     sender = agreement.parties[0]
-    body = select_fields(wider, kind="manifest", sender=sender, message=_full_manifest())
+    body = select_fields(wider, sender=sender, message=_full_manifest())
     with pytest.raises(RecordError) as refused:
         check_body(agreement, kind="manifest", sender=sender, body=body)
     assert refused.value.rule == "field_not_agreed"
@@ -294,18 +294,8 @@ def test_what_was_not_agreed_is_refused_by_field_and_rule(
     assert (refused.value.field, refused.value.rule) == (field, rule)
 
 
-def test_a_message_goes_in_its_own_kind_alone() -> None:
-    with pytest.raises(RecordError, match="is no manifest"):
-        select_fields(
-            SIDES.agreement,
-            kind="manifest",
-            sender=SIDES.sender,
-            message=Withdraw(attention="a"),
-        )
-
-
 def test_a_value_that_cannot_travel_stops_its_message() -> None:
     """Nothing is sent of a message that names a post outside the agreement."""
     message = Manifest.model_validate(manifest_body(post="UZ-TAS"))
     with pytest.raises(RecordError, match="post_not_agreed"):
-        select_fields(SIDES.agreement, kind="manifest", sender=SIDES.sender, message=message)
+        select_fields(SIDES.agreement, sender=SIDES.sender, message=message)

@@ -711,11 +711,9 @@ def test_a_message_outside_the_agreement_is_not_recorded_as_sent(sides: Sides) -
     good = Manifest.model_validate(manifest_body())
     bad = Manifest.model_validate(manifest_body(post="UZ-TAS"))
     with pytest.raises(RecordError, match="post_not_agreed"):
-        uz.exchange.send(
-            NAME, [OutgoingMessage("manifest", good), OutgoingMessage("manifest", bad)]
-        )
+        uz.exchange.send(NAME, [OutgoingMessage(good), OutgoingMessage(bad)])
     assert uz.rows() == []
-    uz.exchange.send(NAME, [OutgoingMessage("withdraw", Withdraw(attention="a", reason="secret"))])
+    uz.exchange.send(NAME, [OutgoingMessage(Withdraw(attention="a", reason="secret"))])
     (sent,) = [row for row in uz.rows() if row.kind == "withdraw"]
     with uz.store.read() as connection:
         body = uz.exchange.journal.body(connection, sent.seq)["body"]

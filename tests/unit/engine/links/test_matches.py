@@ -186,7 +186,7 @@ def test_a_step_about_an_unknown_token_counts_for_nothing(lite_sides: Sides) -> 
         step(uz, "ab" * 32, "ask", "anna")
     for elements in (("ab" * 32,), (token,)):
         release = Match(exchange="x", step="release", elements=elements, reason="unasked")
-        tj.exchange.send(NAME, [OutgoingMessage("match", release)])
+        tj.exchange.send(NAME, [OutgoingMessage(release)])
     exchange_until_quiet(tj, uz)
     assert compare(uz).read_hit(NAME, token).release.state == "hit"
 

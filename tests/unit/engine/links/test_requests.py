@@ -37,18 +37,18 @@ from engine.links.requests import (
     TRANSITIONS,
     HeldRequest,
     Request,
-    RequestDesk,
     RequestFact,
     RequestKind,
-    RequestSender,
     RequestSide,
     RequestState,
     RequestStep,
     check_step,
     find_request,
     list_requests,
+    open_request,
     read_state,
     take_request,
+    take_step,
     take_withdrawal,
 )
 from tests.support.sizes import PROOF
@@ -328,17 +328,17 @@ def case(hand: Hand, name: str = "c-1") -> CaseOffer:
 
 
 def ask(side: Side, message: Attention | CaseOffer, by: str = "sarvinoz") -> None:
-    RequestDesk(side.exchange).open(NAME, message, RequestSender(by))
+    open_request(side.exchange, NAME, OutgoingMessage(message, by=by))
 
 
 def answer(side: Side, name: str, reply: str, by: str = "parviz") -> None:
     message = Answer(about=name, answer=reply, reason="as once")  # type: ignore[arg-type]
-    RequestDesk(side.exchange).take_step(name, message, RequestSender(by))
+    take_step(side.exchange, name, OutgoingMessage(message, by=by))
 
 
 def withdraw(side: Side, name: str) -> None:
     message = Withdraw(attention=name)
-    RequestDesk(side.exchange).take_step(name, message, RequestSender("sarvinoz"))
+    take_step(side.exchange, name, OutgoingMessage(message, by="sarvinoz"))
 
 
 def report(side: Side, name: str, hand: Hand) -> None:
@@ -351,7 +351,7 @@ def report(side: Side, name: str, hand: Hand) -> None:
         substance_class="narcotic",
         quantity_band="up_to_10kg",
     )
-    RequestDesk(side.exchange).take_step(name, message, RequestSender("parviz"))
+    take_step(side.exchange, name, OutgoingMessage(message, by="parviz"))
 
 
 def find_held(side: Side, name: str) -> HeldRequest:
@@ -423,7 +423,7 @@ def test_a_step_that_the_other_side_forges_is_none(sides: Sides, hand: Hand) -> 
     uz, _ = sides
     ask(uz, attention(hand))
     forged = Answer(about="a-1", answer="accepted")
-    uz.exchange.send(NAME, [OutgoingMessage("answer", forged)])
+    uz.exchange.send(NAME, [OutgoingMessage(forged)])
     sync(sides, hand)
     assert states(sides, "a-1", hand) == ["open", "open"]
 

@@ -65,7 +65,7 @@ class Side:
             Manifest.model_validate(manifest_body(movement=one, post=self.post))
             for one in movements
         ]
-        self.exchange.send(NAME, [OutgoingMessage("manifest", one) for one in messages])
+        self.exchange.send(NAME, [OutgoingMessage(one) for one in messages])
 
     def parcel(self, **more: Any) -> bytes:
         """Return the bytes of the parcel that waits."""

@@ -413,9 +413,9 @@ def _partner_sends(world: World) -> None:
     sent, _, withdrawn = exchange.send(
         link,
         [
-            OutgoingMessage("manifest", manifest),
-            OutgoingMessage("attention", attention),
-            OutgoingMessage("withdraw", Withdraw(attention=REQUEST)),
+            OutgoingMessage(manifest),
+            OutgoingMessage(attention),
+            OutgoingMessage(Withdraw(attention=REQUEST)),
         ],
     )
     later = SystemClock().now() + DAY
