@@ -13,8 +13,6 @@ does not name is not told of.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -24,7 +22,7 @@ from engine.criteria.policy import read_goods_classes
 from engine.domain.records import Inspection, Seizure
 from engine.domain.time_units import HOUR, moment
 from engine.errors import ConflictError, RecordError
-from engine.journal.entries import Draft, JournalRecord, Kind
+from engine.journal.entries import Draft, Kind
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import (
     CROSSING,
@@ -175,45 +173,31 @@ def announce_movements(exchange: LinkExchange, link: Link, *, after: int = 0) ->
                 return after
             upto = exchange.journal.head(connection).seq
             since = max(after, link.approval.sequence, read_last_sequence(connection, link.name))
-            due = _take_some(_Finder(connection, exchange.keys, link).list_due(since))
+            due: list[OutgoingMessage] = []
+            for found in _list_records_due(connection, exchange.keys, link, since=since):
+                due += found
+                if len(due) >= AT_ONCE:
+                    break
         if not due:
             return upto
-        exchange.journal.append_found(partial(_draft, exchange=exchange, name=link.name, due=due))
+        record_due(exchange, link.name, due)
         after = max(after, *(_sequence(one) for one in due))
 
 
-@dataclass(frozen=True, slots=True)
-class _Finder:
-    """Finds the messages that records make due on a link."""
-
-    connection: Connection
-    keys: LinkKeys
-    link: Link
-
-    def list_due(self, since: int) -> Iterator[Sequence[OutgoingMessage]]:
-        """Yield what each record after a number makes due, and the agreement lets travel."""
-        kinds: tuple[Kind[Any], ...] = (*ARRIVAL_KINDS, *ACT_KINDS)
-        where = [JOURNAL.c.seq > since]
-        for record in JournalReader(self.connection).records(*kinds, where=where):
-            found = self._find(record)
-            if due := [one for one in found if may_travel(self.link, one)]:
-                yield due
-
-    def _find(self, record: JournalRecord[Any]) -> Sequence[OutgoingMessage]:
+def _list_records_due(
+    connection: Connection, keys: LinkKeys, link: Link, *, since: int
+) -> Iterator[Sequence[OutgoingMessage]]:
+    """Yield what each record after a number makes due, and the agreement lets travel."""
+    kinds: tuple[Kind[Any], ...] = (*ARRIVAL_KINDS, *ACT_KINDS)
+    for record in JournalReader(connection).records(*kinds, where=[JOURNAL.c.seq > since]):
         if record.kind in ACT_KINDS:
-            return list_outcomes(self.connection, self.link, record)
-        if "message" in record.body:
-            return list_late_outcomes(self.connection, self.link, record)
-        return list_departures(self.keys, self.link, record)
-
-
-def _take_some(found: Iterator[Sequence[OutgoingMessage]]) -> list[OutgoingMessage]:
-    taken: list[OutgoingMessage] = []
-    for due in found:
-        taken += due
-        if len(taken) >= AT_ONCE:
-            break
-    return taken
+            found = list_outcomes(connection, link, record)
+        elif "message" in record.body:
+            found = list_late_outcomes(connection, link, record)
+        else:
+            found = list_departures(keys, link, record)
+        if due := [one for one in found if may_travel(link, one)]:
+            yield due
 
 
 def may_travel(link: Link, one: OutgoingMessage) -> bool:
@@ -229,23 +213,24 @@ def _sequence(one: OutgoingMessage) -> int:
     return one.about["sequence"] if one.about else 0
 
 
-def _draft(
-    connection: Connection,
-    now: int,
-    *,
-    exchange: LinkExchange,
-    name: str,
-    due: Sequence[OutgoingMessage],
-) -> list[Draft]:
-    """Return the records of what is still due under the writer's lock."""
-    link = exchange.read_links(connection)[name]
-    last = read_last_sequence(connection, name)  # another process may have come first
-    left = [one for one in due if _sequence(one) > last]
-    messages = leave_out_announced(connection, name, left)
-    return draft_messages(connection, now, link, keys=exchange.keys, messages=messages)
+def record_due(
+    exchange: LinkExchange, name: str, due: Sequence[OutgoingMessage], *, is_of_load: bool = False
+) -> None:
+    """Record what is still due under the writer's lock, because another process may be first.
+
+    Messages of loads are known by their movements alone.
+    """
+
+    def find(connection: Connection, now: int) -> list[Draft]:
+        link = exchange.read_links(connection)[name]
+        last = 0 if is_of_load else read_last_sequence(connection, name)
+        messages = _leave_out_announced(connection, name, [o for o in due if _sequence(o) > last])
+        return draft_messages(connection, now, link, keys=exchange.keys, messages=messages)
+
+    exchange.journal.append_found(find)
 
 
-def leave_out_announced(
+def _leave_out_announced(
     connection: Connection, name: str, due: Sequence[OutgoingMessage]
 ) -> list[OutgoingMessage]:
     """Return messages without manifests of movements that have one on this link.

@@ -3,20 +3,18 @@
 The exits of a load have one record, so that what was announced is known by the movement alone.
 """
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection
 
-from api.links.announcements import AT_ONCE, announce_movements, leave_out_announced, may_travel
+from api.links.announcements import AT_ONCE, announce_movements, may_travel, record_due
 from api.links.movements import make_manifest
-from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import HISTORY_LOADED
 from engine.links.exchange import LinkExchange
-from engine.links.outbox import OutgoingMessage, draft_messages
+from engine.links.outbox import OutgoingMessage
 from engine.links.state import Link
 from engine.storage.database import split_in_slices
 from engine.storage.home import Home
@@ -38,7 +36,7 @@ def announce_all(exchange: LinkExchange, link: Link, home: Home) -> None:
             return
         due = list(_list_due(connection, exchange, link, home=home, since=now - LONGEST))
     for some in split_in_slices(due, AT_ONCE):
-        exchange.journal.append_found(partial(_draft, exchange=exchange, name=link.name, due=some))
+        record_due(exchange, link.name, some, is_of_load=True)
 
 
 def _list_due(
@@ -66,17 +64,3 @@ def _list_due(
             manifest = make_manifest(exchange.keys, consignment, due=record)
             if may_travel(link, manifest):
                 yield manifest
-
-
-def _draft(
-    connection: Connection,
-    now: int,
-    *,
-    exchange: LinkExchange,
-    name: str,
-    due: Sequence[OutgoingMessage],
-) -> list[Draft]:
-    """Return the records of what has no manifest yet, under the writer's lock."""
-    link = exchange.read_links(connection)[name]
-    messages = leave_out_announced(connection, name, due)
-    return draft_messages(connection, now, link, keys=exchange.keys, messages=messages)

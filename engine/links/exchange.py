@@ -31,6 +31,7 @@ from engine.links.inbox import (
     receipt_of,
 )
 from engine.links.ledger import (
+    EnvelopeRow,
     list_envelopes,
     read_envelope_row,
     read_last_sent_at,
@@ -39,7 +40,6 @@ from engine.links.ledger import (
 from engine.links.messages import HEAD, HeadStatement
 from engine.links.outbox import (
     OutgoingMessage,
-    Statement,
     check_resendable,
     draft_messages,
     draft_renumbered,
@@ -48,7 +48,6 @@ from engine.links.outbox import (
     read_waiting,
 )
 from engine.links.parcel import (
-    MOST_WANTED,
     EnvelopeRefusal,
     FileCarrier,
     Parcel,
@@ -61,7 +60,7 @@ from engine.links.state import (
     draft_end,
     draft_link_approval,
     draft_link_proposal,
-    draft_resumption,
+    draft_restart,
     find_link,
     read_links,
 )
@@ -137,27 +136,37 @@ class LinkExchange:
         Raises ``RecordError`` and ``ConflictError``; see
         :func:`engine.links.state.draft_link_proposal`.
         """
-        self.journal.append_found(
-            lambda connection, now: [
-                draft_link_proposal(
-                    self.read_links(connection),
-                    agreement,
-                    by=by,
-                    now=now,
-                    fingerprint=self.fingerprint,
-                )
-            ]
-        )
-        return agreement.link
-
-    def propose_resumption(self, name: str, *, by: str, why: str, is_lapsed: bool = False) -> None:
-        """Record a proposal to resume a stopped link; raises ``ConflictError``."""
+        ours = self.fingerprint
 
         def find(connection: Connection, now: int) -> Sequence[Draft]:
-            link = find_link(self.read_links(connection), name)
-            return [draft_resumption(link, by=by, why=why, is_lapsed=is_lapsed)]
+            known = self.read_links(connection)
+            return [draft_link_proposal(known, agreement, by=by, now=now, fingerprint=ours)]
 
         self.journal.append_found(find)
+        return agreement.link
+
+    def _append(
+        self, name: str, draft: Callable[[Connection, int, Link], Sequence[Draft]]
+    ) -> list[Entry]:
+        """Append what is drafted under the writer's lock by the link as it stands then."""
+
+        def find(connection: Connection, now: int) -> Sequence[Draft]:
+            return draft(connection, now, find_link(self.read_links(connection), name))
+
+        return self.journal.append_found(find)
+
+    def propose_resumption(self, name: str, *, by: str, why: str, is_lapsed: bool = False) -> None:
+        """Record a proposal to resume a stopped link; raises ``ConflictError``.
+
+        With ``is_lapsed`` the person who proposed it before has left: this one replaces theirs.
+        """
+
+        def draft(_: Connection, _now: int, link: Link) -> Sequence[Draft]:
+            stopped = None if link.alarm is None else link.alarm.sequence
+            before = link.resumption
+            return [draft_restart(link, stopped, before, by=by, why=why, is_lapsed=is_lapsed)]
+
+        self._append(name, draft)
 
     def approve(self, name: str, *, by: str) -> None:
         """Record a second person's approval of what waits, and what follows from it.
@@ -166,8 +175,7 @@ class LinkExchange:
         where an envelope that the other side needs again was erased.
         """
 
-        def find(connection: Connection, now: int) -> Sequence[Draft]:
-            link = find_link(self.read_links(connection), name)
+        def draft(connection: Connection, now: int, link: Link) -> Sequence[Draft]:
             drafts = draft_link_approval(link, by=by)
             change = drafts[-1].body
             if "after" in change:
@@ -177,16 +185,11 @@ class LinkExchange:
                 check_resendable(connection, link, since=change["resend"])
             return drafts
 
-        self.journal.append_found(find)
+        self._append(name, draft)
 
     def end(self, name: str, *, by: str, why: str) -> None:
         """Record the end of a link; raises ``ConflictError`` where it is over."""
-
-        def find(connection: Connection, now: int) -> Sequence[Draft]:
-            link = find_link(self.read_links(connection), name)
-            return [draft_end(link, by=by, why=why)]
-
-        self.journal.append_found(find)
+        self._append(name, lambda _, _now, link: [draft_end(link, by=by, why=why)])
 
     def send(self, name: str, messages: Iterable[OutgoingMessage]) -> list[Entry]:
         """Record messages as the next envelopes of a link, all or none.
@@ -195,12 +198,9 @@ class LinkExchange:
         does not let a message travel.
         """
         given = list(messages)
-
-        def find(connection: Connection, now: int) -> Sequence[Draft]:
-            link = find_link(self.read_links(connection), name)
-            return draft_messages(connection, now, link, keys=self.keys, messages=given)
-
-        return self.journal.append_found(find)
+        return self._append(
+            name, lambda *about: draft_messages(*about, keys=self.keys, messages=given)
+        )
 
     def send_head(self, name: str) -> bool:
         """Record the journal's head as the next envelope, unless one was sent in the last day.
@@ -208,8 +208,7 @@ class LinkExchange:
         The other side's receipt is its countersignature. Returns whether one was recorded.
         """
 
-        def find(connection: Connection, now: int) -> Sequence[Draft]:
-            link = find_link(self.read_links(connection), name)
+        def draft(connection: Connection, now: int, link: Link) -> Sequence[Draft]:
             sent_at = read_last_sent_at(connection, link.name, HEAD)
             if link.phase(now) != "in_force" or now - sent_at < DAY:
                 return []
@@ -223,7 +222,7 @@ class LinkExchange:
             message = OutgoingMessage(statement)
             return draft_messages(connection, now, link, keys=self.keys, messages=[message])
 
-        return bool(self.journal.append_found(find))
+        return bool(self._append(name, draft))
 
     def make_parcel(self, link: Link, *, with_receipts: bool = False) -> Parcel:
         """Return what waits for the other side; with the newest receipts, for a parcel by file.
@@ -238,18 +237,20 @@ class LinkExchange:
                 raise ConflictError("link", link.agreement.name, "it is not approved here yet")
             envelopes = read_waiting(connection, link.name) if phase == "in_force" else []
             last = self._read_last(connection, link)
-            receipts = self._read_receipts(connection, link) if with_receipts else []
+            rows: Sequence[EnvelopeRow] = ()
+            if with_receipts:
+                rows = list_envelopes(connection, link.name, "received", most=RECEIPTS_IN_FILE)
+            receipts = [
+                self._read_receipt(connection, link, row) for row in reversed(rows) if row.number
+            ]
             mark = read_mark(connection, link)
-            wanted = self._list_wanted(connection, link) if phase == "in_force" else ()
+            wanted: Sequence[WantedFile] = ()
+            if self.files is not None and phase == "in_force":
+                wanted = self.files.list_wanted(connection, link)
         ours, theirs = link.us.identity.fingerprint, link.them.identity.fingerprint
         about = link.name, ours, theirs, now
         held = tuple(envelopes), tuple(receipts)
-        return Parcel(*about, *held, last=last, receipted=mark, wanted=wanted)
-
-    def _list_wanted(self, connection: Connection, link: Link) -> tuple[WantedFile, ...]:
-        if self.files is None:
-            return ()
-        return tuple(self.files.list_wanted(connection, link)[:MOST_WANTED])
+        return Parcel(*about, *held, last=last, receipted=mark, wanted=tuple(wanted))
 
     def cut_parts(self, link: Link, wanted: Sequence[WantedFile], *, room: int) -> tuple[str, ...]:
         """Return parts of files that the other side lacks and may have, of at most so many bytes.
@@ -275,9 +276,7 @@ class LinkExchange:
     def _read_last(self, connection: Connection, link: Link) -> LinkReceipt | None:
         number = read_position(connection, link.name, "received").number
         row = read_envelope_row(connection, link.name, "received", number) if number else None
-        if row is None:
-            return None
-        return self.sign(read_receipt(connection, row, link), self._journal_id(connection))
+        return None if row is None else self._read_receipt(connection, link, row)
 
     def repeat_receipt(self, link: Link, mark: ReceiptedMark | None) -> tuple[LinkReceipt, ...]:
         """Return, again, the receipt of the last envelope of which the other side holds one.
@@ -289,21 +288,11 @@ class LinkExchange:
             return ()
         with self.store.read() as connection:
             row = read_envelope_row(connection, link.name, "received", mark.number)
-            if row is None:
-                return ()
-            return (self.sign(read_receipt(connection, row, link), self._journal_id(connection)),)
+            return () if row is None else (self._read_receipt(connection, link, row),)
 
-    def _read_receipts(self, connection: Connection, link: Link) -> list[LinkReceipt]:
-        rows = list_envelopes(connection, link.name, "received", most=RECEIPTS_IN_FILE)
-        journal_id = self._journal_id(connection)
-        return [
-            self.sign(read_receipt(connection, row, link), journal_id)
-            for row in reversed(rows)
-            if row.number
-        ]
-
-    def _journal_id(self, connection: Connection) -> str:
-        return self.journal.head(connection).journal_id
+    def _read_receipt(self, connection: Connection, link: Link, row: EnvelopeRow) -> LinkReceipt:
+        journal_id = self.journal.head(connection).journal_id
+        return self.sign(read_receipt(connection, row, link), journal_id)
 
     def sign(self, receipt: LinkReceipt, journal_id: str) -> LinkReceipt:
         """Return a receipt over this journal, signed."""
@@ -423,9 +412,7 @@ class _ParcelStep:
         """Return the records that follow from the parcel: receipts first, then envelopes."""
         self.link = self.exchange.read_links(connection)[self.link.name]
         self.journal_id = self.exchange.journal.head(connection).journal_id
-        parcel = self.parcel
-        about = Statement(parcel.receipts, parcel.last, parcel.at, parcel.echo)
-        self.settled = draft_settlement(connection, self.link, about)
+        self.settled = draft_settlement(connection, self.link, self.parcel)
         receiver = EnvelopeReceiver(connection, now, self.link, self.exchange.handlers)
         receiver.is_stopped |= any(draft.kind == LINK_STOPPED for draft in self.settled)
         self.answers = [receiver.receive(one) for one in self.opened]

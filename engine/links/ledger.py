@@ -3,13 +3,13 @@
 Rows grant nothing: what an envelope says stands in the record with the row's number.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Index, Row, String, case, func, select, text, update
+from sqlalchemy import Connection, Index, String, case, func, select, text, update
 
-from engine.journal.entries import Draft, Entry, list_bodies
+from engine.journal.entries import Draft, Entry
 from engine.journal.power_records import read_records
 from engine.links.area import (
     LINK_ENDED,
@@ -18,7 +18,6 @@ from engine.links.area import (
     LINK_REFUSED,
     LINK_RESUMED,
     LINK_SENT,
-    LinkResumedBody,
 )
 from engine.links.envelope import REPEATED, Position
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
@@ -69,41 +68,35 @@ class EnvelopeRow:
     answered_at: int
 
 
+_ENVELOPES: Mapping[str, tuple[Direction, Status]] = {
+    LINK_SENT: ("sent", "waiting"),
+    LINK_RECEIVED: ("received", "taken"),
+    LINK_REFUSED: ("received", "refused"),
+}
+
+
 def project_envelopes(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
     """Write what these records say of envelopes, in their order."""
     for entry, draft in entries:
-        if (write := _WRITERS.get(entry.kind)) is not None:
-            write(connection, entry, draft)
+        if entry.kind in _ENVELOPES:
+            row = _row(entry, *_ENVELOPES[entry.kind], draft.body)
+            insert_rows(connection, ENVELOPES, [row])
+        elif entry.kind == LINK_RECEIPTED:
+            _write_receipt(connection, entry, draft.body)
+        elif entry.kind == LINK_RESUMED:
+            _write_resumption(connection, entry, draft.body)
 
 
-def _write_sent(connection: Connection, entry: Entry, draft: Draft) -> None:
-    ((_, body),) = list_bodies([(entry, draft)], LINK_SENT)
-    row = _row(entry, "sent", body, status="waiting", sent_at=entry.known_at)
-    insert_rows(connection, ENVELOPES, [row])
-
-
-def _write_received(connection: Connection, entry: Entry, draft: Draft) -> None:
-    ((_, body),) = list_bodies([(entry, draft)], LINK_RECEIVED)
-    row = _row(entry, "received", body, status="taken", sent_at=body["sent_at"])
-    insert_rows(connection, ENVELOPES, [row])
-
-
-def _write_refused(connection: Connection, entry: Entry, draft: Draft) -> None:
-    ((_, body),) = list_bodies([(entry, draft)], LINK_REFUSED)
-    row = _row(entry, "received", body, status="refused", sent_at=body["sent_at"])
-    insert_rows(connection, ENVELOPES, [row])
-
-
-def _row(entry: Entry, direction: Direction, body: Any, *, status: Status, sent_at: int) -> Any:
+def _row(entry: Entry, direction: Direction, status: Status, body: Mapping[str, Any]) -> Any:
     """Return a row in the order of the table's columns."""
-    about = (entry.seq, body["link"], direction, body["message"], body["digest"], status)
+    about = entry.seq, body["link"], direction, body["message"], body["digest"], status
+    sent_at = body.get("sent_at", 0 if status == "lost" else entry.known_at)
     settled_at = 0 if status == "waiting" else entry.known_at
     times = entry.known_at, sent_at, settled_at
     return (*about, body.get("rule", ""), body.get("number", 0), *times, 0, 0)
 
 
-def _write_receipt(connection: Connection, entry: Entry, draft: Draft) -> None:
-    ((_, body),) = list_bodies([(entry, draft)], LINK_RECEIPTED)
+def _write_receipt(connection: Connection, entry: Entry, body: Mapping[str, Any]) -> None:
     receipt = body["receipt"]
     connection.execute(
         update(ENVELOPES)
@@ -119,13 +112,14 @@ def _write_receipt(connection: Connection, entry: Entry, draft: Draft) -> None:
     )
 
 
-def _write_resumption(connection: Connection, entry: Entry, draft: Draft) -> None:
-    ((_, body),) = list_bodies([(entry, draft)], LINK_RESUMED)
+def _write_resumption(connection: Connection, entry: Entry, body: Mapping[str, Any]) -> None:
     sent = (_E.link == body["link"], _E.direction == "sent")
     if "after" in body:
         waiting = update(ENVELOPES).where(*sent, _E.status == "waiting")
         connection.execute(waiting.values(status="replaced", settled_at=entry.known_at))
-        insert_rows(connection, ENVELOPES, [_lost_row(entry, body)])
+        known = {"link": body["link"], "message": "", "number": body["after"]}
+        lost = _row(entry, "sent", "lost", known | {"digest": body["digest"]})
+        insert_rows(connection, ENVELOPES, [lost])
     if "resend" in body:
         settled = (_E.number >= body["resend"], _E.status.in_(("taken", "refused")))
         again = update(ENVELOPES).where(*sent, *settled)
@@ -135,35 +129,17 @@ def _write_resumption(connection: Connection, entry: Entry, draft: Draft) -> Non
 _UNSETTLED = {"status": "waiting", "rule": "", "settled_at": 0, "receipt_seq": 0, "answered_at": 0}
 
 
-def _lost_row(entry: Entry, body: LinkResumedBody) -> Any:
-    known = {"link": body["link"], "message": "", "digest": body["digest"], "number": body["after"]}
-    return _row(entry, "sent", known, status="lost", sent_at=0)
-
-
-_WRITERS: Mapping[str, Callable[[Connection, Entry, Draft], None]] = {
-    LINK_SENT: _write_sent,
-    LINK_RECEIVED: _write_received,
-    LINK_REFUSED: _write_refused,
-    LINK_RECEIPTED: _write_receipt,
-    LINK_RESUMED: _write_resumption,
-}
-
-
 def read_position(connection: Connection, link: str, direction: Direction) -> Position:
     """Return the last envelope of one direction, number 0 where there is none."""
-    row = _newest(connection, link, direction)
-    return Position() if row is None else Position(row.number, bytes.fromhex(row.digest))
-
-
-def _newest(connection: Connection, link: str, direction: Direction) -> EnvelopeRow | None:
     query = (
-        select(ENVELOPES)
+        select(_E.number, _E.digest)
         .where(_E.link == link, _E.direction == direction, _E.number > 0)
         .where(_E.status != "replaced")
         .order_by(_E.number.desc())
         .limit(1)
     )
-    return _read_one(connection.execute(query).one_or_none())
+    row = connection.execute(query).one_or_none()
+    return Position() if row is None else Position(row.number, bytes.fromhex(row.digest))
 
 
 def read_envelope_row(
@@ -173,7 +149,8 @@ def read_envelope_row(
     query = select(ENVELOPES).where(
         _E.link == link, _E.direction == direction, _E.number == number, _E.status != "replaced"
     )
-    return _read_one(connection.execute(query).one_or_none())
+    row = connection.execute(query).one_or_none()
+    return None if row is None else EnvelopeRow(*row)
 
 
 def is_recorded(connection: Connection, link: str, digest: str) -> bool:
@@ -182,10 +159,6 @@ def is_recorded(connection: Connection, link: str, digest: str) -> bool:
         _E.link == link, _E.direction == "received", _E.number == 0, _E.digest == digest
     )
     return connection.execute(query).first() is not None
-
-
-def _read_one(row: Row[Any] | None) -> EnvelopeRow | None:
-    return None if row is None else EnvelopeRow(*tuple(row))
 
 
 def list_waiting(

@@ -48,7 +48,7 @@ from engine.links.ledger import (
     read_receipted_part,
 )
 from engine.links.messages import KIND_OF
-from engine.links.parcel import ReceiptedMark
+from engine.links.parcel import Parcel, ReceiptedMark
 from engine.links.state import AlarmRule, Link
 
 MOST_AT_ONCE = 200
@@ -203,44 +203,31 @@ def read_waiting(connection: Connection, link: str) -> list[str]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What the other side signed about our envelopes."""
+def draft_settlement(connection: Connection, link: Link, stated: Parcel) -> list[Draft]:
+    """Return the records of receipts that are new, then the alarm that a parcel raises.
 
-    receipts: Sequence[LinkReceipt]
-    last: LinkReceipt | None
-    """Of the last envelope that it has, None where it has none."""
-    stated_at: int
-    """By its journal's time: UTC microseconds."""
-    echo: ReceiptedMark | None = None
-    """Our mark, where it answers a parcel of ours."""
-
-
-def draft_settlement(connection: Connection, link: Link, statement: Statement) -> list[Draft]:
-    """Return the records of receipts that are new, then the alarm that the statement raises.
-
-    Receipts with a signature or a link that is not the other side's are passed over. A statement
-    that answers no parcel of ours, and is older than the newest receipt, is out of date: that it
-    names fewer envelopes raises nothing. Two receipts of one envelope that differ raise an alarm
+    Receipts with a signature or a link that is not the other side's are passed over. A parcel that
+    answers none of ours, and is older than the newest receipt, is out of date: that it names fewer
+    envelopes raises nothing. Two receipts of one envelope that differ raise an alarm
     however late one of them comes: a receiver that took it twice lost its first record, and with it
     the journal that it had signed for. After a resumption, a late one may be what was known then.
     """
     part = read_receipted_part(connection, link.name)
-    last = statement.last if _is_theirs(link, statement.last) else None
-    held = [receipt for receipt in statement.receipts if _is_theirs(link, receipt)]
+    last = stated.last if _is_theirs(link, stated.last) else None
+    held = [receipt for receipt in stated.receipts if _is_theirs(link, receipt)]
     drafts, foreign = _keep_receipts(connection, link, held, part.lost)
     if last is not None and _find_row(connection, link, last) is None:
         foreign = last
     if foreign is not None:
         return [*drafts, *_stop(link, "other_receipt", last or foreign)]
-    known = part.number if statement.stated_at > part.answered_at else 0
-    echo = statement.echo
+    known = part.number if stated.at > part.answered_at else 0
+    echo = stated.echo
     is_answer = echo is not None and echo.resumed == read_mark(connection, link).resumed
     if echo is not None and is_answer:
         known = max(known, min(echo.number, part.number))
     if (0 if last is None else last.number) < known:
         return [*drafts, *_stop(link, "receiver_behind", last)]
-    if is_answer or not link.doubted or statement.stated_at > part.answered_at:
+    if is_answer or not link.doubted or stated.at > part.answered_at:
         other = _find_other(connection, link, held if last is None else [*held, last])
         if other is not None:
             return [*drafts, *_stop(link, "receiver_behind", other)]

@@ -185,15 +185,6 @@ def draft_end(link: Link, *, by: str, why: str) -> Draft:
     return LINK_ENDED.draft(link.name, {"by": by, "why": why})
 
 
-def draft_resumption(link: Link, *, by: str, why: str, is_lapsed: bool) -> Draft:
-    """Return the record that proposes to resume a stopped link; raises ``ConflictError``.
-
-    With ``is_lapsed`` the person who proposed it before has left: this proposal replaces theirs.
-    """
-    stopped = None if link.alarm is None else link.alarm.sequence
-    return draft_restart(link, stopped, link.resumption, by=by, why=why, is_lapsed=is_lapsed)
-
-
 def draft_restart(
     link: Link,
     stopped: int | None,
@@ -205,7 +196,8 @@ def draft_restart(
 ) -> Draft:
     """Return the record that proposes to go on after the alarm with the record ``stopped``.
 
-    Raises ``ConflictError`` where there is none, or where the proposal ``before`` waits.
+    Raises ``ConflictError`` where there is none, or where the proposal ``before`` waits. With
+    ``is_lapsed`` the person who proposed that has left: this one replaces theirs.
     """
     if stopped is None:
         raise ConflictError("link", link.agreement.name, "no alarm stops it")

@@ -74,27 +74,22 @@ def _parse_line(line: str, name: str, number: int) -> WitnessedHead:
     try:
         match json.loads(line):
             case {"receipt": receipt}:
-                return _of_receipt(read_form(LinkReceipt, receipt))
+                held = read_form(LinkReceipt, receipt)
+                place = held.journal_id, held.sequence, held.known_at, held.chain
+                return WitnessedHead(*place, held)
             case {"head": head}:
-                return _of_statement(HeadStatement.model_validate(head))
+                stated = HeadStatement.model_validate(head)
+                at = micros(stated.known_at)
+                return WitnessedHead(stated.journal_id, stated.sequence, at, stated.chain)
             case _:
                 raise InputError(where, "neither a receipt nor a head")
     except EnvelopeRefusedError as error:
         raise InputError(where, f"{error.field}: {error.why} ({error.rule})") from None
     except ValidationError as error:
-        at, rule, why = list_faults(error)[0]
-        raise InputError(where, f"{'.'.join(map(str, at))}: {why} ({rule})") from None
+        field, rule, why = list_faults(error)[0]
+        raise InputError(where, f"{'.'.join(map(str, field))}: {why} ({rule})") from None
     except (ValueError, RecursionError):
         raise InputError(where, "is not JSON") from None
-
-
-def _of_receipt(receipt: LinkReceipt) -> WitnessedHead:
-    place = receipt.journal_id, receipt.sequence, receipt.known_at, receipt.chain
-    return WitnessedHead(*place, receipt)
-
-
-def _of_statement(head: HeadStatement) -> WitnessedHead:
-    return WitnessedHead(head.journal_id, head.sequence, micros(head.known_at), head.chain)
 
 
 def find_witness_faults(
