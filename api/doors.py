@@ -49,8 +49,8 @@ CASES: Final = Doors(
     parts={
         "cases_about": "api.cases.connections:list_cases_about",
         "opened_cases": "engine.cases.case_ledger:find_opened_from",
-        "event_bodies": "api.cases.answers:EVENTS",
-        "notifications": "api.cases.answers:list_waiting",
+        "event_bodies": "api.cases.readers:EVENTS",
+        "notifications": "api.cases.readers:list_waiting",
     },
     page_routers=(
         "api.cases.page:router",

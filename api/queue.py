@@ -22,14 +22,9 @@ from sqlalchemy import Connection, func, select
 from api.areas import find_part
 from api.auth.callers import Caller
 from api.auth.sessions import token_of
-from api.decisions.answers import (
-    UNREAD,
-    CheckpointView,
-    SupervisorView,
-    TheReading,
-    read_duties,
-)
+from api.decisions.answers import CheckpointView, SupervisorView
 from api.decisions.questions import OpenQuestionView, read_waiting_questions
+from api.decisions.readers import UNREAD, TheReading, read_duties
 from api.decisions.summary import Cargo, name_picks, read_cargo
 from api.http.access import ReachedPost, visible_reasons
 from api.http.answers import Answer, Time

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.callers import Caller
-from api.decisions.answers import read_duties
+from api.decisions.readers import read_duties
 from api.http.access import check_path
 from api.http.answers import Answer, Recorded, Time
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService

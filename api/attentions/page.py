@@ -15,7 +15,8 @@ from api.attentions.steps import (
     RequestWithdrawal,
     RequestWriter,
 )
-from api.cases.answers import CaseFilter, CaseSummary, describe_cases
+from api.cases.answers import CaseSummary
+from api.cases.readers import CaseFilter, describe_cases
 from api.cases.steps import list_passable
 from api.http.dependencies import TheService
 from api.service.runtime import Runtime

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
-from api.cases.answers import must_see, sees_case
+from api.cases.readers import must_see, sees_case
 from api.cases.routes import CaseId
 from api.entities.answers import CaseAbout
 from api.entities.connections import ConnectionsView, Start, begin_with_crossings

@@ -13,14 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from api.auth.callers import Caller
-from api.cases.answers import (
-    CaseAct,
-    CaseFind,
-    CaseStepView,
-    CaseView,
-    ReportCorrection,
-    describe_case,
-)
+from api.cases.answers import CaseAct, CaseFind, CaseStepView, CaseView, ReportCorrection
 from api.cases.dossier_parts import (
     Dossier,
     DossierEvent,
@@ -31,6 +24,7 @@ from api.cases.dossier_parts import (
     RecordProof,
 )
 from api.cases.event_forms import EVENT_FIELDS, EventField
+from api.cases.readers import describe_case
 from api.decisions.vehicle_drawing import draw_vehicle
 from api.service.executors import DOSSIERS, run_apart
 from api.service.runtime import Runtime

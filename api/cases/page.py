@@ -17,14 +17,7 @@ from sqlalchemy import Connection, select
 from starlette.concurrency import run_in_threadpool
 
 from api.auth.callers import Caller
-from api.cases.answers import (
-    AcknowledgedFile,
-    CaseFilter,
-    CaseLinkView,
-    describe_case,
-    describe_cases,
-    must_see,
-)
+from api.cases.answers import AcknowledgedFile, CaseLinkView
 from api.cases.event_forms import (
     ABOUT,
     BARE,
@@ -41,10 +34,11 @@ from api.cases.event_forms import (
     read_values,
     refuse_field,
 )
+from api.cases.readers import CaseFilter, describe_case, describe_cases, must_see
 from api.cases.routes import Before
 from api.cases.steps import AboutFile, CaseFileWriter, CaseWriter, list_agencies
-from api.decisions.answers import DecisionReader
 from api.decisions.find_forms import list_classes
+from api.decisions.readers import DecisionReader
 from api.files.form import UploadedForm, open_form
 from api.http.dependencies import TheService
 from api.service.runtime import Runtime

@@ -9,17 +9,9 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Path, Query, Request, Response
 
-from api.cases.answers import (
-    MOST,
-    AcknowledgedCase,
-    AcknowledgedFile,
-    CaseFilter,
-    Cases,
-    CaseView,
-    describe_case,
-    describe_cases,
-)
+from api.cases.answers import MOST, AcknowledgedCase, AcknowledgedFile, Cases, CaseView
 from api.cases.dossier import make_dossier
+from api.cases.readers import CaseFilter, describe_case, describe_cases
 from api.cases.steps import AboutFile, TheFileWriter, TheWriter, find_file
 from api.files.transfers import FILE_BODY, HANDED_OUT, SEALED, Digest, seal_file
 from api.http.access import check_path

@@ -14,15 +14,8 @@ from fastapi import Depends
 from sqlalchemy import Connection
 
 from api.auth.callers import OWNERLESS, Caller
-from api.cases.answers import (
-    NOT_PASSED_ON,
-    AcknowledgedCase,
-    AcknowledgedFile,
-    CaseWarning,
-    is_party,
-    must_see,
-    read_found_grams,
-)
+from api.cases.answers import NOT_PASSED_ON, AcknowledgedCase, AcknowledgedFile, CaseWarning
+from api.cases.readers import is_party, must_see, read_found_grams
 from api.files.transfers import FoundFile, hand_out, receive_file
 from api.http.access import check_post
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService

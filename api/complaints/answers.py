@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from api.auth.callers import Caller
-from api.decisions.answers import DecisionReader
+from api.decisions.readers import DecisionReader
 from api.http.answers import Answer, Recorded, Time
 from api.http.periods import PeriodAsked
 from api.notifications.answers import NotificationView

@@ -24,7 +24,6 @@ from markupsafe import Markup
 
 from api.areas import find_part, list_parts
 from api.auth.callers import Caller, check_officer, list_officers
-from api.decisions.answers import DecisionFilter, DecisionReader, first_words
 from api.decisions.find_forms import (
     CURRENCIES,
     FIND,
@@ -38,6 +37,7 @@ from api.decisions.find_forms import (
 )
 from api.decisions.page_data import find_displaced, list_named, read_page
 from api.decisions.panels import SHAPES, TIE_KINDS, name_tied
+from api.decisions.readers import DecisionFilter, DecisionReader, first_words
 from api.decisions.reason_verdicts import judge_reason
 from api.http.access import fill_agency, post_of
 from api.http.dependencies import TheService

@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from api.auth.callers import Caller
-from api.decisions.answers import UNREAD, DecisionReader, is_blind
 from api.decisions.panels import (
     SAME_TIME,
     MirrorComparison,
@@ -25,6 +24,7 @@ from api.decisions.panels import (
     fill_from_manifest,
     list_masses,
 )
+from api.decisions.readers import UNREAD, DecisionReader, is_blind
 from api.decisions.summary import Cargo, list_facts, name_picks, read_cargo
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import PastOf, PastView, read_past

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Path, Response
 
 from api.auth.callers import Caller
-from api.decisions.answers import DecisionReader, name_family
+from api.decisions.answers import name_family
+from api.decisions.readers import DecisionReader
 from api.http.answers import Acknowledged, Answer, acknowledge
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of

@@ -12,17 +12,14 @@ from fastapi import Depends, Path, Query, Request, Response
 from api.auth.callers import Caller
 from api.decisions.answers import (
     CheckpointView,
-    DecisionFilter,
-    DecisionReader,
     Decisions,
     Explanation,
     FeatureValues,
     OpenedView,
     Recomputation,
     SupervisorView,
-    TheReading,
-    first_words,
 )
+from api.decisions.readers import DecisionFilter, DecisionReader, TheReading, first_words
 from api.decisions.vehicle_history import PastView
 from api.http.access import check_arrival
 from api.http.answers import Acknowledged, Problem, acknowledge

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from api.decisions.answers import DecisionReader
+from api.decisions.readers import DecisionReader
 from api.files.form import UploadedForm, open_form
 from api.http.dependencies import TheService
 from api.service.runtime import Runtime

@@ -24,7 +24,7 @@ from api.auth.callers import Caller
 from api.auth.oidc_mapping import Grant, MappingHistory, OidcMapping
 from api.auth.sessions import COOKIE
 from api.cases.steps import CaseWriter
-from api.decisions.answers import DecisionReader
+from api.decisions.readers import DecisionReader
 from api.integrity import read_integrity_report
 from api.models.steps import ModelSteps
 from api.oidc import attempts, provider, sign_on

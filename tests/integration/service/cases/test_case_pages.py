@@ -11,8 +11,8 @@ import pytest
 
 from api.auth.accounts import Accounts
 from api.cases import page, steps
-from api.cases.answers import describe_case
 from api.cases.event_forms import OFFERED
+from api.cases.readers import describe_case
 from api.files import form
 from engine.cases.area import CASE_EVENT
 from engine.domain.rights import Role

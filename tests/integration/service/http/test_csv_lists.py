@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from api.auth.permissions import MAY
 from api.decisions import answers
+from api.decisions.readers import DecisionReader
 from api.http import csv_lists
 from api.service.executors import Backtests
 from api.site import ROUTERS
@@ -233,13 +234,13 @@ def test_a_long_list_is_read_to_its_end_one_page_at_a_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    held = answers.DecisionReader.list_decisions
+    held = DecisionReader.list_decisions
 
     def count(*given: Any, **which: Any) -> Any:
         asked.append(which["most"])
         return held(*given, **which)
 
-    monkeypatch.setattr(answers.DecisionReader, "list_decisions", count)
+    monkeypatch.setattr(DecisionReader, "list_decisions", count)
     monkeypatch.setattr(csv_lists, "PAGE_ROWS", 7)
     by = world.headers(Role.SUPERVISOR) | ACCEPT
     text = world.client.get("/v1/decisions", headers=by).text
@@ -259,14 +260,14 @@ def test_a_file_that_is_cut_short_does_not_end_as_a_whole_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its caller may read the first page, and no later one."""
-    held = answers.DecisionReader.list_decisions
+    held = DecisionReader.list_decisions
 
     def refuse(*given: Any, **which: Any) -> Any:
         if given[1].before is not None:
             raise NotAllowedError("no longer", "role")
         return held(*given, **which)
 
-    monkeypatch.setattr(answers.DecisionReader, "list_decisions", refuse)
+    monkeypatch.setattr(DecisionReader, "list_decisions", refuse)
     monkeypatch.setattr(csv_lists, "PAGE_ROWS", 7)
     key = world.headers(Role.SUPERVISOR)["Authorization"].encode()
     headers = [(b"host", b"x"), (b"authorization", key), (b"accept", b"text/csv")]

@@ -454,7 +454,7 @@ WALKS: dict[str, tuple[Callable[[World], bool], ...]] = {
     ),
     "api.links.proposals.take_details_step": (walk_match_details,),
     "api.shifts.steps.take_shift": (walk_handover,),
-    "api.decisions.answers.first_words": (walk_review,),
+    "api.decisions.readers.first_words": (walk_review,),
     "api.acts.confirmations.confirm_find": (walk_find,),
     "api.cases.steps.CaseWriter._check_people": (walk_case,),
     "api.models.steps.ModelSteps._check_people": (walk_model,),
@@ -493,7 +493,7 @@ def find_places() -> Iterator[str]:
                     yield f"{name}.{one.name}"
 
 
-SHOWS = {"api.cases.answers._list_custody"}
+SHOWS = {"api.cases.readers._list_custody"}
 """Places that ask in order to notify who may complete a step; the step itself asks again."""
 
 

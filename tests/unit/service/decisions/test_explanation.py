@@ -51,7 +51,7 @@ def test_a_checkpoint_reads_what_to_do_and_not_how_sure(
     assert 'id="order"' in text and 'id="part-audit"' in text and not leaks(text)
     assert leaks(at_desk(world, "reading-sees").get(path).text)
     monkeypatch.setattr(page_data, "is_blind", lambda _: False)
-    monkeypatch.setattr("api.decisions.answers.is_blind", lambda _: False)
+    monkeypatch.setattr("api.decisions.readers.is_blind", lambda _: False)
     assert leaks(officer.get(path).text)
 
 

@@ -9,7 +9,7 @@ import pytest
 from api.auth.accounts import Accounts
 from api.auth.callers import Caller
 from api.auth.credentials import open_pepper
-from api.decisions.answers import DecisionReader
+from api.decisions.readers import DecisionReader
 from engine.decision.inspection_minutes import place_of
 from engine.decision.record_codec import decode_decision
 from engine.domain.records import Arrival
