@@ -4,10 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from api.http.answers import Answer, Recorded, Time
-from engine.cases.case_state import (
-    NextStep,
-    Urgency,
-)
+from engine.cases.case_state import NextStep, Urgency
 from engine.domain.records import (
     Direction,
     HandlingCode,

@@ -64,13 +64,7 @@ from engine.queue.queue import (
     waits,
 )
 from engine.queue.queue import list_decisions as select_decisions
-from engine.queue.reviews import (
-    NEEDS_SECOND,
-    SECONDS,
-    order_of_review,
-    read_channel,
-    read_reviews,
-)
+from engine.queue.reviews import NEEDS_SECOND, SECONDS, order_of_review, read_channel, read_reviews
 from engine.queue.takings import VehicleHolder, read_holder, read_holders
 from engine.selection import INSPECTED, Channel, ChannelCode
 

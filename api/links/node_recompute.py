@@ -30,7 +30,7 @@ from engine.journal.kinds import COPIED, CopiedBody
 from engine.links.area import POST_RECORD
 from engine.links.state import Link
 from engine.ports import Scorer
-from engine.queue.queue import project_queue
+from engine.queue.projection import project_queue
 from engine.storage.database import Store, insert_rows
 from engine.storage.home import Home
 from features.catalogue.plan import Plan, current_plan

@@ -52,12 +52,13 @@ from engine.journal.receipts import open_signer
 from engine.ports import Contribution, Scorer, open_authority
 from engine.queue.corrections import project_corrections
 from engine.queue.documents_asked import project_questions
+from engine.queue.expiry import QueueExpiry
 from engine.queue.identifier_index import project_identifiers
 from engine.queue.lawful_trade import LawfulWatch
 from engine.queue.match_outcomes import project_outcomes
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.queue.pending_finds import project_finds
-from engine.queue.queue import QueueExpiry, project_queue
+from engine.queue.projection import project_queue
 from engine.queue.reason_verdicts import project_verdicts
 from engine.queue.reviews import project_reviews
 from engine.queue.takings import project_takings

@@ -29,7 +29,7 @@ from engine.journal.batch_worker import StoredRecord, Writer
 from engine.journal.journal import Journal
 from engine.journal.receipts import Signer
 from engine.ports import PostAuthority
-from engine.queue.queue import QueueExpiry
+from engine.queue.expiry import QueueExpiry
 from engine.shifts.workload import Workload
 from engine.storage.database import Store
 from engine.storage.home import Home

@@ -21,7 +21,8 @@ from engine.journal.entries import Draft, Entry, JournalRecord, list_bodies
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import REVIEW, ClaimBody, QueueStep, ReviewBody
 from engine.journal.power_records import read_records
-from engine.queue.queue import QueuedDecision, last_of_crossing, may_wait, redirect
+from engine.queue.projection import redirect
+from engine.queue.queue import QueuedDecision, last_of_crossing, may_wait
 from engine.selection import INSPECTED, Channel, ChannelCode
 from engine.storage.database import Int64, declare_columns, insert_rows, record_table
 

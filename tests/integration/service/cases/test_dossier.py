@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from api.cases import answers
 from api.cases import dossier as dossiers
+from api.cases import readers
 from api.service import executors
 from api.web.i18n import LANGUAGES
 from engine.domain.rights import Role
@@ -225,7 +225,7 @@ def test_photographs_are_shown_to_whom_their_event_is(
     assert len(list_pictures("bob")) == 1
     assert list_pictures("dia") == []
     assert "the file is not here" in read_pdf(fetch(world, opened, people["bob"], "en").content)
-    monkeypatch.setattr(answers, "is_party", lambda *_: True)
+    monkeypatch.setattr(readers, "is_party", lambda *_: True)
     assert len(list_pictures("dia")) == 1, "that of H2 alone is left"
 
 

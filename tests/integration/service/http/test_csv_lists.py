@@ -18,7 +18,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.auth.permissions import MAY
-from api.decisions import answers
+from api.decisions import readers
 from api.decisions.readers import DecisionReader
 from api.http import csv_lists
 from api.service.executors import Backtests
@@ -310,7 +310,7 @@ def test_a_reader_that_forgets_the_blinding_is_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug."""
-    monkeypatch.setattr(answers, "is_blind", lambda _: False)
+    monkeypatch.setattr(readers, "is_blind", lambda _: False)
     assert numbers(world)
 
 

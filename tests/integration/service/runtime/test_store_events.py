@@ -14,7 +14,7 @@ import structlog
 
 from api.service import readiness, structured_logging
 from engine.errors import StoreUnavailableError
-from engine.queue import queue
+from engine.queue import expiry
 from engine.storage import database
 from engine.storage.home import DATABASE_VARIABLE
 from tests.support.clocks import wait_for
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
     """Take the structured log of a service, each fault of the store in it."""
     monkeypatch.setattr(database, "LOG_SECONDS", 0.0)
-    monkeypatch.setattr(queue, "EXPIRY_SECONDS", 0.05)
+    monkeypatch.setattr(expiry, "EXPIRY_SECONDS", 0.05)
     monkeypatch.setattr(readiness, "EVERY_SECONDS", -1)
     found, ours = StringIO(), structured_logging.LibraryHandler()
     kept = logging.root.handlers[:]

@@ -19,7 +19,7 @@ from engine.domain.time_units import HOUR
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE, REVIEW, TICK
-from engine.queue.queue import project_queue
+from engine.queue.projection import project_queue
 from engine.queue.reviews import project_reviews
 from engine.selection import Channel, Policy, ramp
 from engine.shifts.workload import (

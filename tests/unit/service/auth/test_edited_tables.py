@@ -22,7 +22,7 @@ from api.auth.authority import Authority, KeyGrant, PersonGrant
 from api.auth.callers import Callers
 from api.auth.credentials import digest, open_pepper, purpose_digest
 from api.auth.tables import KEYS, SESSIONS, USERS
-from api.cases import answers as reads
+from api.cases import readers as reads
 from api.service.settings import Settings
 from engine.audit.erasures import RecordGroups
 from engine.cases.case_ledger import CASE_EVENTS, CASES

@@ -17,8 +17,7 @@ from api.auth.accounts import Accounts
 from api.auth.authority import Authority
 from api.auth.credentials import open_pepper
 from api.auth.tables import StoredSecrets
-from api.cases import answers as bodies
-from api.cases import answers as reads
+from api.cases import readers as reads
 from api.cases.steps import CaseWriter
 from api.notifications.event_bodies import EventBodies, types_for
 from api.service.assembly import projections
@@ -506,7 +505,7 @@ def test_a_change_goes_to_those_who_see_the_case(
         assert tell(world, Role.CHECKPOINT, seq, kind, post=OTHER, agency="customs") is None
         assert tell(world, Role.ANALYST, seq, kind, agency="customs") is None
     assert tell(world, Role.CHECKPOINT, seq, "case.changed", post=POST, agency="customs")
-    monkeypatch.setattr(bodies, "sees_case", lambda *_: True)
+    monkeypatch.setattr(reads, "sees_case", lambda *_: True)
     assert tell(world, Role.SUPERVISOR, seq, "case.changed", **hidden) is not None
 
 
