@@ -7,7 +7,7 @@ callers of one post if the agreement names it.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
@@ -30,12 +30,18 @@ from engine.links.messages import (
     QuantityBand,
     SourceGrade,
 )
-from engine.links.requests import Delivery, RequestKind, RequestState, RequestStep
+from engine.links.requests import (
+    Delivery,
+    HeldRequest,
+    RequestKind,
+    RequestState,
+    RequestStep,
+    StepRow,
+    find_request,
+    list_requests,
+)
+from engine.links.state import Link
 from engine.storage.home import Home
-
-if TYPE_CHECKING:
-    from engine.links.requests import HeldRequest, StepRow
-    from engine.links.state import Link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,8 +182,6 @@ _FIELDS = (
 
 def list_requests_seen(service: Runtime, caller: Caller) -> list[RequestView]:
     """Return the newest requests that a caller sees, the newest first."""
-    from engine.links.requests import list_requests
-
     with service.store.read() as connection:
         links = _read_links_seen(service, connection, caller)
         held = [one for one in list_requests(connection, most=LISTED) if one.link in links]
@@ -207,8 +211,6 @@ def count_requests(found: Sequence[RequestView]) -> list[RequestCounts]:
 
 def read_request(service: Runtime, name: str, caller: Caller) -> RequestView:
     """Return one request; raises ``NotFoundError``."""
-    from engine.links.requests import find_request
-
     with service.store.read() as connection:
         links = _read_links_seen(service, connection, caller)
         held = find_request(connection, name)
@@ -236,7 +238,7 @@ def must_see_link(service: Runtime, caller: Caller, name: str) -> str:
     return found[-1].name
 
 
-def _read_links_seen(service: Runtime, connection: Connection, caller: Caller) -> "dict[str, Link]":
+def _read_links_seen(service: Runtime, connection: Connection, caller: Caller) -> dict[str, Link]:
     scope = caller.duties.scope(Matter.DECISIONS, Right.SEE)
     if scope in (Scope.NONE, Scope.OWN) or not service.home.link_keys.exists():
         return {}
@@ -253,8 +255,8 @@ def _read_links_seen(service: Runtime, connection: Connection, caller: Caller) -
 def _describe(
     service: Runtime,
     connection: Connection,
-    held: "list[HeldRequest]",
-    links: "Mapping[str, Link]",
+    held: list[HeldRequest],
+    links: Mapping[str, Link],
 ) -> list[RequestView]:
     now = service.journal.now(connection)
     seqs = [row.seq for one in held for row in (one.opened, *one.steps)]
@@ -273,7 +275,7 @@ def _describe(
 
 
 def _describe_request(
-    held: "HeldRequest", link: "Link", bodies: Mapping[int, Mapping[str, Any]], *, now: int
+    held: HeldRequest, link: Link, bodies: Mapping[int, Mapping[str, Any]], *, now: int
 ) -> dict[str, Any]:
     """Return the fields of a :class:`RequestView` that its records and its link say."""
     opened, state = held.opened, held.state(now)
@@ -327,8 +329,6 @@ def find_request_file(service: Runtime, caller: Caller, name: str, digest: str) 
     ``ConflictError`` until the content has arrived, and ``HomeError`` where it is not what was
     named.
     """
-    from engine.links.requests import find_request
-
     for one in read_request(service, name, caller).files:
         if one.digest == digest:
             if not one.is_here:
@@ -342,7 +342,7 @@ def find_request_file(service: Runtime, caller: Caller, name: str, digest: str) 
     raise NotFoundError("file", digest)
 
 
-def _is_report(row: "StepRow", bodies: Mapping[int, Any]) -> bool:
+def _is_report(row: StepRow, bodies: Mapping[int, Any]) -> bool:
     return row.step == "report" and row.seq in bodies
 
 
@@ -351,7 +351,7 @@ def _read_handling(record: Mapping[str, Any]) -> list[str]:
 
 
 def _describe_step(
-    row: "StepRow", held: "HeldRequest", bodies: Mapping[int, Mapping[str, Any]]
+    row: StepRow, held: HeldRequest, bodies: Mapping[int, Mapping[str, Any]]
 ) -> RequestStepView:
     record = bodies.get(row.seq, {})
     step: Any = row.step

@@ -5,7 +5,7 @@ People of the other side decide what comes of it.
 """
 
 import secrets
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from fastapi import Depends
 from pydantic import Field, model_validator
@@ -17,56 +17,42 @@ from api.cases.steps import choose_passed_files
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.service.runtime import Runtime
 from engine.domain.records import (
-    Code,
     HandlingCode,
     Hex32,
     Identifier,
-    Identifiers,
-    Methods,
-    Outcome,
-    PostCode,
     Record,
-    SubstanceClass,
     Text,
-    Time,
 )
 from engine.domain.time_units import moment
 from engine.errors import NotAllowedError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import claim
+from engine.links.exchange import LinkExchange
 from engine.links.messages import (
     MOST_FILES,
-    AttentionAction,
-    AttentionIdentifier,
-    InformationGrade,
-    QuantityBand,
-    SourceGrade,
+    Answer,
+    Attention,
+    AttentionTerms,
+    CaseOffer,
+    CaseTerms,
+    OfferedFile,
+    OutcomeReport,
+    OutcomeTerms,
+    Withdraw,
 )
-
-if TYPE_CHECKING:
-    from engine.links.exchange import LinkExchange
-    from engine.links.outbox import OutgoingMessage
+from engine.links.outbox import OutgoingMessage
+from engine.links.requests import open_request, take_step
 
 Handling = Annotated[tuple[HandlingCode, ...], Field(max_length=3)]
 Words = Annotated[Text, Field(min_length=1)]
 
 
-class AttentionRequest(Record):
-    """A request to a partner about one identifier; never an order."""
+class AttentionRequest(AttentionTerms):
+    """A request to a partner about one identifier, until 30 days ahead at most."""
 
     link: Identifier
     """Name of the agreement."""
-    identifier: AttentionIdentifier
-    value: Identifier
-    action: AttentionAction
-    answer_by: Time
-    until: Time
-    """At most 30 days ahead."""
     why: Words | None = None
-    source: SourceGrade | None = None
-    information: InformationGrade | None = None
-    movement: Identifier | None = None
-    """The sender's manifest of the vehicle."""
     handling: Handling = ()
     EXAMPLE: ClassVar = {
         "link": "oybek_fotehobod",
@@ -82,16 +68,12 @@ class AttentionRequest(Record):
     }
 
 
-class CaseRequest(Record):
-    """The offer of a common case; it stays with the one who offers it until it is accepted."""
+class CaseRequest(CaseTerms):
+    """The offer of a common case, to be answered within 30 days at most."""
 
     link: Identifier
     """Name of the agreement."""
-    answer_by: Time
-    """At most 30 days ahead."""
     summary: Words | None = None
-    attentions: Identifiers = ()
-    movements: Identifiers = ()
     handling: Handling = ()
     case: Identifier | None = None
     """An own case, whose files can be named; its name does not travel."""
@@ -112,17 +94,8 @@ class CaseRequest(Record):
         return self
 
 
-class OutcomeRequest(Record):
+class OutcomeRequest(OutcomeTerms):
     """Outcome of a vehicle, as a person reports it."""
-
-    post: PostCode
-    is_searched: bool
-    methods: Methods = ()
-    outcome: Outcome | None = None
-    """Of a search."""
-    substance_class: SubstanceClass | None = None
-    quantity_band: QuantityBand | None = None
-    goods_class: Code | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -172,9 +145,6 @@ class RequestWriter:
 
     def ask(self, asked: AttentionRequest) -> AcknowledgedRequest:
         """Ask a partner for attention."""
-        from engine.links.messages import Attention
-        from engine.links.requests import open_request
-
         name = f"attention-{secrets.token_hex(8)}"
         about = asked.model_dump(exclude={"link", "handling"})
         link = must_see_link(self._service, self._caller, asked.link)
@@ -188,9 +158,6 @@ class RequestWriter:
 
         Raises ``RecordError`` for a file with H2, or that the agreement does not let travel.
         """
-        from engine.links.messages import CaseOffer, OfferedFile
-        from engine.links.requests import open_request
-
         name = f"case-{secrets.token_hex(8)}"
         about = asked.model_dump(exclude={"link", "handling", "case", "files"})
         link = must_see_link(self._service, self._caller, asked.link)
@@ -206,9 +173,6 @@ class RequestWriter:
 
     def answer(self, name: str, answered: RequestAnswer) -> AcknowledgedRequest:
         """Answer a request of a partner."""
-        from engine.links.messages import Answer, OutcomeReport
-        from engine.links.requests import take_step
-
         read_request(self._service, name, self._caller)
 
         message: Answer | OutcomeReport
@@ -225,15 +189,12 @@ class RequestWriter:
 
     def withdraw(self, name: str, withdrawn: RequestWithdrawal) -> AcknowledgedRequest:
         """Withdraw a request of this side."""
-        from engine.links.messages import Withdraw
-        from engine.links.requests import take_step
-
         read_request(self._service, name, self._caller)
         message = Withdraw(attention=name, reason=withdrawn.reason)
         sent = self._send("request_withdrawal", withdrawn, name, message)
         return self._acknowledge(take_step(self._open_exchange(), name, sent), name)
 
-    def _open_exchange(self) -> "LinkExchange":
+    def _open_exchange(self) -> LinkExchange:
         from api.links.exchanges import open_exchange
 
         service = self._service
@@ -247,10 +208,8 @@ class RequestWriter:
         message: Record,
         *,
         handling: tuple[HandlingCode, ...] = (),
-    ) -> "OutgoingMessage":
+    ) -> OutgoingMessage:
         """Return what this person sends once; raises ``NotAllowedError`` for a machine."""
-        from engine.links.outbox import OutgoingMessage
-
         if not self._caller.is_person:
             raise NotAllowedError(OWNERLESS)
         step = f"{kind}:{name}:{secrets.token_hex(8)}"

@@ -131,11 +131,9 @@ class Manifest(Record):
     ] = ()
 
 
-class Attention(Record):
-    """A request about one identifier; never an order."""
+class AttentionTerms(Record):
+    """What is asked about one identifier; never an order."""
 
-    attention: Identifier
-    """The requester's name of this request."""
     identifier: AttentionIdentifier
     value: Identifier
     action: AttentionAction
@@ -150,6 +148,13 @@ class Attention(Record):
     """The requester's manifest of the vehicle, where there was one."""
 
 
+class Attention(AttentionTerms):
+    """A request about one identifier."""
+
+    attention: Identifier
+    """The requester's name of this request."""
+
+
 class Answer(Record):
     """The answer to an attention or to the offer of a case."""
 
@@ -159,13 +164,10 @@ class Answer(Record):
     reason: Text | None = None
 
 
-class OutcomeReport(Record):
-    """What became of a movement that the other side told of or asked about."""
+class OutcomeTerms(Record):
+    """What became of a vehicle."""
 
-    outcome_of: Identifier
-    """The movement or the attention."""
     post: PostCode
-    recorded_at: Time
     is_searched: bool
     methods: Methods = ()
     outcome: Outcome | None = None
@@ -174,6 +176,14 @@ class OutcomeReport(Record):
     quantity_band: QuantityBand | None = None
     goods_class: Code | None = None
     """Class of the goods; without it the receiver counts the find as a load."""
+
+
+class OutcomeReport(OutcomeTerms):
+    """What became of a movement that the other side told of or asked about."""
+
+    outcome_of: Identifier
+    """The movement or the attention."""
+    recorded_at: Time
 
 
 MatchStep = Literal[
@@ -226,14 +236,19 @@ class OfferedFile(Record):
     shows: Code | None = None
 
 
-class CaseOffer(Record):
-    """The offer of a common case with its ownership; the owner stays until it is accepted."""
+class CaseTerms(Record):
+    """What is offered with a common case; its owner stays until it is accepted."""
 
-    case: Identifier
     answer_by: Time
     summary: Text | None = None
     attentions: Identifiers = ()
     movements: Identifiers = ()
+
+
+class CaseOffer(CaseTerms):
+    """The offer of a common case with its ownership."""
+
+    case: Identifier
     files: Annotated[
         tuple[OfferedFile, ...], Field(max_length=MOST_FILES), BeforeValidator(_to_tuple)
     ] = ()
