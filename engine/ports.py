@@ -313,43 +313,43 @@ class PostLine:
         return not self.is_in_force or silent is None or silent >= CUT_OFF_MINUTES
 
 
-class PostAuthority(Protocol):
+@dataclass(slots=True)
+class PostAuthority:
     """Which installation decides at a post, and for how long the other one was silent.
 
-    Times are UTC microseconds by the journal here, silences microseconds.
+    Without links an installation decides at every post of its network. Times are UTC microseconds
+    by the journal here, silences microseconds.
     """
 
-    limits: SilenceLimits
+    limits: SilenceLimits = field(default_factory=SilenceLimits)
 
     def check_post(self, connection: Connection, post: str, *, now: int) -> None:
         """Raise ``ConflictError`` if another installation decides at a post."""
-        ...
 
     def has_centre(self, connection: Connection, post: str) -> bool:
         """Tell whether another installation governs a post at which this one decides."""
-        ...
+        return False
 
     def measure_silences(
         self, connection: Connection, posts: Iterable[str], *, now: int
     ) -> Mapping[str, int]:
         """Return for how long the centre of each post was silent, 0 for a post without one."""
-        ...
+        return dict.fromkeys(posts, 0)
 
     def measure_longest(self, connection: Connection, *, now: int) -> int:
         """Return the longest silence of a centre, 0 without one."""
-        ...
+        return 0
 
     def measure_since(self, expected: Mapping[str, int], *, now: int) -> int:
         """Return the longest silence of some links, each counted since an instant."""
-        ...
+        return 0
 
     def read_lines(self, connection: Connection, *, now: int) -> Mapping[str, PostLine]:
         """Return the line of each post whose node and centre are two installations."""
-        ...
+        return {}
 
     def note_heard(self, link: str, at: int, /) -> None:
         """Remember that the other side of a link was there after an instant."""
-        ...
 
 
 def open_authority(home: Home, limits: SilenceLimits) -> PostAuthority:
@@ -358,39 +358,4 @@ def open_authority(home: Home, limits: SilenceLimits) -> PostAuthority:
         if area.authority:
             authority: PostAuthority = load_part(area.authority)(home, limits)
             return authority
-    return LocalPosts(limits)
-
-
-@dataclass(slots=True)
-class LocalPosts:
-    """An installation without links: it decides at every post of its network."""
-
-    limits: SilenceLimits = field(default_factory=SilenceLimits)
-
-    def check_post(self, connection: Connection, post: str, *, now: int) -> None:
-        """Refuse no post."""
-
-    def has_centre(self, connection: Connection, post: str) -> bool:
-        """Return False."""
-        return False
-
-    def measure_silences(
-        self, connection: Connection, posts: Iterable[str], *, now: int
-    ) -> Mapping[str, int]:
-        """Return 0 for each post."""
-        return dict.fromkeys(posts, 0)
-
-    def measure_longest(self, connection: Connection, *, now: int) -> int:
-        """Return 0."""
-        return 0
-
-    def measure_since(self, expected: Mapping[str, int], *, now: int) -> int:
-        """Return 0."""
-        return 0
-
-    def read_lines(self, connection: Connection, *, now: int) -> Mapping[str, PostLine]:
-        """Return no line."""
-        return {}
-
-    def note_heard(self, link: str, at: int, /) -> None:
-        """Remember nothing: there is no link."""
+    return PostAuthority(limits)

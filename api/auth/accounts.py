@@ -171,7 +171,7 @@ class Accounts:
             store,
             [project_accounts, *list_projections()],
         )
-        self._nodes = nodes
+        self._nodes = nodes or KeyCarrier()
 
     def create_key(
         self,
@@ -205,7 +205,7 @@ class Accounts:
 
     def check_node(self, post: str | None) -> None:
         """Refuse a new key that would not reach the node of its post; raises ``ConflictError``."""
-        if self._nodes is not None and post is not None:
+        if post is not None:
             with self._store.read() as connection:
                 self._nodes.check(connection, self._journal.now(connection), post)
 
@@ -219,7 +219,7 @@ class Accounts:
         self, connection: Connection, now: int, made: IssuedCredential, owner: str | None
     ) -> list[Draft]:
         """Return the message of a new key to the node of its post; none for other posts."""
-        if self._nodes is None or made.post is None:
+        if made.post is None:
             return []
         key = NewKey(
             name=made.name,

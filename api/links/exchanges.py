@@ -51,6 +51,7 @@ from engine.links.parcel import (
     MAX_BYTES,
     MOST_ROOM,
     MOST_WANTED,
+    FileCarrier,
     Parcel,
     ReceiptedMark,
     WantedFile,
@@ -193,8 +194,8 @@ _WANTED = ".wanted-"
 
 
 @dataclass(slots=True)
-class FileLine:
-    """Files over the links of one home; a :class:`engine.links.parcel.FileCarrier`.
+class FileLine(FileCarrier):
+    """Files over the links of one home.
 
     One lasts for a turn at the side that calls, and for one parcel at the side that answers. That
     loses nothing: what is kept is what a node offers, and on its link the centre offers nothing.

@@ -31,6 +31,7 @@ from api.auth.oidc_mapping import (
 from api.auth.sessions import NewSession, Sessions
 from api.oidc.attempts import Attempt, Refusal, SignOnError, new_attempt, parse_attempt
 from api.proposals.matters import BY_GOVERNORS, ProposalMatter, Step, name_at_random
+from api.service.sign_in import SignOnPort
 from engine.criteria.dual_control import ApprovalState
 from engine.domain.records import Record
 from engine.errors import HomeError
@@ -98,7 +99,7 @@ class _Trust:
         return PREFIX + purpose_digest("oidc-subject", text, self.subject_key).hex()[:_NAME_DIGITS]
 
 
-class SignOn:
+class SignOn(SignOnPort):
     """Opens sessions for people whom the identity provider vouches for."""
 
     def __init__(

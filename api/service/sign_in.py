@@ -6,7 +6,6 @@ A live service and a training home's have the same ones, from the same journal.
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
 
 from api.areas import find_part
 from api.auth.accounts import Accounts
@@ -23,27 +22,18 @@ from engine.storage.database import Store
 from engine.storage.home import Home
 
 
-class SignOnPort(Protocol):
-    """Sign-on by an identity provider, as pages of the core ask for it."""
+class SignOnPort:
+    """Sign-on by an identity provider, as pages of the core ask for it.
+
+    Without the area of sign-on people have local accounts alone.
+    """
 
     def is_offered(self) -> bool:
         """Tell whether people can sign on."""
-        ...
-
-    def end_session_address(self) -> str | None:
-        """Return where a person signs out of the provider too, None where that is not possible."""
-        ...
-
-
-class NoSignOn:
-    """A service without the area of sign-on: people have local accounts."""
-
-    def is_offered(self) -> bool:
-        """Return False."""
         return False
 
     def end_session_address(self) -> str | None:
-        """Return None: no provider opened a session."""
+        """Return where a person signs out of the provider too, None where that is not possible."""
         return None
 
 
@@ -95,7 +85,7 @@ def open_sign_in(
             refused=refused,
         ),
         sessions=sessions,
-        sign_on=NoSignOn()
+        sign_on=SignOnPort()
         if sign_on is None
         else sign_on(
             home,

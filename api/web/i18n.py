@@ -25,7 +25,7 @@ from babel.numbers import format_decimal, format_percent
 from starlette.requests import HTTPConnection
 
 from engine.domain.network import Network, open_time_zone
-from engine.explanation.messages import ENGLISH, number
+from engine.explanation.messages import ENGLISH, Speaker, number
 
 LANGUAGES = {"en": "English", "ru": "Русский", "uz": "Oʻzbekcha", "tg": "Тоҷикӣ"}
 """Codes, and how each language calls itself. Texts in the code are English."""
@@ -148,8 +148,8 @@ def _write_decimal(value: float, form: str, code: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ReaderLocale:
-    """How one reader is spoken to; implements ``engine.explanation.messages.Speaker``."""
+class ReaderLocale(Speaker):
+    """How one reader is spoken to."""
 
     code: str
     offset_minutes: int

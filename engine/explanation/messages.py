@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from engine.domain.precursors import PRECURSORS, WATCHED
 from engine.domain.time_units import DAY, HOUR, MINUTE
@@ -63,43 +63,12 @@ class Message:
         return cls(record["message"], record["parameters"])
 
 
-class Speaker(Protocol):
+class Speaker:
     """A language: its words, and how it writes numbers, lists and times.
 
-    ``say`` and ``count`` raise ``LookupError`` for a text that the language does not have.
+    This one is English as records have it: UTC, and numbers with commas. In others ``say`` and
+    ``count`` raise ``LookupError`` for a text that the language does not have.
     """
-
-    def say(self, text: str, /, **values: object) -> str:
-        """Return a text in this language, with each placeholder replaced by its value."""
-        ...
-
-    def count(self, one: str, many: str, number: float, /, **values: object) -> str:
-        """Return a text that follows a number."""
-        ...
-
-    def figure(self, value: float) -> str:
-        """Return a number with three figures at least, and no more digits than it needs."""
-        ...
-
-    def share(self, value: float, digits: int) -> str:
-        """Return a share as a percentage."""
-        ...
-
-    def join_words(self, words: Sequence[str]) -> str:
-        """Return words as a list."""
-        ...
-
-    def moment(self, moment: datetime) -> str:
-        """Return a day and time."""
-        ...
-
-    def time(self, moment: datetime) -> str:
-        """Return a time of day."""
-        ...
-
-
-class English:
-    """English as records have it: UTC, and numbers with commas."""
 
     def say(self, text: str, /, **values: object) -> str:
         """Return a text in this language, with each placeholder replaced by its value."""
@@ -130,7 +99,7 @@ class English:
         return moment.strftime("%H:%M UTC")
 
 
-ENGLISH = English()
+ENGLISH = Speaker()
 
 
 def number(value: float) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, MetaData
@@ -190,19 +190,18 @@ class NewKey:
     secret: str
 
 
-class KeyCarrier(Protocol):
-    """What takes a new key to the installation that decides at its post."""
+class KeyCarrier:
+    """What takes a new key to the installation that decides at its post: none without links."""
 
     def check(self, connection: Connection, now: int, post: str) -> object:
         """Raise ``ConflictError`` if a key of this post cannot be sent."""
-        ...
 
     def draft(self, connection: Connection, now: int, key: NewKey) -> list[Draft[Any]]:
         """Return the records that send a key; none for a post at which this installation decides.
 
         The caller holds the writer's lock. Raises what :meth:`check` raises.
         """
-        ...
+        return []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,13 +367,13 @@ def read_owners(connection: Connection) -> dict[tuple[Matter, str | None], str |
     return found
 
 
-def open_key_carrier(home: Home) -> KeyCarrier | None:
-    """Return what takes new keys to other installations, None if no area does."""
+def open_key_carrier(home: Home) -> KeyCarrier:
+    """Return what takes new keys to other installations."""
     for area in load_areas():
         if area.key_carrier:
             carrier: KeyCarrier = load_part(area.key_carrier)(home)
             return carrier
-    return None
+    return KeyCarrier()
 
 
 def list_declared_tables() -> MetaData:

@@ -113,8 +113,8 @@ class LinkExchange:
     """By kind of message: what follows from it here."""
     followers: Sequence[Follower] = ()
     """What follows after a parcel was taken, and needs time or sends envelopes."""
-    files: FileCarrier | None = None
-    """Files that travel next to envelopes; None where none do."""
+    files: FileCarrier = field(default_factory=FileCarrier)
+    """Files that travel next to envelopes."""
 
     @property
     def fingerprint(self) -> str:
@@ -241,9 +241,7 @@ class LinkExchange:
                 self._read_receipt(connection, link, row) for row in reversed(rows) if row.number
             ]
             mark = read_mark(connection, link)
-            wanted: Sequence[WantedFile] = ()
-            if self.files is not None and phase == "in_force":
-                wanted = self.files.list_wanted(connection, link)
+            wanted = self.files.list_wanted(connection, link) if phase == "in_force" else ()
         ours, theirs = link.us.identity.fingerprint, link.them.identity.fingerprint
         about = link.name, ours, theirs, now
         held = tuple(envelopes), tuple(receipts)
@@ -254,7 +252,7 @@ class LinkExchange:
 
         None leave over a link that is not in force.
         """
-        if self.files is None or not wanted or room <= 0:
+        if not wanted or room <= 0:
             return ()
         with self.store.read() as connection:
             if link.phase(self.journal.now(connection)) != "in_force":
@@ -263,7 +261,7 @@ class LinkExchange:
 
     def take_parts(self, link: Link, parts: Sequence[str]) -> int:
         """Keep parts of files that the other side sent; return how many bytes were new."""
-        if self.files is None or not parts:
+        if not parts:
             return 0
         with self.store.read() as connection:
             if link.phase(self.journal.now(connection)) != "in_force":

@@ -6,9 +6,10 @@ says. It takes none where its signature, link or receiver is wrong, where an ear
 link: the sender's disk was restored, or its keys are in two places.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -66,13 +67,14 @@ class UnpackedMessage(NamedTuple):
     """Bytes."""
 
 
-@runtime_checkable
-class LongMessageHandler(Protocol):
+class LongMessageHandler(ABC):
     """A :data:`MessageHandler` of messages that are packed, and can be long."""
 
+    @abstractmethod
     def __call__(self, connection: Connection, arrived: ArrivedMessage) -> Sequence[Draft[Any]]:
         """Return the records that follow from what was unpacked; raises ``RecordError``."""
 
+    @abstractmethod
     def unpack(
         self, connection: Connection, link: Link, message: Record, *, most: int
     ) -> UnpackedMessage | None:

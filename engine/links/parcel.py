@@ -15,7 +15,7 @@ Parts are encrypted as bodies are (HPKE), and the signature of the parcel covers
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 from sqlalchemy import Connection
@@ -51,21 +51,24 @@ class WantedFile(NamedTuple):
     offset: Whole
 
 
-class FileCarrier(Protocol):
-    """The files of one installation, as its links carry them."""
+class FileCarrier:
+    """The files of one installation, as its links carry them: none without cases."""
 
     def list_wanted(self, connection: Connection, link: Link) -> Sequence[WantedFile]:
         """Return what this side lacks of the other's files."""
+        return ()
 
     def cut(
         self, connection: Connection, link: Link, wanted: Sequence[WantedFile], *, room: int
     ) -> Sequence[str]:
         """Return sealed parts of what the other side lacks and may have, of so many bytes."""
+        return ()
 
     def take(
         self, connection: Connection, link: Link, parts: Sequence[str], *, keys: LinkKeys
     ) -> int:
         """Keep the parts that arrived; return how many bytes of them were new."""
+        return 0
 
 
 def seal_part(link: Link, part: FilePart, content: bytes) -> str:

@@ -55,7 +55,6 @@ from engine.ports import (
     CrossingEvent,
     FeatureRows,
     Features,
-    LocalPosts,
     PostAuthority,
     Rows,
     Scorer,
@@ -315,7 +314,7 @@ class DecisionContextBuilder:
         self._network = network
         self._matchers = matchers
         self._tolerances = tolerances
-        self._posts = posts or LocalPosts()
+        self._posts = posts or PostAuthority()
 
     def find_in_force(self) -> InForce:
         """Return the model that decides now, for one batch."""

@@ -75,7 +75,7 @@ from engine.journal.kinds import (
     dump_arrival,
 )
 from engine.journal.power_records import read_proven
-from engine.ports import Features, LocalPosts, PostAuthority
+from engine.ports import Features, PostAuthority
 from engine.queue.corrections import Corrections
 from engine.queue.documents_asked import DocumentsAsked, draft_question
 from engine.queue.pending_finds import PendingFind, confirmation_body
@@ -176,7 +176,7 @@ class ReportWriter:
         network: Network,
         posts: PostAuthority | None = None,
     ) -> None:
-        self._posts = posts or LocalPosts()
+        self._posts = posts or PostAuthority()
         self._network = network
         self._store = store
         self._journal = journal

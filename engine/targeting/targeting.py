@@ -31,7 +31,7 @@ from engine.journal.entries import Draft
 from engine.journal.idempotency import IdempotencyClaim, claim, refuse_taken_name
 from engine.journal.journal import Journal
 from engine.journal.kinds import DECISION
-from engine.ports import Features, LocalPosts, PostAuthority
+from engine.ports import Features, PostAuthority
 from engine.queue.mirror_alerts import list_to_judge
 from engine.queue.queue import QueuedDecision, ranks, read_decision
 from engine.shifts.shift_state import ShiftNeed
@@ -66,7 +66,7 @@ class Targeting:
         batched: Callable[[int], None] = lambda size: None,
     ) -> None:
         """``batched`` is told how many arrivals are decided together."""
-        self._posts = posts or LocalPosts()
+        self._posts = posts or PostAuthority()
         self._store = store
         self._journal = journal
         self._features = features

@@ -25,7 +25,7 @@ from engine.journal.kinds import COPIED
 from engine.journal.power_records import RecordTail, read_last_known_at, read_record
 from engine.links.area import LINK_APPROVED, LINK_ENDED
 from engine.links.ledger import read_last_heard
-from engine.ports import PostLine, SilenceLimits
+from engine.ports import PostAuthority, PostLine, SilenceLimits
 from engine.storage.home import Home
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ _LIVE = ("in_force", "stopped")
 
 
 @dataclass(slots=True)
-class LinkedPosts:
-    """The posts of this installation; implements :class:`engine.ports.PostAuthority`.
+class LinkedPosts(PostAuthority):
+    """The posts of an installation with links.
 
     An exchange that moved nothing leaves no record: this process remembers its own. The store has
     receipts and envelopes, so after a restart silence is never taken for shorter than it was. All
@@ -46,7 +46,6 @@ class LinkedPosts:
 
     fingerprint: Callable[[], str] = str
     """Returns that of this installation's link identity; empty if it has none."""
-    limits: SilenceLimits = field(default_factory=SilenceLimits)
     _heard: dict[str, int] = field(default_factory=dict)
     """After which instant each link's other side was there, as this process knows it."""
     _links: "tuple[Link, ...]" = ()
@@ -138,7 +137,7 @@ def describe_line(link: "Link", *, heard: int, newest: str | None, now: int) -> 
 
 def open_posts(home: Home, limits: SilenceLimits) -> LinkedPosts:
     """Return the posts of a home."""
-    return LinkedPosts(partial(_read_fingerprint, home), limits)
+    return LinkedPosts(limits, partial(_read_fingerprint, home))
 
 
 def _read_fingerprint(home: Home) -> str:

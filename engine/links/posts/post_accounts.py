@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from engine.errors import ConflictError, RecordError
-from engine.journal.areas import NewKey
+from engine.journal.areas import KeyCarrier, NewKey
 from engine.journal.entries import Draft
 from engine.journal.hash_chain import canonical
 from engine.journal.journal import JournalReader
@@ -52,7 +52,7 @@ def carries_accounts(link: Link) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeKeys:
+class NodeKeys(KeyCarrier):
     """Keys that are made at a centre for a post with a node of its own."""
 
     home: Home

@@ -32,7 +32,7 @@ from engine.journal.journal import BODIES, JOURNAL, parse_body
 from engine.journal.kinds import COPIED, POLICY_DECLARED, SEIZURE, SEIZURE_CORRECTED
 from engine.journal.power_records import find_first_records
 from engine.links.area import POST_RECORD, PostRecordBody
-from engine.links.inbox import ArrivedMessage, UnpackedMessage
+from engine.links.inbox import ArrivedMessage, LongMessageHandler, UnpackedMessage
 from engine.links.messages import RecordBatch, RecordCopy, build_proof
 from engine.links.posts.record_outbox import (
     GOVERNING,
@@ -254,8 +254,8 @@ class ReadCopy:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordIntake:
-    """Takes batches of records; an :class:`engine.links.inbox.LongMessageHandler`."""
+class RecordIntake(LongMessageHandler):
+    """Takes batches of records."""
 
     to_event: ToEvent
 

@@ -412,7 +412,7 @@ def read_received(side: Installation) -> list[Any]:
         return [one.body for one in JournalReader(connection).records(LINK_RECEIVED)]
 
 
-def let_through(_agreement: Any, *, kind: str, sender: Any, message: Any) -> dict[str, Any]:
+def let_through(_agreement: Any, *, sender: Any, message: Any) -> dict[str, Any]:
     return dump_message(message)
 
 

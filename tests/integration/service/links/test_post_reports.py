@@ -222,7 +222,7 @@ def service_of(side: Installation) -> Any:
     fingerprint = side.exchange.fingerprint
     recording = ReportWriter.__new__(ReportWriter)
     recording._store, recording._journal = side.store, journal
-    recording._posts = LinkedPosts(lambda: fingerprint)
+    recording._posts = LinkedPosts(fingerprint=lambda: fingerprint)
     return SimpleNamespace(
         home=side.home, store=side.store, journal=journal, recording=recording,
         network=SimpleNamespace(), answers=None,

@@ -109,7 +109,7 @@ def test_after_a_restart_silence_is_no_shorter_than_it_was(
 ) -> None:
     """A process that has not exchanged yet counts from what the store has of the centre."""
     sync(node, centre)
-    line = LinkedPosts(lambda: node.exchange.fingerprint)
+    line = LinkedPosts(fingerprint=lambda: node.exchange.fingerprint)
     with node.store.read() as connection:
         now = node.exchange.journal.now(connection)
         later = now + 5 * 3_600_000_000
@@ -121,7 +121,7 @@ def test_after_a_restart_silence_is_no_shorter_than_it_was(
         line.note_heard(node.link.name, later)
         assert line.measure_longest(connection, now=later) == 0
     with centre.store.read() as connection:
-        of_centre = LinkedPosts(lambda: centre.exchange.fingerprint)
+        of_centre = LinkedPosts(fingerprint=lambda: centre.exchange.fingerprint)
         assert of_centre.measure_longest(connection, now=later) == 0, "a centre has none above it"
 
 
@@ -153,7 +153,7 @@ def test_what_the_wire_kept_hides_no_silence(
     node.exchange.journal.append([TICK.draft("", {})])
     kept = keep_parcels(node, centre)
     side = node if is_node else centre
-    line = LinkedPosts(lambda: side.exchange.fingerprint)
+    line = LinkedPosts(fingerprint=lambda: side.exchange.fingerprint)
     with side.store.read() as connection:
         later = side.exchange.journal.now(connection) + 30 * HOUR
     before = measure_at(side, line, now=later)
@@ -184,7 +184,7 @@ def test_parcels_that_were_held_back_hide_no_silence(
         held.append(node.exchange.make_parcel(node.link).seal(node.exchange.keys))
     with centre.store.read() as connection:
         now = centre.exchange.journal.now(connection)
-    line = LinkedPosts(lambda: centre.exchange.fingerprint)
+    line = LinkedPosts(fingerprint=lambda: centre.exchange.fingerprint)
     for raw in held:
         taken = centre.exchange.take_parcel(raw)
         line.note_heard(centre.link.name, taken.heard)
