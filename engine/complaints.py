@@ -20,6 +20,7 @@ from engine.journal.idempotency import IdempotencyClaim
 from engine.journal.kinds import ReportBody
 from engine.storage.database import (
     Int64,
+    at_posts,
     declare_columns,
     execute_rows,
     insert_rows,
@@ -149,12 +150,10 @@ def list_complaints(
     """
     query = (
         select(COMPLAINTS)
-        .where(_C.known_at >= since, _C.known_at < until, _C.post.not_in(hidden))
+        .where(_C.known_at >= since, _C.known_at < until, *at_posts(_C.post, post, hidden))
         .order_by(_C.seq.desc())
         .limit(most)
     )
-    if post is not None:
-        query = query.where(_C.post == post)
     if is_open:
         query = query.where(_C.answered_seq.is_(None))
     if decision_id is not None:

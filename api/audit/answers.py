@@ -45,6 +45,7 @@ from engine.journal.kinds import (
 from engine.journal.receipts import Receipt
 from engine.selection import commitment
 from engine.shifts.shift_state import SHIFTS
+from engine.storage.database import at_posts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,10 +247,7 @@ def list_records(
             query = query.where(_J.known_at < micros(end))
         if wanted.before is not None:
             query = query.where(_J.seq < wanted.before)
-        if caller.post is not None:
-            query = query.where(_J.post == caller.post)
-        if caller.hidden_posts:
-            query = query.where(_J.post.not_in(caller.hidden_posts))
+        query = query.where(*at_posts(_J.post, caller.post, caller.hidden_posts))
         rows = snapshot.execute(query.limit(read + 1)).all()
         checked, reads = _last_check(snapshot, service), _reads(snapshot, caller)
         found = _list_acted(snapshot, rows[:read], wanted.person) if wanted.person else rows[:read]
@@ -371,9 +369,7 @@ def _list_record(row: Row[Any]) -> ListedRecord:
 
 
 def _reads(snapshot: Connection, caller: Caller) -> list[SensitiveRead]:
-    of_post = [] if caller.post is None else [_J.post == caller.post]
-    if caller.hidden_posts:
-        of_post.append(_J.post.not_in(caller.hidden_posts))
+    of_post = at_posts(_J.post, caller.post, caller.hidden_posts)
     reads = JournalReader(snapshot).records(SENSITIVE_READ, where=of_post, newest=MOST_READS)
     at = [{"read_at": rfc3339(one.known_at)} | one.body for one in reads]
     return [reader(SensitiveRead).validate_python(one) for one in at]

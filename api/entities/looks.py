@@ -30,7 +30,7 @@ from engine.journal.kinds import (
     SensitiveReadBody,
 )
 from engine.queue.queue import DECISIONS
-from engine.storage.database import split_in_slices
+from engine.storage.database import at_posts, split_in_slices
 
 if TYPE_CHECKING:
     from models.monitoring.unusual_looks import MarkedLook
@@ -110,11 +110,7 @@ def read_look_report(snapshot: Connection, caller: Caller, *, since: int) -> Loo
     """
     from models.monitoring.unusual_looks import ALARM_AT, find_unusual, list_knowable
 
-    where = [_J.known_at >= since]
-    if caller.post is not None:
-        where.append(_J.post == caller.post)
-    if caller.hidden_posts:
-        where.append(_J.post.not_in(caller.hidden_posts))
+    where = [_J.known_at >= since, *at_posts(_J.post, caller.post, caller.hidden_posts)]
     reader = JournalReader(snapshot)
     looks = [
         one for one in reader.records(SENSITIVE_READ, where=where) if one.body["kind"] in LOOKS

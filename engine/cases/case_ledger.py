@@ -31,7 +31,7 @@ from engine.journal.idempotency import IdempotencyClaim, find_holders
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import COPIED
 from engine.queue.identifier_index import IdentifierKind, RecordSort, keep_identifiers
-from engine.storage.database import Int64, declare_columns, insert_rows, record_table
+from engine.storage.database import Int64, at_posts, declare_columns, insert_rows, record_table
 
 CASES = record_table(
     "cases",
@@ -145,13 +145,11 @@ def list_case_names(
         query = query.where(_C.seq < before)
     for column, value in (
         (_C.state, wanted.state),
-        (_C.post, wanted.post),
         (_C.owner, wanted.owner),
     ):
         if value is not None:
             query = query.where(column == value)
-    if wanted.hidden:
-        query = query.where(_C.post.not_in(wanted.hidden))
+    query = query.where(*at_posts(_C.post, wanted.post, wanted.hidden))
     if wanted.agency is not None:
         query = query.where((_C.agency == wanted.agency) | (_C.custody == wanted.agency))
     if wanted.event is not None:

@@ -29,6 +29,7 @@ from engine.journal.kinds import (
 from engine.queue.queue import DECISIONS
 from engine.storage.database import (
     Int64,
+    at_posts,
     declare_columns,
     execute_rows,
     insert_rows,
@@ -143,10 +144,7 @@ def list_questions(
     is due later, ``is_waiting`` the vehicles that have left the queue.
     """
     query = select(QUESTIONS).where(_Q.act_seq.is_(None)).order_by(_Q.due_at, _Q.seq).limit(most)
-    if post is not None:
-        query = query.where(_Q.post == post)
-    if hidden:
-        query = query.where(_Q.post.not_in(hidden))
+    query = query.where(*at_posts(_Q.post, post, hidden))
     if due_before is not None:
         query = query.where(_Q.due_at < due_before)
     if is_waiting:

@@ -46,7 +46,7 @@ from engine.journal.kinds import (
     WATCHLIST_PROPOSED,
 )
 from engine.queue.queue import DECISIONS
-from engine.storage.database import METADATA, Int64, declare_columns, insert_rows
+from engine.storage.database import METADATA, Int64, at_posts, declare_columns, insert_rows
 
 IDENTIFIERS = Table(
     "record_identifiers",
@@ -325,15 +325,13 @@ def count_records(connection: Connection, asked: NamedBy, *, most: int) -> int:
 
 
 def _select_named(asked: NamedBy, kind: IdentifierKind) -> Select[tuple[int, int]]:
-    query = (
+    return (
         select(_I.seq, JOURNAL.c.known_at)
         .join(JOURNAL, JOURNAL.c.seq == _I.seq)
         .where(_I.text == encode_text(asked.text), _I.sort == int(asked.sort))
         .where(_I.kind == int(kind), JOURNAL.c.known_at < asked.before)
+        .where(*at_posts(JOURNAL.c.post, asked.post, asked.hidden))
     )
-    if asked.post is not None:
-        query = query.where(JOURNAL.c.post == asked.post)
-    return query.where(JOURNAL.c.post.not_in(asked.hidden)) if asked.hidden else query
 
 
 def find_by_text(
@@ -382,10 +380,7 @@ def find_decisions(
     query = select(*columns, _D.channel, _D.waiting, _D.amends).order_by(_D.seq.desc()).limit(most)
     if before is not None:
         query = query.where(_D.seq < before)
-    if post is not None:
-        query = query.where(_D.post == post)
-    if hidden:
-        query = query.where(_D.post.not_in(hidden))
+    query = query.where(*at_posts(_D.post, post, hidden))
     is_match = _match(RecordSort.PASSAGE, encode_text(asked))
     matched = select(_I.seq).where(is_match).distinct().subquery()
     newest = list(connection.execute(query.join(matched, matched.c.seq == _D.seq)))

@@ -63,6 +63,7 @@ from engine.queue.corrections import Corrections
 from engine.queue.queue import DECISIONS
 from engine.storage.database import (
     Int64,
+    at_posts,
     declare_columns,
     execute_rows,
     insert_rows,
@@ -310,11 +311,9 @@ def read_last_matches(
         query = (
             select(_M.code, func.max(JOURNAL.c.known_at))
             .join(JOURNAL, JOURNAL.c.seq == _M.seq)
-            .where(_M.code.in_(some), JOURNAL.c.post.not_in(seen.hidden_posts))
+            .where(_M.code.in_(some), *at_posts(JOURNAL.c.post, seen.post, seen.hidden_posts))
             .group_by(_M.code)
         )
-        if seen.post is not None:
-            query = query.where(JOURNAL.c.post == seen.post)
         found |= {code: int(at) for code, at in connection.execute(query)}
     return found
 
@@ -338,14 +337,13 @@ def select_matches(seen: OutcomeFilter) -> Select[Any]:
     """Return the query of what matched: code, crossing, day of the first match, and selection."""
     first = func.min(JOURNAL.c.known_at)
     day = first // DAY
-    matched = (
+    return (
         select(_M.code, _M.crossing_id, day.label("day"), _number(_M.selected).label("selected"))
         .join(JOURNAL, JOURNAL.c.seq == _M.seq)
-        .where(JOURNAL.c.post.not_in(seen.hidden_posts))
+        .where(*at_posts(JOURNAL.c.post, seen.post, seen.hidden_posts))
         .group_by(_M.code, _M.crossing_id)
         .having(first >= seen.since, first < seen.until)
     )
-    return matched if seen.post is None else matched.where(JOURNAL.c.post == seen.post)
 
 
 def join_acts(matched: Select[Any], agencies: Collection[str | None]) -> Subquery:

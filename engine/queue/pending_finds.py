@@ -14,6 +14,7 @@ from engine.journal.kinds import FIND_CONFIRMED, SEIZURE, ClaimBody, Confirmatio
 from engine.journal.power_records import read_record
 from engine.storage.database import (
     Int64,
+    at_posts,
     declare_columns,
     execute_rows,
     insert_rows,
@@ -85,10 +86,7 @@ def pending_finds(
 ) -> list[PendingFind]:
     """Return the finds that wait, the oldest first; ``post`` None means all but ``hidden`` ones."""
     query = select(_P.seq).where(_P.confirmed_seq.is_(None)).order_by(_P.seq).limit(most)
-    if post is not None:
-        query = query.where(_P.post == post)
-    if hidden:
-        query = query.where(_P.post.not_in(hidden))
+    query = query.where(*at_posts(_P.post, post, hidden))
     found = [_recorded(connection, seq) for seq in connection.scalars(query).all()]
     return [one for one in found if one and post in (None, one.post) and one.post not in hidden]
 

@@ -42,7 +42,14 @@ from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE, InspectionBody
 from engine.journal.power_records import read_record
 from engine.selection import INSPECTED, Channel
-from engine.storage.database import METADATA, Int64, declare_columns, fetch_rows, split_in_slices
+from engine.storage.database import (
+    METADATA,
+    Int64,
+    at_posts,
+    declare_columns,
+    fetch_rows,
+    split_in_slices,
+)
 
 
 def strictest_answered(act: InspectionAct) -> Channel:
@@ -309,10 +316,7 @@ def list_decisions(
     query = query.order_by(_D.known_at.desc()).limit(most)
     if before is not None:
         query = query.where(_D.seq < before)
-    if post is not None:
-        query = query.where(_D.post == post)
-    if hidden:
-        query = query.where(_D.post.not_in(hidden))
+    query = query.where(*at_posts(_D.post, post, hidden))
     if channel is not None:
         query = query.where(_D.channel == channel)
     return [QueuedDecision(*row) for row in connection.execute(query)]

@@ -13,7 +13,7 @@ from sqlalchemy import Column, Connection, String, case, delete, func, select
 from engine.domain.records import Identifier, Record
 from engine.journal.entries import Draft, Entry, list_bodies
 from engine.journal.kinds import REASON_JUDGED
-from engine.storage.database import declare_columns, insert_rows, record_table
+from engine.storage.database import at_posts, declare_columns, insert_rows, record_table
 
 REASON_VERDICTS = record_table(
     "reason_verdicts",
@@ -68,8 +68,7 @@ def count_verdicts(
     helped = func.sum(case((_V.verdict == "helped", 1), else_=0))
     wrong = func.sum(case((_V.verdict == "wrong", 1), else_=0))
     query = select(_V.code, helped, wrong, func.count(_V.decision_id.distinct())).group_by(_V.code)
-    query = query.order_by(wrong.desc(), helped.desc(), _V.code).where(_V.post.not_in(hidden))
-    if post is not None:
-        query = query.where(_V.post == post)
+    query = query.order_by(wrong.desc(), helped.desc(), _V.code)
+    query = query.where(*at_posts(_V.post, post, hidden))
     for code, yes, no, decisions in connection.execute(query):
         yield VerdictCount(code, int(yes), int(no), decisions)

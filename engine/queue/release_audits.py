@@ -22,6 +22,7 @@ from engine.journal.kinds import AUDIT_CLOSED, AuditClosedBody
 from engine.queue.queue import DECISIONS, read_decision
 from engine.queue.reviews import read_channel, read_reviews
 from engine.selection import Channel
+from engine.storage.database import at_posts
 
 ClosureCode = Literal["not_reachable", "audited_elsewhere", "too_late", "no_capacity", "other"]
 _D, _LATER = DECISIONS.c, DECISIONS.alias("later")
@@ -72,10 +73,7 @@ def list_open_audits(
 ) -> list[OpenAudit]:
     """Return the audits to do, the oldest first; ``post`` None means all but ``hidden`` posts."""
     query = _AUDITS.limit(most)
-    if post is not None:
-        query = query.where(_D.post == post)
-    if hidden:
-        query = query.where(_D.post.not_in(hidden))
+    query = query.where(*at_posts(_D.post, post, hidden))
     return [OpenAudit(*row) for row in connection.execute(query)]
 
 

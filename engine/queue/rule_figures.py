@@ -24,6 +24,7 @@ from engine.queue.match_outcomes import (
     select_matches,
 )
 from engine.queue.queue import DECISIONS
+from engine.storage.database import at_posts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,10 +87,10 @@ def read_rule_figures(
         (func.min(column.known_at) // DAY).label("day"),
         literal(1, Integer).label("selected"),
     ).where(
-        column.basis == "score", column.known_at >= since, column.post.not_in(seen.hidden_posts)
+        column.basis == "score",
+        column.known_at >= since,
+        *at_posts(column.post, seen.post, seen.hidden_posts),
     )
-    if seen.post is not None:
-        picked = picked.where(column.post == seen.post)
     recent = select_matches(seen).where(JOURNAL.c.known_at >= since)
     known = {**rule_of, score: score}
     for matched in (recent, picked.group_by(column.crossing_id)):

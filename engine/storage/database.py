@@ -10,7 +10,7 @@ import os
 import select
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Engine,
     Executable,
@@ -554,6 +555,14 @@ def _close(raw: object, record: ConnectionPoolEntry) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+def at_posts(
+    column: ColumnElement[Any], post: str | None, hidden: Collection[str] = ()
+) -> list[ColumnElement[bool]]:
+    """Return the conditions for rows of a post, or of every post but hidden ones without it."""
+    of_post = [] if post is None else [column == post]
+    return [*of_post, column.not_in(hidden)] if hidden else of_post
 
 
 def split_in_slices(seqs: Sequence[Item], size: int) -> Iterable[Sequence[Item]]:
