@@ -8,7 +8,7 @@ from api.http.answers import Answer
 from api.links.exchanges import open_exchange
 from api.proposals.desk import ProposalDesk
 from api.proposals.matters import BY_GOVERNORS, Approval, ProposalMatter, Step
-from engine.criteria.dual_control import ApprovalState
+from engine.criteria.dual_control import ApprovalState, draft_approval, read_approval_state
 from engine.domain.records import Record
 from engine.domain.rights import Matter, Right
 from engine.errors import ConflictError
@@ -86,8 +86,16 @@ def _resume(step: Step, state: ApprovalState, _: Approval) -> LinkInForce:
     resumption = exchange.find_link(name).resumption
     if resumption is not None and resumption.subject == state.subject:
         exchange.approve(name, by=step.caller.person)
-    else:
-        ListComparison(exchange).approve_resumption(name, by=step.caller.person)
+    else:  # of the comparing of watch lists, from which nothing else follows
+        exchange.journal.append_found(
+            lambda connection, _now: [
+                draft_approval(
+                    "link_resumption",
+                    read_approval_state(connection, "link_resumption", state.subject),
+                    by=step.caller.person,
+                )
+            ]
+        )
     return LinkInForce(name)
 
 

@@ -155,13 +155,16 @@ class LinkExchange:
 
         return self.journal.append_found(find)
 
-    def propose_resumption(self, name: str, *, by: str, why: str) -> None:
-        """Record a proposal to resume a stopped link; raises ``ConflictError``."""
+    def propose_resumption(self, name: str, *, by: str, why: str, is_lapsed: bool = False) -> None:
+        """Record a proposal to resume a stopped link; raises ``ConflictError``.
+
+        With ``is_lapsed`` the person who proposed it before has left: this one replaces theirs.
+        """
 
         def draft(_: Connection, _now: int, link: Link) -> Sequence[Draft]:
             stopped = None if link.alarm is None else link.alarm.sequence
             before = link.resumption
-            return [draft_restart(link, stopped, before, by=by, why=why, is_lapsed=False)]
+            return [draft_restart(link, stopped, before, by=by, why=why, is_lapsed=is_lapsed)]
 
         self._append(name, draft)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.criteria.dual_control import ApprovalState, draft_approval
+from engine.criteria.dual_control import ApprovalState
 from engine.criteria.watchlist import list_identifiers, list_rows, read_entries, read_expiry
 from engine.domain.identifiers import fold
 from engine.domain.time_units import DAY, HOUR, micros, moment
@@ -53,6 +53,7 @@ from engine.links.match_state import (
 )
 from engine.links.messages import AttentionIdentifier, Match, MatchStep
 from engine.links.outbox import OutgoingMessage, draft_messages
+from engine.links.requests import ENTRY_KINDS
 from engine.links.set_intersection import (
     RECORD,
     PrfKey,
@@ -65,14 +66,7 @@ from engine.links.set_intersection import (
 from engine.links.state import Link, find_link
 
 SHARED_AS: Mapping[str, AttentionIdentifier] = {
-    "plate": "plate",
-    "trailer": "trailer_plate",
-    "vin": "vin",
-    "container": "container_number",
-    "carrier": "carrier_id",
-    "consignee": "consignee_id",
-    "consignor": "consignor_id",
-    "driver_ref": "driver_ref",
+    entry: name for name, entry in ENTRY_KINDS.items() if entry not in ("seal", "tir_carnet")
 }
 """Identifiers of an entry as messages name them; a party in any role is none of these."""
 
@@ -187,6 +181,11 @@ class MatchContext:
             raise ConflictError("link", agreement.name, "the agreement states no limits")
         return agreement.matching
 
+    @property
+    def shared(self) -> Mapping[bytes, SharedIdentifier]:
+        """What of this watch list can be compared."""
+        return list_shared(self.connection, self.link.agreement, now=self.now).identifiers
+
 
 @dataclass(slots=True)
 class MatchWork:
@@ -255,21 +254,6 @@ class ListComparison:
             state = read_match_state(connection, self._find_link(connection, name).name)
             return state.find_hit(token, at=self.exchange.journal.now(connection))
 
-    def approve_resumption(self, name: str, *, by: str) -> None:
-        """Record a second person's approval; raises ``SecondPersonError``, ``ConflictError``."""
-
-        def find(connection: Connection, _now: int) -> Sequence[Draft]:
-            return [draft_approval("link_resumption", self._read_pending(connection, name), by=by)]
-
-        self.exchange.journal.append_found(find)
-
-    def _read_pending(self, connection: Connection, name: str) -> ApprovalState:
-        link = self._find_link(connection, name)
-        pending = read_match_state(connection, link.name).resumption
-        if pending is None:
-            raise ConflictError("link", link.agreement.name, "nothing waits for a second person")
-        return pending
-
     def _find_link(self, connection: Connection, name: str) -> Link:
         return find_link(self.exchange.read_links(connection), name)
 
@@ -320,11 +304,9 @@ class ListComparison:
 
     def _select_unasked(self, context: MatchContext) -> list[SharedIdentifier]:
         state, limits = context.state, context.limits
-        shared = list_shared(context.connection, context.link.agreement, now=context.now)
+        shared = context.shared
         known = set(state.tokens.values())
-        unasked = [
-            one for one in shared.identifiers.values() if (one.entry, one.identifier) not in known
-        ]
+        unasked = [one for one in shared.values() if (one.entry, one.identifier) not in known]
         left = limits.elements_per_period - state.count_asked(limits, at=context.now)
         if unasked and left < 1:
             why = f"the limit is {limits.elements_per_period} elements in {limits.period_days} days"
@@ -397,9 +379,8 @@ class ListComparison:
     def _evaluate(self, context: MatchContext, message: Match) -> list[Match]:
         """Return the answer, and the tokens of this side's own list in their own order."""
         key = self._link_key(context)
-        shared = list_shared(context.connection, context.link.agreement, now=context.now)
         answer = answer_request(message, key)
-        tokens = tuple(map_tokens(islice(shared.identifiers, context.limits.entries), key))
+        tokens = tuple(map_tokens(islice(context.shared, context.limits.entries), key))
         return [answer, Match(exchange=message.exchange, step="tokens", elements=tokens)]
 
     def _read_answer(self, context: MatchContext, message: Match, of: int) -> MatchWork:
@@ -435,8 +416,7 @@ class ListComparison:
 
     def _find(self, context: MatchContext, message: Match, of: int) -> MatchWork:
         """Return the common entries, new ones alone, and what tells the other side of them."""
-        shared = list_shared(context.connection, context.link.agreement, now=context.now)
-        live = {(one.entry, one.identifier): one for one in shared.identifiers.values()}
+        live = {(one.entry, one.identifier): one for one in context.shared.values()}
         fresh = {
             token: live[about]
             for token, about in context.state.tokens.items()
@@ -456,10 +436,10 @@ class ListComparison:
 
     def _note_hits(self, context: MatchContext, message: Match, of: int) -> MatchWork:
         """Keep what the other side found: tokens that this side made of entries it still shares."""
-        shared = list_shared(context.connection, context.link.agreement, now=context.now)
-        own = map_tokens(shared.identifiers, self._link_key(context))
+        shared = context.shared
+        own = map_tokens(shared, self._link_key(context))
         fresh = {
-            token: shared.identifiers[own[token]]
+            token: shared[own[token]]
             for token in message.elements
             if token in own and _is_new(context, "owner", token)
         }

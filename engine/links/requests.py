@@ -94,21 +94,6 @@ TRANSITIONS: Mapping[tuple[RequestKind, RequestState, RequestStep], RequestTrans
     ("case", "accepted", "return"): RequestTransition("receiver", "returned"),
 }
 """Every step that counts after the first; in any other state a step counts for nothing."""
-OWNERS: Mapping[tuple[RequestKind, RequestState], RequestSide | None] = {
-    ("attention", "open"): "receiver",
-    ("attention", "accepted"): "receiver",
-    ("attention", "answered"): None,
-    ("attention", "declined"): None,
-    ("attention", "withdrawn"): None,
-    ("attention", "expired"): None,
-    ("case", "open"): "asker",
-    ("case", "accepted"): "receiver",
-    ("case", "declined"): "asker",
-    ("case", "returned"): "asker",
-    ("case", "withdrawn"): "asker",
-    ("case", "expired"): "asker",
-}
-"""The side that owns the request, or the case; an attention that has ended has no owner."""
 _WAITING: frozenset[tuple[RequestKind, RequestState]] = frozenset(
     {("attention", "open"), ("attention", "accepted"), ("case", "open")}
 )
@@ -148,8 +133,13 @@ class Request:
         return self.answer_by if state == "open" else self.until
 
     def owner(self, state: RequestState) -> RequestSide | None:
-        """Return the side that owns it in a state."""
-        return OWNERS[self.kind, state]
+        """Return the side that owns the request, or the case, in a state.
+
+        An attention that has ended has no owner.
+        """
+        if self.kind == "case":
+            return "receiver" if state == "accepted" else "asker"
+        return "receiver" if self.is_waiting(state) else None
 
     def is_waiting(self, state: RequestState) -> bool:
         """Tell whether something is still to come: a state that has a deadline."""
@@ -372,7 +362,7 @@ def _complete(connection: Connection, opened: Sequence[StepRow]) -> list[HeldReq
     return [HeldRequest(one.link, one, tuple(steps[one.link, one.name])) for one in opened]
 
 
-_ENTRY_KINDS: Mapping[AttentionIdentifier, str] = {
+ENTRY_KINDS: Mapping[AttentionIdentifier, str] = {
     "plate": "plate",
     "trailer_plate": "trailer",
     "vin": "vin",
@@ -394,7 +384,7 @@ def draft_request_notice(link: Link, attention: Attention, *, by: str, now: int)
     """
     expires = min(micros(attention.until), now + LONGEST_NOTICE_DAYS * DAY)
     content = {
-        _ENTRY_KINDS[attention.identifier]: attention.value,
+        ENTRY_KINDS[attention.identifier]: attention.value,
         "reason": f"{link.agreement.name}: {attention.action}",
         "action": attention.action,
         "expiry": rfc3339(expires),

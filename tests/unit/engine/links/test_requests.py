@@ -33,7 +33,6 @@ from engine.links.area import LINK_RECEIVED, LINK_SENT
 from engine.links.messages import Answer, Attention, CaseOffer, OutcomeReport, Withdraw
 from engine.links.outbox import OutgoingMessage
 from engine.links.requests import (
-    OWNERS,
     TRANSITIONS,
     HeldRequest,
     Request,
@@ -67,12 +66,15 @@ def facts(*steps: tuple[int, RequestSide, RequestStep]) -> list[RequestFact]:
     return [RequestFact(*step) for step in steps]
 
 
-def test_each_state_of_the_table_has_an_owner_or_is_an_end() -> None:
-    for (kind, state, _), transition in TRANSITIONS.items():
-        for reached in (state, transition.target):
-            assert (kind, reached) in OWNERS
-    for (kind, state), owner in OWNERS.items():
-        assert owner is not None or (kind == "attention" and state in ENDED)
+def test_who_owns_each_state() -> None:
+    states = get_args(RequestState)
+    asked = {state: ATTENTION.owner(state) for state in states}
+    assert asked == dict.fromkeys(states) | {"open": "receiver", "accepted": "receiver"}
+    assert {state: CASE.owner(state) for state in states} == {
+        state: "receiver" if state == "accepted" else "asker" for state in states
+    }
+    reached = {(kind, one.target) for (kind, *_), one in TRANSITIONS.items()}
+    assert all(state in ENDED or state == "accepted" for _, state in reached)
 
 
 def test_a_step_counts_for_one_side_alone() -> None:
