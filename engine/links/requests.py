@@ -47,11 +47,9 @@ from engine.links.inbox import ArrivedMessage
 from engine.links.ledger import ENVELOPES
 from engine.links.messages import (
     FILE,
-    Answer,
     Attention,
     AttentionIdentifier,
     CaseOffer,
-    OutcomeReport,
     Withdraw,
 )
 from engine.links.outbox import OutgoingMessage, draft_messages
@@ -406,7 +404,6 @@ def draft_notice_end(connection: Connection, name: str, *, by: str, why: str) ->
 
 LONGEST_DAYS = 30
 """A request is over then: its notice on the other side's watch list could not last longer."""
-StepMessage = Answer | OutcomeReport | Withdraw
 
 
 def open_request(exchange: LinkExchange, name: str, asked: OutgoingMessage) -> StoredRecord:

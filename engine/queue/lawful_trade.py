@@ -17,7 +17,7 @@ own within a minute, whoever filed the act. Two people may propose it again.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, Integer, cast, func, select
 
@@ -193,7 +193,7 @@ def _draft_suspensions(connection: Connection, now: int) -> list[Draft]:
     own, policy = list_own_entries(connection), read_policy(connection)
     counts = count_lanes(connection, own, since=now - WINDOW)
     return [
-        draft_suspension(KNOWN_LAWFUL, one, describe_counts(counts[one.subject]))
+        draft_suspension(KNOWN_LAWFUL, one, asdict(counts[one.subject]))
         for one in own
         if counts[one.subject].is_beyond(policy.find_lawful_bound(one.content.get("post")))
     ]
@@ -203,14 +203,3 @@ def list_own_entries(connection: Connection) -> list[ApprovalState]:
     """Return the entries in force that this installation recorded: a centre suspends its own."""
     states: Mapping[str, ApprovalState] = read_approval_states(connection, KNOWN_LAWFUL)
     return [one for one in states.values() if one.state == "in_force" and not one.there]
-
-
-def describe_counts(counts: LaneCounts) -> dict[str, int]:
-    """Return counts as a record states them."""
-    return {
-        "vehicles": counts.vehicles,
-        "searched": counts.searched,
-        "loads": counts.loads,
-        "drawn": counts.drawn,
-        "drawn_loads": counts.drawn_loads,
-    }
