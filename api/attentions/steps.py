@@ -7,14 +7,13 @@ People of the other side decide what comes of it.
 import secrets
 from typing import Annotated, ClassVar, Literal, Self
 
-from fastapi import Depends
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.attentions.answers import AcknowledgedRequest, must_see_link, read_request
 from api.auth.callers import OWNERLESS, Caller
 from api.cases.steps import choose_passed_files
-from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.http.dependencies import of_caller
 from api.service.runtime import Runtime
 from engine.domain.records import (
     HandlingCode,
@@ -223,9 +222,4 @@ class RequestWriter:
         return AcknowledgedRequest(id=name, state=seen.state, **receipt)
 
 
-async def writer_of(caller: TheCaller, service: TheService, key: IdempotencyKey) -> RequestWriter:
-    """Return what takes the caller's steps, once for each of their idempotency keys."""
-    return RequestWriter(service, caller, key)
-
-
-TheWriter = Annotated[RequestWriter, Depends(writer_of)]
+TheWriter = Annotated[RequestWriter, of_caller(RequestWriter)]

@@ -10,7 +10,6 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Depends
 from sqlalchemy import Connection
 
 from api.auth.callers import OWNERLESS, Caller
@@ -18,7 +17,7 @@ from api.cases.answers import NOT_PASSED_ON, AcknowledgedCase, AcknowledgedFile,
 from api.cases.readers import is_party, must_see, read_found_grams
 from api.files.transfers import FoundFile, hand_out, receive_file
 from api.http.access import check_post
-from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.http.dependencies import of_caller
 from api.service.runtime import Runtime
 from engine.cases.area import CASE_EVENT, CASE_OPENED
 from engine.cases.case_events import (
@@ -48,7 +47,7 @@ from engine.criteria.policy import read_goods_classes
 from engine.domain.records import HandlingCode, Record
 from engine.domain.rights import Matter
 from engine.domain.time_units import micros
-from engine.errors import ConflictError, FilesFullError, NotAllowedError, NotFoundError, RecordError
+from engine.errors import FilesFullError, NotAllowedError, NotFoundError, RecordError
 from engine.files.content import recognise
 from engine.files.store import ReceivedFile
 from engine.journal.batch_worker import StoredRecord
@@ -273,12 +272,7 @@ class CaseWriter:
             accounts.must_second(Matter.CASES, first=first, second=second)
 
 
-async def case_writer_of(caller: TheCaller, service: TheService, key: IdempotencyKey) -> CaseWriter:
-    """Return what takes the caller's steps, once for each of their idempotency keys."""
-    return CaseWriter(service, caller, key)
-
-
-TheWriter = Annotated[CaseWriter, Depends(case_writer_of)]
+TheWriter = Annotated[CaseWriter, of_caller(CaseWriter)]
 
 
 MOST_FILES = 200
@@ -370,12 +364,15 @@ def find_file(service: Runtime, caller: Caller, case_id: str, digest: str) -> Fo
     """
     with service.store.read() as connection:
         step = _find_event(connection, caller, case_id, digest)
-    if COPIED in step.body and not (service.home.files / digest).exists():
-        why = "it lies at the node of its post, and has not arrived here"
-        raise ConflictError("file", digest[:16], why)
-    media_type = str(step.event["media_type"])
     return hand_out(
-        service, caller, digest, media_type, seq=step.seq, post=step.post, kind="case_file"
+        service,
+        caller,
+        digest,
+        str(step.event["media_type"]),
+        seq=step.seq,
+        post=step.post,
+        kind="case_file",
+        is_copied=COPIED in step.body,
     )
 
 
@@ -430,11 +427,4 @@ def list_passable(service: Runtime, caller: Caller, case_id: str) -> list[str]:
     return list(dict.fromkeys(reversed(found)))[:MOST_OFFERED]
 
 
-async def file_writer_of(
-    caller: TheCaller, service: TheService, key: IdempotencyKey
-) -> CaseFileWriter:
-    """Return what takes the caller's files."""
-    return CaseFileWriter(service, caller, key)
-
-
-TheFileWriter = Annotated[CaseFileWriter, Depends(file_writer_of)]
+TheFileWriter = Annotated[CaseFileWriter, of_caller(CaseFileWriter)]

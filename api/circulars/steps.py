@@ -4,13 +4,11 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
-from fastapi import Depends
-
 from api.auth.callers import OWNERLESS, Caller
 from api.circulars.answers import RecordedCircular, find_circular
 from api.files.transfers import FoundFile, hand_out, receive_file
 from api.http.access import check_post
-from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.http.dependencies import of_caller
 from api.service.runtime import Runtime
 from engine.circulars.area import (
     CIRCULAR_ENDED,
@@ -146,9 +144,4 @@ def find_circular_file(
     raise NotFoundError("file", digest)
 
 
-async def writer_of(caller: TheCaller, service: TheService, key: IdempotencyKey) -> CircularWriter:
-    """Return what takes the caller's steps, once for each of their idempotency keys."""
-    return CircularWriter(service, caller, key)
-
-
-TheCircularWriter = Annotated[CircularWriter, Depends(writer_of)]
+TheCircularWriter = Annotated[CircularWriter, of_caller(CircularWriter)]

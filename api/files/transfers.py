@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from api.auth.callers import Caller
 from api.service.runtime import Runtime
 from engine.domain.records import HEX_32
+from engine.errors import ConflictError
 from engine.files.content import JPEG, LARGEST_FILE, PNG, SUFFIXES, WEBP
 from engine.files.store import ReceivedFile, open_file
 from engine.journal.kinds import SENSITIVE_READ, SensitiveReadBody
@@ -99,11 +100,16 @@ def hand_out(
     seq: int,
     post: str,
     kind: str,
+    is_copied: bool = False,
 ) -> FoundFile:
     """Return a file that a record names, once it is recorded who takes it; raises ``HomeError``.
 
-    ``kind`` is what the reading is called in the journal.
+    ``kind`` is what the reading is called in the journal. Raises ``ConflictError`` where the record
+    is a copied one and the file has not arrived.
     """
+    if is_copied and not (service.home.files / digest).exists():
+        why = "it lies at the node of its post, and has not arrived here"
+        raise ConflictError("file", digest[:16], why)
     path = open_file(service.home, digest)
     read: SensitiveReadBody
     read = {"by": caller.person, "role": caller.role.value, "sequence": seq, "kind": kind}

@@ -4,7 +4,7 @@ And the class of all routes, which refuses parameters of the query that a route 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -155,3 +155,12 @@ def show_name(name: str) -> str:
 _DID_IT = "Who did it, where that is not the team that was drawn."
 Team = Annotated[Identifier | None, Query(description=_DID_IT)]
 """The team or officer that inspected or released, by its code on the roster."""
+
+
+def of_caller(make: Callable[[Runtime, Caller, str | None], object]) -> Any:
+    """Return the dependency on what takes a caller's steps, once for each idempotency key."""
+
+    async def open_for(caller: TheCaller, service: TheService, key: IdempotencyKey) -> object:
+        return make(service, caller, key)
+
+    return Depends(open_for)

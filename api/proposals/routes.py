@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.http.answers import AcknowledgedAccount, AcknowledgedStep, Answer, Time
-from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.http.dependencies import TheService, of_caller
 from api.http.request_bodies import body_of, parse_body
 from api.http.responses import answer, creates, json_router
 from api.proposals.desk import Proposal, ProposalDesk, Retirement
@@ -77,12 +77,7 @@ class Proposals(Answer):
     proposals: list[ProposalView]
 
 
-async def desk_of(caller: TheCaller, service: TheService, key: IdempotencyKey) -> ProposalDesk:
-    """Return what takes the caller's steps, once for each of their idempotency keys."""
-    return ProposalDesk(service, caller, key)
-
-
-TheDesk = Annotated[ProposalDesk, Depends(desk_of)]
+TheDesk = Annotated[ProposalDesk, of_caller(ProposalDesk)]
 Name = Annotated[Identifier, Path()]
 TheApproval = Annotated[Approval, Depends(body_of(Approval, is_owed=False))]
 TheRetirement = Annotated[Retirement, Depends(body_of(Retirement))]

@@ -4,20 +4,19 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import Depends
 from sqlalchemy import Connection
 
 from api.auth.callers import Caller
 from api.files.transfers import FoundFile, hand_out, receive_file
 from api.http.access import post_of
-from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.http.dependencies import of_caller
 from api.service.runtime import Runtime
 from api.vehicle_files.answers import AcknowledgedMark, AcknowledgedVehicleFile
 from engine.domain.free_text import looks_like_name
 from engine.domain.rights import Matter
-from engine.errors import ConflictError, FilesFullError, NotFoundError
+from engine.errors import FilesFullError, NotFoundError
 from engine.files.content import JPEG, PNG, WEBP, recognise, strip_picture
 from engine.files.store import ReceivedFile
 from engine.journal.entries import Draft
@@ -177,24 +176,19 @@ def find_vehicle_file(service: Runtime, caller: Caller, crossing_id: str, digest
     post = post_of(service.recording, caller, crossing_id)
     with service.store.read() as connection:
         known = find_files(connection, caller, crossing_id)
-    found: dict[int, Any] = {
-        seq: one for seq, one in known.items() if one["file"]["digest"] == digest
-    }
-    if not found:
-        raise NotFoundError("file", digest)
-    seq, body = next(iter(found.items()))
-    if COPIED in body and not (service.home.files / digest).exists():
-        why = "it lies at the node of its post, and has not arrived here"
-        raise ConflictError("file", digest[:16], why)
-    media_type = str(body["file"]["media_type"])
-    return hand_out(service, caller, digest, media_type, seq=seq, post=post, kind="vehicle_file")
+    for seq, body in known.items():
+        if body["file"]["digest"] == digest:
+            return hand_out(
+                service,
+                caller,
+                digest,
+                str(body["file"]["media_type"]),
+                seq=seq,
+                post=post,
+                kind="vehicle_file",
+                is_copied=COPIED in body,
+            )
+    raise NotFoundError("file", digest)
 
 
-async def vehicle_file_writer_of(
-    caller: TheCaller, service: TheService, key: IdempotencyKey
-) -> VehicleFileWriter:
-    """Return what takes the caller's files, once for each of their idempotency keys."""
-    return VehicleFileWriter(service, caller, key)
-
-
-TheVehicleFileWriter = Annotated[VehicleFileWriter, Depends(vehicle_file_writer_of)]
+TheVehicleFileWriter = Annotated[VehicleFileWriter, of_caller(VehicleFileWriter)]

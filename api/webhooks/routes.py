@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Response
 
-from api.http.dependencies import IdempotencyKey, TheCaller, TheService
+from api.http.dependencies import TheCaller, TheService, of_caller
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems, json_router, takes
 from api.webhooks.answers import WebhookDetail, Webhooks, list_webhooks, read_webhook
@@ -24,12 +24,7 @@ router = json_router("/v1/webhooks", "webhooks")
 WebhookId = Annotated[Identifier, Path()]
 
 
-async def writer_of(caller: TheCaller, service: TheService, key: IdempotencyKey) -> WebhookWriter:
-    """Return what takes the caller's steps."""
-    return WebhookWriter(service, caller, key)
-
-
-TheWriter = Annotated[WebhookWriter, Depends(writer_of)]
+TheWriter = Annotated[WebhookWriter, of_caller(WebhookWriter)]
 
 
 @router.get("", response_model=Webhooks)
