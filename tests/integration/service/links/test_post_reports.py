@@ -22,7 +22,7 @@ from engine.journal.idempotency import claim
 from engine.journal.journal import JOURNAL
 from engine.journal.kinds import DECISION, HANDOVER, INSPECTION, INSPECTION_CORRECTED, SEIZURE
 from engine.links.posts.linked_posts import LinkedPosts
-from engine.queue import corrections, match_outcomes, queue
+from engine.queue import corrections, match_outcomes, projection
 from engine.queue.corrections import CORRECTIONS, ActCorrection, read_stated
 from engine.queue.match_outcomes import ACTS
 from engine.queue.queue import DECISIONS, read_decision
@@ -86,7 +86,7 @@ def test_a_number_of_the_other_journal_is_none_of_this_one(
     node: Installation, centre: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: what a correction names is looked for under the node's number."""
-    for module in (corrections, match_outcomes, queue):
+    for module in (corrections, match_outcomes, projection):
         monkeypatch.setattr(module, "find_local_number", lambda _connection, _draft, number: number)
     sync(node, centre)
     assert describe_reports(centre) != describe_reports(node)
