@@ -688,9 +688,8 @@ def _fill_counters(home: "Home", store: "Store", loaded: "LoadResult") -> None:
 def _show_load(loaded: "LoadResult", *, is_checked: bool) -> None:
     for name, rows in loaded.accepted.items():
         typer.echo(f"{rows:>10,} accepted {loaded.quarantined[name]:>8,} quarantined  {name}")
-    for name, fields in loaded.placeholders.items():
-        for field, rows in fields.items():
-            typer.echo(f"{rows:>10,} placeholders, taken as missing  {name} {field}")
+    for line in _describe_fields(loaded):
+        typer.echo(line)
     for name, rows in loaded.differences.items():
         what = "document not in the folder" if name == "document" else f"document differs: {name}"
         typer.echo(f"{rows:>10,} {what}")
@@ -701,6 +700,21 @@ def _show_load(loaded: "LoadResult", *, is_checked: bool) -> None:
         typer.echo("checked: nothing was loaded")
     elif not loaded.is_new:
         typer.echo("this load was in the home already: nothing has changed")
+
+
+def _describe_fields(loaded: "LoadResult") -> Iterator[str]:
+    """Yield a line for each field with placeholders, and of a check for what each field holds."""
+    for file, fields in loaded.placeholders.items():
+        for field, rows in fields.items():
+            yield f"{rows:>10,} placeholders, taken as missing  {file} {field}"
+    for table, known in loaded.fields.items():
+        for name, one in known.items():
+            what = f"{one.filled:>10,} filled  {table} {name}"
+            if one.least is not None:
+                what += f"  {one.least} to {one.most}"
+            elif one.values is not None:
+                what += f"  {count_of(one.values, 'value')}"
+            yield what + (f", {count_of(one.look_alikes, 'look-alike')}" if one.look_alikes else "")
 
 
 def _say_what_is_wrong(

@@ -43,6 +43,7 @@ from features.history.tables import (
     read_history,
 )
 from features.intake import kcs_format
+from features.intake.field_summary import summarize_fields
 from features.intake.file_reader import Progress, RowFault, is_there
 from features.intake.mapped_rows import open_mapped
 from features.intake.mapping import MappingFile
@@ -277,7 +278,8 @@ def check_folder(
     write_quarantine(quarantine, intake.quarantine)
     found = _summarize(intake, quarantine.parent, format=format)
     new = _new_posts(intake.tables, named=intake.tables.network.posts, held=None)
-    return replace(found, digest="", quarantine_file=quarantine, new_posts=new)
+    fields = summarize_fields(intake.tables)
+    return replace(found, digest="", quarantine_file=quarantine, new_posts=new, fields=fields)
 
 
 def load(

@@ -68,6 +68,7 @@ from features.history.tables import (
     read_history,
     read_table,
 )
+from features.intake.field_summary import FieldSummary
 from features.intake.file_reader import Progress, RowFault
 
 _RECORD = "load.json"
@@ -117,6 +118,8 @@ class LoadResult:
     """The folder's network file added posts to that of the home."""
     placeholders: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Accepted rows by file and field whose cell stands for a missing value."""
+    fields: Mapping[str, Mapping[str, FieldSummary]] = field(default_factory=dict)
+    """Of a check: what accepted rows hold, by table and field."""
 
     def as_body(self) -> LoadBody:
         """Return what records say of the load."""
@@ -139,6 +142,11 @@ class LoadResult:
             "quarantine_file": str(self.quarantine_file),
             "new_posts": dict(self.new_posts),
         }
+        if self.fields:
+            found["fields"] = {
+                table: {name: asdict(one) for name, one in fields.items()}
+                for table, fields in self.fields.items()
+            }
         return found | ({"differences": dict(self.differences)} if self.differences else {})
 
     def list_bad_files(self, most: float) -> Iterator[tuple[str, str]]:
@@ -214,7 +222,7 @@ def write_load(
     """
     folder = Path(mkdtemp(prefix=".load-", dir=home.history))
     record = asdict(loaded)
-    for name in ("quarantine_file", "is_new", "new_posts", "has_new_network"):
+    for name in ("quarantine_file", "is_new", "new_posts", "has_new_network", "fields"):
         del record[name]
     (folder / _RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", "utf-8")
     write_quarantine(folder / QUARANTINE_FILE, faults)

@@ -121,6 +121,32 @@ def test_a_check_prints_what_a_load_would_and_touches_no_home(
     one, other = Path(found.pop("quarantine_file")), Path(done.pop("quarantine_file"))
     assert one.read_bytes() == other.read_bytes()
     del done["load"]
+    fields = found.pop("fields")
     assert found == done
+    assert fields["crossings"]["crossing_id"]["filled"] == found["accepted"]["crossings.csv"]
     assert found["placeholders"] == {"crossings.csv": {"carrier_id": 1}}
     assert run(folder, "--check", "--max-bad", "0.01").exit_code == 1
+
+
+def test_a_check_states_what_each_field_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells = [
+        {"carrier_id": "С-17", "weighed_mass_kg": "18.2"},
+        {"carrier_id": "c 17", "weighed_mass_kg": "41000"},
+        {"carrier_id": "C-18", "weighed_mass_kg": ""},
+    ]
+    rows = [folders.crossing(number, **each) for number, each in enumerate(cells)]
+    folder = write(tmp_path, {"crossings": rows})
+    known = read_summary(run(folder, "--check"))["fields"]["crossings"]
+    assert known["carrier_id"] | {"filled": 3, "values": 3, "look_alikes": 1} == known["carrier_id"]
+    mass = {name: known["weighed_mass_kg"][name] for name in ("filled", "least", "most")}
+    assert mass == {"filled": 2, "least": 18.2, "most": 41000.0}
+    assert known["arrived_at"]["least"] == rows[0]["arrived_at"]
+    assert known["arrived_at"]["most"] == rows[2]["arrived_at"]
+    assert known["container_numbers"]["filled"] == 1 and known["container_numbers"]["values"] == 2
+    assert "trailer_plate" not in known
+    shown = CliRunner().invoke(app, ["load", folder, "--check"]).stdout
+    assert "2 filled  crossings weighed_mass_kg  18.2 to 41000.0" in shown
+    assert "3 filled  crossings carrier_id  3 values, 1 look-alike" in shown
