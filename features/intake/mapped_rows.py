@@ -62,7 +62,7 @@ class MappedRows:
 
     def __iter__(self) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
         rows = iter(self._source.rows)
-        names = [_name_column(cell) for cell in next(rows, (0, ()))[1]]
+        names = [self._name_column(cell) for cell in next(rows, (0, ()))[1]]
         table = self._table
         fields = [
             self._open(names, f"columns.{name}", self._kinds[name], column)
@@ -118,7 +118,7 @@ class MappedRows:
             self._progress(self.name, self.seen, self.seen)
 
     def _place(self, names: Sequence[str], wanted: Sequence[str], at: str) -> list[int]:
-        wanted = [_name_column(column) for column in wanted]
+        wanted = [self._name_column(column) for column in wanted]
         for column in wanted:
             if (times := names.count(column)) != 1:
                 why = "is there twice" if times else "is not there"
@@ -126,6 +126,11 @@ class MappedRows:
                     self.name, f"{self._at}.{at}: column {column!r} {why} (unknown_column)"
                 )
         return [names.index(column) for column in wanted]
+
+    def _name_column(self, cell: Any) -> str:
+        """Return the name of a column in one line, with single spaces."""
+        name = " ".join(str(cell).split()) if cell is not None else ""
+        return name.casefold() if self._source.is_query else name
 
     def _open(self, names: Sequence[str], at: str, kind: Any, column: MappedColumn) -> "CellReader":
         return CellReader(
@@ -162,11 +167,6 @@ def _settle(*forms: CellForm) -> CellForm:
             if (value := getattr(form, name)) is not None:
                 stated.setdefault(name, value)
     return CellForm(**stated)
-
-
-def _name_column(cell: Any) -> str:
-    """Return the name of a column in one line, with single spaces."""
-    return " ".join(str(cell).split()) if cell is not None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

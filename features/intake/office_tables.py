@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import Engine, NullPool, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -26,6 +26,8 @@ from features.intake.mapping import MappedTable, MappingFile, TableName
 Row = Sequence[Any]
 Rows = Iterator[tuple[int, Row]]
 _WORKBOOKS = (".xlsx", ".xlsm")
+SHORT = 5
+"""Characters of an option of an address that hides nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class OfficeTable:
     """In faults and counts."""
     rows: Rows
     is_text: bool = False
+    is_query: bool = False
+    """Names of its columns are then compared without case, as SQL does."""
 
     def is_ragged(self, row: Row, width: int) -> bool:
         """Tell whether a row has more or fewer cells than the header, so that cells may be off."""
@@ -56,7 +60,8 @@ def open_tables(folder: Path, mapping: MappingFile, name: TableName) -> Iterator
     table: MappedTable = getattr(mapping, name)
     if table.query is not None:
         address = table.database or mapping.database or ""
-        yield OfficeTable(name, _read_query(name, table.query, _read_address(name, address)))
+        rows = _read_query(name, table.query, _read_address(name, address))
+        yield OfficeTable(name, rows, is_query=True)
         return
     pattern = table.file or ""
     is_pattern = any(sign in pattern for sign in "*?[")
@@ -173,28 +178,33 @@ def _read_address(name: TableName, address: str) -> URL:
 
 
 def _read_query(name: TableName, query: str, url: URL) -> Rows:
+    engine = _open_engine(name, url)
     try:
-        engine = create_engine(url, poolclass=NullPool)  # closed however the reading ends
         with engine.connect() as connection:
             found = connection.execution_options(stream_results=True).exec_driver_sql(query)
             yield 1, list(found.keys())
             for line, row in enumerate(found.yield_per(CHUNK), 2):
                 yield line, tuple(row)
             connection.rollback()
-    except NoSuchModuleError:
-        why = f"no driver for {url.drivername} (unknown_database)"
-        raise InputError(f"{name}.database", why) from None
-    except ModuleNotFoundError as error:
-        why = f"needs the Python package {error.name} (unknown_database)"
-        raise InputError(f"{name}.database", why) from None
     except SQLAlchemyError as error:
         raise InputError(f"{name}.query", _explain(error, url)) from None
 
 
+def _open_engine(name: TableName, url: URL) -> Engine:
+    try:
+        return create_engine(url, poolclass=NullPool)  # closed however the reading ends
+    except NoSuchModuleError:
+        why = f"no driver for {url.drivername} (unknown_database)"
+    except ModuleNotFoundError as error:
+        why = f"needs the Python package {error.name} (unknown_database)"
+    raise InputError(f"{name}.database", why)
+
+
 def _explain(error: SQLAlchemyError, url: URL) -> str:
-    """Return what a database said, in one line without the query or the password."""
+    """Return what a database said, in one line without the query or a part of its address."""
     said = " ".join(str(getattr(error, "orig", None) or type(error).__name__).split())
     password = str(url.password or "")
-    for hidden in filter(None, (password, quote(password, safe=""))):
+    parts = [text for text in map(str, url.query.values()) if len(text) > SHORT]
+    for hidden in filter(None, (password, quote(password, safe=""), *parts)):
         said = said.replace(hidden, "***")
     return f"the database refused it: {said[:300]} (refused_query)"
