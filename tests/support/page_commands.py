@@ -11,28 +11,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from engine.storage.home import DATABASE_VARIABLE
+
 if TYPE_CHECKING:
     from experiments.support.postgres import Cluster
 
 DOCS = Path(__file__).parents[2] / "docs"
-FIRST_LINES = {"sqlite": "# SQLite", "postgresql": "# PostgreSQL"}
-"""How a block begins that is for one kind of store."""
-
-
-def read_blocks(page: str, heading: str, store: str) -> list[str]:
-    """Return the shell blocks under a heading, without those for the other kind of store."""
-    lines = iter((DOCS / page).read_text("utf-8").splitlines())
-    blocks, is_under = list[str](), False
-    for line in lines:
-        if line.startswith("#"):
-            is_under = line.lstrip("# ") == heading
-        elif line.strip() == "```sh":
-            block = list(iter(lambda: next(lines), line.replace("sh", "")))
-            others = set(FIRST_LINES.values()) - {FIRST_LINES[store]}
-            if is_under and block[0].strip() not in others:
-                blocks.append(textwrap.dedent("\n".join(block)))
-    assert blocks, f"{page} has no commands under {heading!r}"
-    return blocks
 
 
 def list_programs(cluster: "Cluster | None" = None) -> dict[str, str]:
@@ -68,6 +52,22 @@ class Operator:
     def stop(self) -> None:
         self.service = None
         self._running.close()
+
+    def read(self, page: str, heading: str) -> list[str]:
+        """Return the shell blocks under a heading, without those for the other kind of store."""
+        is_sqlite = not (os.environ | self.variables).get(DATABASE_VARIABLE)
+        others = "# PostgreSQL" if is_sqlite else "# SQLite"
+        lines = iter((DOCS / page).read_text("utf-8").splitlines())
+        blocks, is_under = list[str](), False
+        for line in lines:
+            if line.startswith("#"):
+                is_under = line.lstrip("# ") == heading
+            elif line.strip() == "```sh":
+                block = list(iter(lambda: next(lines), line.removesuffix("sh")))
+                if is_under and block[0].strip() != others:
+                    blocks.append(textwrap.dedent("\n".join(block)))
+        assert blocks, f"{page} has no commands under {heading!r}"
+        return blocks
 
     def run(self, block: str, *, status: int = 0) -> str:
         """Run a block and return what it printed; its last part must end with ``status``.

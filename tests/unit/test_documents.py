@@ -7,6 +7,10 @@ import runpy
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from api.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -77,6 +81,33 @@ def test_the_four_ideas_run_as_they_stand(tmp_path: Path, monkeypatch: pytest.Mo
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
     named = set(FILE.findall(page.read_text("utf-8")))
     assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+COMMAND = re.compile(r"(?:^ *|`|/bin/)darvoza ([a-z][^`#\n]*)", re.MULTILINE)
+
+
+def list_unknown(text: str) -> list[str]:
+    """Return the commands of a text that name a command or an option that does not exist."""
+    found = []
+    for shown in COMMAND.findall(text):
+        command, words = get_command(app), re.sub(r"[][]", "", shown).split()
+        while isinstance(command, TyperGroup) and words and words[0] in command.commands:
+            command = command.commands[words.pop(0)]
+        known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+        options = {word.partition("=")[0] for word in words if word.startswith("--")}
+        if options - known - {"--help"} or (isinstance(command, TyperGroup) and words):
+            found.append(shown)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_a_page_shows_exists(page: Path) -> None:
+    assert list_unknown(page.read_text("utf-8")) == []
+
+
+def test_a_command_or_an_option_that_does_not_exist_is_found() -> None:
+    text = "`darvoza rotate`, `darvoza keys rotate`, `darvoza verify --fast`, `darvoza keys list`"
+    assert list_unknown(text) == ["rotate", "keys rotate", "verify --fast"]
 
 
 LAYERS = ("engine", "features", "models", "experiments", "api")

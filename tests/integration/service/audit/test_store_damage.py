@@ -5,6 +5,7 @@ Its commands are typed as they stand on the page.
 
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -26,9 +27,9 @@ from api.service import readiness
 from api.service.assembly import open_store
 from engine.audit import store_check
 from engine.audit.store_check import UNCHECKED
-from engine.errors import HomeError, InputError
+from engine.errors import HomeError, InputError, NotAllowedError
 from engine.storage.home import DATABASE_VARIABLE, Home
-from tests.support.page_commands import Operator, list_programs, read_blocks
+from tests.support.page_commands import Operator, list_programs
 from tests.support.running_service import POST, World, arrival, make_home, make_keys
 from tests.unit.service.audit.eventful_home import serve
 
@@ -108,7 +109,12 @@ def make_on_postgresql(folder: Path, cluster: "Cluster") -> Iterator[StoppedHome
             overwrite_page(cluster.home / "data" / path, size // 8192 - 1, 8192)
             cluster.start()
 
-        variables = list_programs(cluster) | {"DARVOZA_HOME": str(home.root), "NEW_URL": new_url}
+        names = {
+            "DARVOZA_HOME": str(home.root),
+            "NEW_URL": new_url,
+            "URL": url.replace("+psycopg", ""),
+        }
+        variables = list_programs(cluster) | names
         yield StoppedHome(home, *make_keys(home), overwrite, empty, variables)
         with psycopg.connect(cluster.url(), autocommit=True) as admin:
             admin.execute("DROP DATABASE IF EXISTS darvoza_new")
@@ -169,9 +175,12 @@ def test_a_damaged_index_is_found_named_and_mended(site: StoppedHome, tmp_path: 
         assert "rebuild --into" in found["notes"][0]
         with pytest.raises(HomeError, match="--into"):
             app(["rebuild", "--home", str(site.home.root)], standalone_mode=False)
-        if site.home.store_file is not None:
-            copied = site.run("backup", str(tmp_path / "copy"))
-            assert copied.exit_code == 1 and INDEX in copied.stdout
+        copied = site.run("backup", str(tmp_path / "copy"))
+        assert copied.exit_code == 1
+        if site.home.store_file is None:
+            assert isinstance(copied.exception, NotAllowedError)
+        else:
+            assert INDEX in copied.stdout
         assert "dropped" not in mend(site, operator, tmp_path)
         assert operator.service.client.get("/readyz").status_code == 200
         assert repeat_all(operator.service) == site.answers
@@ -180,20 +189,28 @@ def test_a_damaged_index_is_found_named_and_mended(site: StoppedHome, tmp_path: 
 
 def mend(site: StoppedHome, operator: Operator, folder: Path) -> str:
     """Type what docs/backup.md says; return what the command says that makes the new store."""
-    site.variables |= {"ASIDE": str(folder), "RECEIPTS": str(folder / "receipts")}
-    kept = (json.dumps(one["receipt"]) for one in site.answers[:DECIDED])
-    (folder / "receipts").write_text("\n".join(kept), "utf-8")
-    store = "sqlite" if site.home.store_file else "postgresql"
-    stop, *copy, look, make, start = read_blocks("backup.md", "The store is damaged", store)
+    site.variables |= {"ASIDE": str(folder), "RECEIPTS": keep_receipts(site, folder)}
+    stop, *copy, look, make, start = operator.read("backup.md", "The store is damaged")
     operator.run(stop)
     for block in copy:
         operator.run(block)
     operator.run(look, status=1)
     printed = operator.run(make)
-    if "NEW_URL" in site.variables:
-        os.environ[DATABASE_VARIABLE] = site.variables["NEW_URL"]
+    use_new_store(site)
     operator.run(start)
     return printed
+
+
+def keep_receipts(site: StoppedHome, folder: Path) -> str:
+    """Write the receipts that a checkpoint has kept, and return the name of the file."""
+    kept = (json.dumps(one["receipt"]) for one in site.answers[:DECIDED])
+    (folder / "receipts").write_text("\n".join(kept), "utf-8")
+    return str(folder / "receipts")
+
+
+def use_new_store(site: StoppedHome) -> None:
+    if "NEW_URL" in site.variables:
+        os.environ[DATABASE_VARIABLE] = site.variables["NEW_URL"]
 
 
 def repeat_all(world: World) -> list[Any]:
@@ -220,14 +237,38 @@ def put_row(site: StoppedHome) -> None:
         connection.exec_driver_sql("INSERT INTO counter_epoch VALUES (1, 'e', 'd')")
 
 
-def test_a_journal_that_cannot_be_read_is_no_source(site: StoppedHome) -> None:
-    site.overwrite("journal_bodies")
-    found = site.verify()
-    assert {"journal_bodies"} <= {one["table"] for one in found["faults"]}
-    assert "restore the last backup" in found["notes"][0]
-    command = ["rebuild", "--home", str(site.home.root), "--into", site.new_store]
-    with pytest.raises(HomeError, match="restore the last backup"):
-        app(command, standalone_mode=False)
+def test_where_the_journal_cannot_be_read_the_backup_is_restored(
+    site: StoppedHome, tmp_path: Path
+) -> None:
+    """What was decided after the backup is named by its receipts, and decided again."""
+    kept, names = tmp_path / "kept", {"BACKUP": "copy", "KEPT": "kept"}
+    shutil.copytree(site.home.keys, kept)
+    site.variables |= {name: str(tmp_path / file) for name, file in names.items()}
+    with Operator(site.variables, site.serve) as operator:
+        (back_up,) = operator.read("backup.md", "Back up")
+        operator.run(back_up)
+        operator.start()
+        late = operator.service.decide(body(DECIDED)).json()
+        site.answers[:DECIDED] = [*site.answers[1:DECIDED], late]
+        site.variables["RECEIPTS"] = keep_receipts(site, tmp_path)
+        operator.stop()
+        site.overwrite("journal_bodies")
+        found = site.verify()
+        assert {"journal_bodies"} <= {one["table"] for one in found["faults"]}
+        assert "restore the last backup" in found["notes"][0]
+        command = ["rebuild", "--home", str(site.home.root), "--into", site.new_store]
+        with pytest.raises(HomeError, match="restore the last backup"):
+            app(command, standalone_mode=False)
+        stop, restore, compare, start = operator.read("backup.md", "Restore")
+        operator.run(stop)
+        operator.run(restore)
+        use_new_store(site)
+        assert f"record {late['receipt']['sequence']}: receipt" in operator.run(compare, status=1)
+        operator.run(start)
+        again = [operator.service.decide(body(number)).json() for number in range(1, DECIDED)]
+        assert again == site.answers[: DECIDED - 1]
+        assert operator.service.decide(body(DECIDED)).status_code == 201
+        assert site.verify()["ok"]
 
 
 def test_what_is_there_is_not_written_over(site: StoppedHome) -> None:

@@ -11,7 +11,7 @@ from api.audit.home_check import check_home
 from engine.domain.rights import Role
 from engine.storage.home import DATABASE_VARIABLE
 from tests.support.emptied_database import empty_database
-from tests.support.page_commands import Operator, list_programs, read_blocks
+from tests.support.page_commands import Operator, list_programs
 from tests.support.people import Desk, user
 from tests.support.running_service import World, make_home, make_keys
 from tests.unit.service.audit.eventful_home import serve
@@ -36,12 +36,11 @@ def world(
         yield made
 
 
-def type_page(world: World, server_url: str | None, block: int, **names: str) -> list[str]:
+def type_page(world: World, block: int, **names: str) -> list[str]:
     """Type a block of the page while the service runs; return the passwords that it prints."""
-    store = "postgresql" if server_url else "sqlite"
-    blocks = read_blocks("accounts.md", "Both approvers are gone", store)
     variables = list_programs() | {"DARVOZA_HOME": str(world.home.root)} | names
-    return Operator(variables, nullcontext).run(blocks[block]).split()
+    operator = Operator(variables, nullcontext)
+    return operator.run(operator.read("accounts.md", "Both approvers are gone")[block]).split()
 
 
 def propose_supervisor(desk: Desk, name: str) -> tuple[str, str]:
@@ -72,12 +71,12 @@ def enter(world: World) -> list[Desk]:
 
 
 def test_two_new_administrators_grant_and_remove_what_the_two_before_them_could(
-    world: World, server_url: str | None
+    world: World,
 ) -> None:
     ann, _ = enter(world)
     begun, _ = propose_supervisor(ann, "begun")
     assert list_alarms(world) == []
-    passwords = type_page(world, server_url, 0, ONE="chary", TWO="dilnoza")
+    passwords = type_page(world, 0, ONE="chary", TWO="dilnoza")
     one, two = map(sign_in, [world] * 2, ("chary", "dilnoza"), passwords)
     assert list_alarms(world) == ["chary", "dilnoza"]
     for name in GONE:
@@ -95,10 +94,10 @@ def test_two_new_administrators_grant_and_remove_what_the_two_before_them_could(
     assert check_home(world.home, world.runtime.store).ok
 
 
-def test_lost_passwords_are_made_again(world: World, server_url: str | None) -> None:
+def test_lost_passwords_are_made_again(world: World) -> None:
     before = enter(world)
     waiting, _ = propose_supervisor(before[0], "waiting")
-    passwords = [type_page(world, server_url, 1, NAME=name)[0] for name in GONE]
+    passwords = [type_page(world, 1, NAME=name)[0] for name in GONE]
     assert [desk.get("/people").status_code for desk in before] == [303, 303]
     ann, bob = map(sign_in, [world] * 2, GONE, passwords)
     assert list_alarms(world) == [*GONE]

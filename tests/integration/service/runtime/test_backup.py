@@ -3,41 +3,35 @@
 import json
 import shutil
 import sqlite3
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from api.cli.home import copy_home
 from api.cli.main import app
-from api.service.assembly import open_runtime, open_store
+from api.service.assembly import open_runtime
 from api.service.settings import Settings
 from engine.audit.verification import verify
-from engine.errors import HomeError, InputError, NotAllowedError
+from engine.errors import HomeError, InputError
 from engine.journal.receipts import Receipt
 from engine.queue.queue import list_decisions
-from engine.storage.home import DATABASE_VARIABLE, Home
-from tests.support.emptied_database import empty_database
+from engine.storage.home import Home
 from tests.support.running_service import (
     FakeModels,
     World,
     arrival,
-    make_home,
-    make_keys,
     open_world,
     serving,
 )
 
 pytestmark = pytest.mark.machine_clock
 
-if TYPE_CHECKING:
-    from experiments.support.postgres import Cluster
 
 FIRST = 40
 Answers = list[dict[str, Any]]
@@ -151,35 +145,3 @@ def test_a_changed_store_is_not_called_a_good_copy(live: World, tmp_path: Path) 
         raw.execute("UPDATE journal SET subject = 'other' WHERE kind = 'decision'")
     asked = ["backup", str(tmp_path / "copy"), "--home", str(live.home.root)]
     assert CliRunner().invoke(app, asked).exit_code == 1
-
-
-def test_a_dump_of_postgresql_verifies_after_its_restore(
-    cluster: "Cluster", postgresql_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As docs/backup.md has it: pg_dump, and pg_restore into an empty database."""
-    empty_database(postgresql_database)
-    monkeypatch.setenv(DATABASE_VARIABLE, postgresql_database)
-    home = make_home(tmp_path / "home")
-    with pytest.raises(NotAllowedError, match="pg_dump"):
-        copy_home(home, tmp_path / "copy")
-    client, made = open_world(home, FakeModels(), Settings())
-    keys, other = make_keys(home)
-    with client:
-        world = World(home, FakeModels(), client, made.state.runtime, keys, other)
-        result = decide(world, range(10))
-
-    def run(tool: str, *words: str) -> None:
-        plain = [word.replace("+psycopg", "") for word in words]
-        subprocess.run([cluster.binaries / tool, *plain], check=True, **cluster.run_as)
-
-    dump = Path(cluster.home) / "darvoza.dump"
-    run("pg_dump", "--format=custom", f"--file={dump}", postgresql_database)
-    with cluster.database() as empty:
-        run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={empty}", str(dump))
-        monkeypatch.setenv(DATABASE_VARIABLE, empty)
-        assert missing(home, result) == set()
-        with open_store(home) as store, store.write() as connection:
-            connection.exec_driver_sql("DELETE FROM journal WHERE kind = 'decision'")
-        assert missing(home, result), (
-            "negative control: a dump that lacks them is found by its receipts"
-        )

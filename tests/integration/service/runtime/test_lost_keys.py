@@ -22,13 +22,15 @@ from engine.links.identity import LinkKeys
 from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.integration.service.links.post_and_centre import Installation
 from tests.support.emptied_database import empty_database
-from tests.support.page_commands import Operator, list_programs, read_blocks
+from tests.support.page_commands import Operator, list_programs
 from tests.support.running_service import POST, FakeModels, arrival, make_home, make_keys
 from tests.unit.engine.links.links import post_content
 from tests.unit.service.audit.eventful_home import serve
 
 pytestmark = pytest.mark.machine_clock
 
+PAGE = ("backup.md", "A key file is lost")
+"""Where commands put a file back, and then make each file."""
 EVERY_HOME = ("pepper", "receipts.pem")
 USED = ("webhooks", "link.pem")
 """Key files that are owed once a webhook is registered and an agreement proposed."""
@@ -60,19 +62,12 @@ def operator(
         yield made
 
 
-def read_page(server_url: str | None) -> list[str]:
-    """Return the commands that put a file back, then those that make each file."""
-    return read_blocks("backup.md", "A key file is lost", "postgresql" if server_url else "sqlite")
-
-
 def command(home: Home, *words: str) -> Any:
     return CliRunner().invoke(app, [*words, "--home", str(home.root), "--json"])
 
 
 @pytest.mark.parametrize("name", [*EVERY_HOME, *USED])
-def test_a_lost_key_is_named_and_put_back(
-    operator: Operator, server_url: str | None, name: str
-) -> None:
+def test_a_lost_key_is_named_and_put_back(operator: Operator, name: str) -> None:
     world, why = operator.service, f"keys/{name}: is missing"
     home, decided = world.home, world.decide(arrival(1)).json()
     (home.keys / name).unlink()
@@ -87,22 +82,20 @@ def test_a_lost_key_is_named_and_put_back(
     assert not (home.keys / name).exists(), "nothing made another one"
     assert command(home, "verify").exit_code == 0, "what only reads goes on"
     operator.variables["FILE"] = name
-    operator.run(read_page(server_url)[0])
+    operator.run(operator.read(*PAGE)[0])
     assert operator.service.client.get("/readyz").status_code == 200
     assert operator.service.decide({}).status_code == 422, "the old key is known"
     path = f"/v1/decisions/{decided['decision_id']}"
     assert operator.service.get(path).status_code == 200
 
 
-def test_other_keys_are_made_where_no_copy_is_left(
-    operator: Operator, server_url: str | None, tmp_path: Path
-) -> None:
+def test_other_keys_are_made_where_no_copy_is_left(operator: Operator, tmp_path: Path) -> None:
     """Receipts of the old key are named as such; keys of machines and webhooks begin anew."""
     home, before = operator.service.home, operator.service.decide(arrival(1)).json()["receipt"]
     for name in (*EVERY_HOME, *USED):
         (home.keys / name).unlink()
     operator.stop()
-    for block in read_page(server_url)[1:]:
+    for block in operator.read(*PAGE)[1:]:
         operator.run(block)
     assert {(home.keys / name).stat().st_mode & 0o777 for name in (*EVERY_HOME, *USED)} == {0o600}
     world = operator.service

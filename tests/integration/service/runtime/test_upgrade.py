@@ -18,7 +18,7 @@ from engine.domain.rights import Role
 from engine.errors import ServiceStartError
 from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.support.processes import HOST, Server, find_free_port
-from tests.support.page_commands import Operator, list_programs, read_blocks
+from tests.support.page_commands import Operator, list_programs
 from tests.support.running_service import arrival, make_home, make_keys
 
 pytestmark = pytest.mark.machine_clock
@@ -65,11 +65,11 @@ def store(
     cluster: Cluster = request.getfixturevalue("cluster")
     with cluster.database() as url:
         monkeypatch.setenv(DATABASE_VARIABLE, url)
-        names = {"URL": url.replace("+psycopg", ""), "OLD_URL": cluster.url("darvoza_before")}
+        names = {"URL": url.replace("+psycopg", ""), "NEW_URL": cluster.url("darvoza_new")}
         with psycopg.connect(cluster.url(), autocommit=True) as admin:
             admin.execute("CREATE ROLE darvoza")
             yield list_programs(cluster) | names
-            admin.execute("DROP DATABASE IF EXISTS darvoza_before")
+            admin.execute("DROP DATABASE IF EXISTS darvoza_new")
             admin.execute("DROP ROLE darvoza")
 
 
@@ -81,6 +81,7 @@ def operator(store: dict[str, str], tmp_path: Path) -> Iterator[Operator]:
     command = str(prefix / ".venv" / "bin" / "darvoza")
     store["PATH"] = f"{prefix}/.venv/bin:{store['PATH']}"
     names = {"DARVOZA_HOME": home.root, "PREFIX": prefix, "OLD": tmp_path / "old", "PORT": port}
+    names["KEPT"] = home.root.with_name("home.old") / "keys"
     variables = store | {name: str(value) for name, value in names.items()}
 
     @contextmanager
@@ -108,32 +109,30 @@ def decide(operator: Operator, key: str, *numbers: int) -> list[Any]:
         return [client.post(dict[str, Any], "/v1/decisions", body(one)) for one in numbers]
 
 
-def upgrade(operator: Operator, new: Path, aside: Path, *, status: int) -> str:
+def upgrade(operator: Operator, new: Path, backup: Path, *, status: int) -> str:
     """Type the page's steps with a new version, whose service ends the last with ``status``."""
-    aside.mkdir()
-    operator.variables |= {"NEW": str(new), "ASIDE": str(aside)}
-    kind = "postgresql" if "URL" in operator.variables else "sqlite"
-    stop, back_up, switch = read_blocks("operations.md", "Upgrade", kind)
+    operator.variables |= {"NEW": str(new), "BACKUP": str(backup)}
+    stop, switch = operator.read("operations.md", "Upgrade")
     operator.run(stop)
+    (back_up,) = operator.read("backup.md", "Back up")
     operator.run(back_up)
     return operator.run(switch, status=status)
 
 
 def test_a_failed_upgrade_is_taken_back(operator: Operator, tmp_path: Path) -> None:
-    kind = "postgresql" if "URL" in operator.variables else "sqlite"
-    page = read_blocks("operations.md", "An upgrade went wrong", kind)
-    go_back, stop, restore, compare, start = page
+    (go_back,) = operator.read("operations.md", "An upgrade went wrong")
+    stop, restore, compare, start = operator.read("backup.md", "Restore")
     keys, _ = make_keys(Home(Path(operator.variables["DARVOZA_HOME"])))
     key = keys[Role.CHECKPOINT]
     first = decide(operator, key, *range(5))
 
-    upgrade(operator, install(tmp_path / "bad", FAILS), tmp_path / "aside-1", status=7)
+    upgrade(operator, install(tmp_path / "bad", FAILS), tmp_path / "before-1", status=7)
     assert "no space left on device" in (tmp_path / "log").read_text("utf-8")
     assert '"ready":true' in operator.run(go_back)
     assert decide(operator, key, *range(5)) == first
 
     good = install(tmp_path / "good", "pass")
-    assert '"ready":true' in upgrade(operator, good, tmp_path / "aside-2", status=0)
+    assert '"ready":true' in upgrade(operator, good, tmp_path / "before-2", status=0)
     assert decide(operator, key, *range(5)) == first
     later = decide(operator, key, 5, 6)
 
@@ -144,11 +143,11 @@ def test_a_failed_upgrade_is_taken_back(operator: Operator, tmp_path: Path) -> N
     operator.variables["RECEIPTS"] = str(receipts)
     operator.run(stop)
     operator.run(restore)
-    if "OLD_URL" in operator.variables:
-        operator.variables[DATABASE_VARIABLE] = operator.variables["OLD_URL"]
+    if "NEW_URL" in operator.variables:
+        operator.variables[DATABASE_VARIABLE] = operator.variables["NEW_URL"]
     named = operator.run(compare, status=1)
     assert named.count("receipt") >= len(later)
-    assert '"ready":true' in operator.run(start)
+    operator.run(start)
     assert decide(operator, key, *range(5)) == first
-    assert {one["receipt"]["sequence"] for one in decide(operator, key, 5, 6)}
-    assert operator.run("darvoza verify")
+    assert all(one["receipt"] for one in decide(operator, key, 5, 6))
+    operator.run("darvoza verify")
