@@ -4,7 +4,7 @@ The first person proposes, by a date, a subject or the retention schedule; the s
 command. The erasure is one transaction: approval, signed erasures, deleted bodies and rows. After a
 crash all of it is done or nothing; files of cases are deleted once it stands. Hashes stay, so that
 the chain verifies. Assumes that the store forgets what is deleted once its log is written back
-(:func:`forget_deleted`).
+(:func:`engine.audit.erasures.forget_deleted`).
 
 Rows that say something of the erased records are deleted, or blanked if the row has to stay: an
 identifier that was taken stays taken, and arrivals of an hour stay counted. Counters are sums under
@@ -30,9 +30,11 @@ from engine.audit.erasures import (
     RecordGroup,
     RecordGroups,
     erasure_draft,
+    forget_deleted,
     names_subject,
     read_erasable,
 )
+from engine.audit.load_removals import finish_removals, lock_loads
 from engine.criteria.dual_control import (
     ApprovalState,
     draft_approval,
@@ -55,14 +57,12 @@ from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import DECISION, SENSITIVE_READ, ErasureGrounds
 from engine.queue.queue import DECISIONS
 from engine.queue.reviews import holds_vehicle
-from engine.storage.database import Store, execute_many, fetch_rows, split_in_slices
+from engine.storage.database import execute_many, fetch_rows, split_in_slices
 from engine.storage.dialect import Dialect
 from engine.storage.home import Home
 from features.catalogue.plan import Plan
 from features.intake.stored_loads import (
     HistoryRows,
-    finish_erasure,
-    lock_loads,
     read_rows,
     select_rows,
     stage_erasure,
@@ -232,7 +232,7 @@ def prepare_erasure(step: Step, proposed: ErasureProposal) -> Mapping[str, Any]:
     Raises ``ConflictError`` where no record that may be erased fits.
     """
     with lock_loads(step.service.home):
-        finish_erasure(step.service.home, step.connection)
+        finish_removals(step.service.home, step.connection)
         found = _count_erasure(step.service, step.connection, proposed.criteria, at=step.now)
     if not found.records and not found.loaded:
         raise ConflictError("erasure", "", "no record that may be erased fits")
@@ -274,7 +274,7 @@ def erase(step: Step, pending: ApprovalState, _: Approval) -> ErasureResult:
     home, store, criteria = service.home, service.store, _read_criteria(pending.content)
     with lock_loads(home):
         with store.read() as connection:
-            finish_erasure(home, connection)
+            finish_removals(home, connection)
         approval = draft_approval("erasure", pending, by=step.caller.person)
         selection = _Selection(criteria, RecordGroups(criteria.subject))
         with store.read() as connection:
@@ -305,7 +305,7 @@ def erase(step: Step, pending: ApprovalState, _: Approval) -> ErasureResult:
 
         Journal(store, [*list_projections(), rows]).append_found(find)
         with store.read() as connection:
-            finish_erasure(home, connection)
+            finish_removals(home, connection)
         sweep_areas(home, store)
     return replace(result[0], is_overwritten=forget_deleted(store))
 
@@ -374,20 +374,6 @@ class _Selection:
         """Return the result of a step for these groups."""
         records = sum(len(one.sequences) for one in chosen)
         return ErasureResult(state, by, records, self.loaded, self.waiting, self.in_force)
-
-
-def forget_deleted(store: Store) -> bool:
-    """Write deleted content over: SQLite's log into its file, PostgreSQL's dead rows away.
-
-    Returns False where a reader still holds an older snapshot; the erasure stands all the same.
-    """
-    engine = store.engine.execution_options(isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        if store.dialect.is_sqlite:
-            return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
-        for table in (name for name, rule in list_tables().items() if rule.erased_by):
-            connection.exec_driver_sql(f"VACUUM {table}")
-    return True
 
 
 def export_subject(service: Runtime, caller: Caller, subject: str) -> dict[str, Any]:

@@ -38,8 +38,10 @@ from engine.audit.file_anchors import (
     find_network_faults,
     note_network,
     read_declared_networks,
+    read_load_anchors,
     read_network_in_force,
 )
+from engine.audit.load_removals import lock_loads
 from engine.audit.projection_replay import Replay, open_scratch_store
 from engine.audit.store_check import (
     FOREIGN_OBJECT,
@@ -68,8 +70,6 @@ from features.intake.stored_loads import (
     RULE,
     find_history_faults,
     list_history_notes,
-    lock_loads,
-    read_load_anchors,
 )
 from features.online.backfill import Recount
 from features.online.counter_log import void_log

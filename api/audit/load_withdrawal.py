@@ -8,7 +8,6 @@ happened.
 """
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,16 +19,15 @@ from api.audit.proposals import WithdrawalProposal
 from api.http.answers import AcknowledgedStep, Answer, describe_step
 from api.proposals.matters import Approval, Step
 from api.service.runtime import Runtime
-from engine.audit.file_anchors import read_replaced_loads, read_withdrawn_loads
+from engine.audit.file_anchors import read_load_anchors, read_replaced_loads
+from engine.audit.load_removals import lock_loads, resume_removals
 from engine.criteria.dual_control import ApprovalState, draft_approval
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.areas import list_projections
 from engine.journal.batch_worker import StoredRecord
-from engine.storage.database import Store
 from engine.storage.home import Home
 from features.history.tables import KEYS, SCHEMAS, loads, read_table
 from features.intake.referential_checks import REFERENCES
-from features.intake.stored_loads import lock_loads, read_load_anchors
 from features.online.backfill import open_epoch
 
 SHORTEST = 8
@@ -44,7 +42,7 @@ def prepare_withdrawal(step: Step, proposed: WithdrawalProposal) -> Mapping[str,
     Raises ``NotFoundError`` where the home has no such load, and ``ConflictError`` where a later
     one stands on it.
     """
-    finish_withdrawals(step.service.home, step.service.store)
+    resume_removals(step.service.home, step.service.store)
     digest = find_load(step.service.home, proposed.load)
     with lock_loads(step.service.home):
         _check_free(step.service.home, step.connection, digest)
@@ -85,7 +83,7 @@ def withdraw_load(step: Step, pending: ApprovalState, _: Approval) -> WithdrawnL
     Raises what :func:`prepare_withdrawal` raises.
     """
     home, store, load = step.service.home, step.service.store, str(pending.content["load"])
-    finish_withdrawals(home, store)
+    resume_removals(home, store)
     with lock_loads(home):
         with store.read() as connection:
             _check_free(home, connection, find_load(home, load))
@@ -100,17 +98,9 @@ def withdraw_load(step: Step, pending: ApprovalState, _: Approval) -> WithdrawnL
             after=[draft_approval("load_withdrawal", pending, by=step.caller.person)],
             projections=list_projections(),
         )
-    finish_withdrawals(home, store)
+    resume_removals(home, store)
     people = pending.author, step.caller.person
     return WithdrawnLoad(load=load, by=people, rows=rows)
-
-
-def finish_withdrawals(home: Home, store: Store) -> None:
-    """Remove the folders of withdrawn loads; may be repeated."""
-    with lock_loads(home), store.read() as connection:
-        for load in read_withdrawn_loads(connection).keys() - read_load_anchors(connection).keys():
-            if (home.history / load).is_dir():
-                shutil.rmtree(home.history / load)
 
 
 def find_load(home: Home, name: str) -> str:

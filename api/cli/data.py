@@ -635,9 +635,9 @@ def _load(
     mapping: Path | None,
 ) -> "LoadResult":
     """Load a folder, and let counters and links follow."""
-    from api.audit.load_withdrawal import finish_withdrawals
     from api.cli.links import announce_loaded
     from engine.audit.file_anchors import declare_network, open_network
+    from engine.audit.load_removals import resume_removals
     from engine.criteria.policy import read_goods_classes
     from features.intake.load import load as take_in
     from features.intake.mapping import read_mapping
@@ -646,7 +646,7 @@ def _load(
 
     keep_freed_memory()
     with pause_collection(), open_home(home) as (found, store):
-        finish_withdrawals(found, store)
+        resume_removals(found, store)
         network = open_network(found, store)
         with store.read() as connection:
             goods = read_goods_classes(connection)

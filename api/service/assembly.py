@@ -24,7 +24,9 @@ from api.service.runtime import Runtime, SignedAnswers
 from api.service.settings import Settings
 from api.service.sign_in import open_sign_in
 from engine.audit.decision_replay import DecisionReplay
+from engine.audit.erasures import forget_deleted
 from engine.audit.file_anchors import adopt_network, open_network
+from engine.audit.load_removals import resume_removals
 from engine.criteria.known_lawful import LawfulMatcher
 from engine.criteria.policy import (
     SILENCE,
@@ -169,6 +171,9 @@ def _put_together(
     plan = current_plan()
     policy = _open_policy(store, settings, is_serving=is_serving)
     sweep_areas(home, store, is_patient=False)
+    resume_removals(home, store)
+    if store.dialect.is_sqlite:
+        forget_deleted(store)  # what an erasure deleted, where a kill came before it did so
     journal = Journal(store, projections(plan, network))
     writer = Writer(journal)
     features = OnlineFeatures(plan, network)

@@ -24,11 +24,12 @@ from sqlalchemy import Connection
 from engine.criteria.watchlist import CONVEYANCE, NAMED, PARTIES, REQUESTED
 from engine.domain.identifiers import fold
 from engine.errors import RecordError
-from engine.journal.areas import list_rules
+from engine.journal.areas import list_rules, list_tables
 from engine.journal.entries import Draft, JournalRecord, Kind
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import ERASURE, ErasureBody, ErasureGrounds
 from engine.journal.receipts import Signer, key_id_of
+from engine.storage.database import Store
 
 _PURPOSE = b"darvoza erasure 1"
 _HEADER = struct.Struct(">II")
@@ -237,3 +238,17 @@ def _parse_copy(body: str) -> object:
     except (ValueError, RecursionError):
         return None
     return found
+
+
+def forget_deleted(store: Store) -> bool:
+    """Write deleted content over: SQLite's log into its file, PostgreSQL's dead rows away.
+
+    Returns False where a reader still holds an older snapshot; the erasure stands all the same.
+    """
+    engine = store.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        if store.dialect.is_sqlite:
+            return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+        for table in (name for name, rule in list_tables().items() if rule.erased_by):
+            connection.exec_driver_sql(f"VACUUM {table}")
+    return True

@@ -188,6 +188,17 @@ def read_quarantines(connection: Connection) -> dict[str, tuple[int, str]]:
     return found
 
 
+def read_load_anchors(connection: Connection) -> dict[str, int]:
+    """Return the digest of each load in the journal, with the number of the record it first has."""
+    found: dict[str, int] = {}
+    for seq, load in read_loads(connection):
+        found.setdefault(load["digest"], seq)
+    for digest, (seq, instead) in read_replaced_loads(connection).items():
+        found.pop(digest, None)
+        found[instead] = seq
+    return found
+
+
 def read_replaced_loads(connection: Connection) -> dict[str, tuple[int, str]]:
     """Return each load from which rows were erased: the record, and the load instead of it."""
     return {

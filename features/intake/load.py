@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from engine.audit.file_anchors import QUARANTINE_FILE
+from engine.audit.load_removals import lock_loads
 from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
 from engine.domain.network import (
     Network,
@@ -61,7 +62,6 @@ from features.intake.stored_loads import (
     find_load,
     is_quarantine,
     load_digest,
-    lock_loads,
     write_load,
     write_quarantine,
 )

@@ -13,16 +13,14 @@ process that can write to the journal can have put the folder there.
 
 Erasure writes the remaining rows of a load under ``.erasure`` of the home; a record of the journal
 puts them into force, then the folders change places. A kill before the record leaves a folder that
-the next erasure removes; after it, the next erasure, or the load of a folder, does what is left to
-do, and ``darvoza verify`` reports it until then.
+the next erasure removes; after it, the next start of the service, erasure, withdrawal or load does
+what is left to do, and ``darvoza verify`` reports it until then.
 """
 
 import csv
-import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from hashlib import sha256
 from pathlib import Path
@@ -39,11 +37,12 @@ from engine.audit.erasures import EXACT_NAMES, FOLDED_NAMES
 from engine.audit.file_anchors import (
     QUARANTINE_FILE,
     find_symbolic_links,
-    read_loads,
+    read_load_anchors,
     read_quarantines,
     read_replaced_loads,
     read_withdrawn_loads,
 )
+from engine.audit.load_removals import STAGE
 from engine.domain.identifiers import fold
 from engine.errors import HomeError
 from engine.journal.entries import Draft, JournalFault
@@ -184,17 +183,6 @@ def is_intact(home: Home, digest: str) -> bool:
         return False
 
 
-@contextmanager
-def lock_loads(home: Home) -> Iterator[None]:
-    """Let one process at a time load into a home; clear what a killed one left."""
-    home.history.mkdir(parents=True, exist_ok=True)
-    with (home.history / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in home.history.glob(".load-*"):
-            shutil.rmtree(left)
-        yield
-
-
 def find_load(home: Home, offered: str) -> LoadResult | None:
     """Return the earlier load to which the same was offered, if there is one."""
     for path in home.history.glob(f"[!.]*/{_RECORD}"):
@@ -305,17 +293,6 @@ def _write_months(folder: Path, table: Any, *, months: Any) -> None:
 RULE = "history"
 
 
-def read_load_anchors(connection: Connection) -> dict[str, int]:
-    """Return the digest of each load in the journal, with the number of the record it first has."""
-    found: dict[str, int] = {}
-    for seq, load in read_loads(connection):
-        found.setdefault(load["digest"], seq)
-    for digest, (seq, instead) in read_replaced_loads(connection).items():
-        found.pop(digest, None)
-        found[instead] = seq
-    return found
-
-
 def read_begun_loads(connection: Connection) -> frozenset[str]:
     """Return the digests of the loads that were begun, finished or not."""
     return frozenset(body["digest"] for _, body in JournalReader(connection).bodies_of(LOAD_BEGUN))
@@ -368,7 +345,6 @@ def list_history_notes(home: Home, connection: Connection) -> Iterator[str]:
             yield f"{path.name}: left by a load that was stopped; the next load removes it"
 
 
-STAGE = ".erasure"
 _KEYS = {
     "crossings": "crossing_id",
     "declarations": "declaration_id",
@@ -495,7 +471,7 @@ def _match_names(table: Any, subject: str) -> Any:
 def stage_erasure(home: Home, rows: HistoryRows) -> list[Draft]:
     """Write what is left of each load that holds such rows; return the records that anchor it.
 
-    Under :func:`features.intake.stored_loads.lock_loads`.
+    Under :func:`engine.audit.load_removals.lock_loads`.
     """
     shutil.rmtree(home.root / STAGE, ignore_errors=True)
     stage = Home(home.root / STAGE)
@@ -531,17 +507,3 @@ def _stage_load(home: Home, stage: Home, digest: str, kept: Mapping[str, Any]) -
     quarantine = file_digest(source / QUARANTINE_FILE)
     body: ErasedHistoryBody = {"load": digest, "instead": loaded.digest, "quarantine": quarantine}
     return HISTORY_ERASED.draft(digest, body)
-
-
-def finish_erasure(home: Home, connection: Connection) -> None:
-    """Put what is left of erased loads into their place, and remove the loads; may be repeated.
-
-    Under :func:`features.intake.stored_loads.lock_loads`.
-    """
-    for load, (_, instead) in read_replaced_loads(connection).items():
-        staged, place = home.root / STAGE / "history" / instead, home.history / instead
-        if staged.is_dir() and not place.exists():
-            staged.rename(place)
-        if place.is_dir() and (home.history / load).is_dir():
-            shutil.rmtree(home.history / load)
-    shutil.rmtree(home.root / STAGE, ignore_errors=True)

@@ -32,6 +32,7 @@ from engine.audit.file_anchors import (
     DeclaredNetwork,
     parse_network,
     read_declared_networks,
+    read_load_anchors,
     read_replaced_loads,
 )
 from engine.criteria.policy import read_goods_classes
@@ -51,7 +52,6 @@ from features.catalogue.find_spread import ENTITIES, EVERY, LAG, last_cut
 from features.catalogue.plan import Plan
 from features.history.labels import SearchRow, act_minutes, read_searches
 from features.history.tables import Tables, read_beginning, read_event_log, read_records
-from features.intake.stored_loads import read_load_anchors
 from features.offline.column_file import ScratchFile
 from features.offline.derived_measures import first_pairs, order_by_key
 from features.offline.encoded_history import (

@@ -1,5 +1,10 @@
-"""Erasure of loaded rows: what is left of the load, and what a kill at either side leaves."""
+"""Erasure of loaded rows: what is left of the load, and what a kill at each step leaves."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -7,23 +12,27 @@ import pytest
 from sqlalchemy import select
 
 import api.audit.erasure
-from api.audit.erasure import ErasedRows
 from api.auth.accounts import Accounts
 from api.cli.common import open_home
+from api.service import assembly
+from api.service.assembly import open_store
 from engine.audit.file_anchors import open_network
+from engine.domain.identifiers import fold
 from engine.domain.rights import Role
 from engine.errors import ConflictError
 from engine.storage.home import DATABASE_VARIABLE, Home
+from experiments.synthetic.folder import write
 from features.history.tables import SCHEMAS, loads, read_history
-from features.intake import stored_loads
-from features.intake.stored_loads import finish_erasure
 from features.online.crossing_index import LOADED_PARTIES
 from tests.integration.service.audit.home_commands import run_command
+from tests.integration.service.audit.test_journal_history import only_our_posts
+from tests.support.running_service import STORE, arrival, make_home, make_keys
 from tests.unit.features.intake import bulk_folders as folders
+from tests.unit.service.audit.eventful_home import serve
+from tests.unit.service.audit.test_erasure import values
+from tests.unit.service.reports.test_acts import act
 
-
-class KilledError(BaseException):
-    """Stands in for the end of the process."""
+pytestmark = pytest.mark.machine_clock
 
 
 @pytest.fixture
@@ -33,16 +42,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     home = Home(tmp_path / "home")
     folders.write(folders.clean(30), tmp_path / "in")
     run(home, "load", str(tmp_path / "in"))
+    make_two(home, monkeypatch)
+    return home
+
+
+def make_two(home: Home, patched: pytest.MonkeyPatch) -> None:
+    """Make the administrators ann and bob; the environment holds their passwords."""
     with open_home(home.root) as (found, store):
         accounts = Accounts(store, open_network(found, store))
         for name in ("ann", "bob"):
             made = accounts.create_user(name, Role.ADMINISTRATOR)
-            monkeypatch.setenv(f"PASSWORD_OF_{name}", made.secret)
-    return home
+            patched.setenv(f"PASSWORD_OF_{name.upper()}", made.secret)
 
 
 def run(home: Home, *arguments: str, by: str = "") -> dict[str, Any]:
-    return run_command(home, *arguments, password=f"PASSWORD_OF_{by}", by=by)
+    return run_command(home, *arguments, password=f"PASSWORD_OF_{by.upper()}", by=by)
 
 
 def erase(home: Home, subject: str) -> dict[str, Any]:
@@ -63,10 +77,6 @@ def cells(home: Home) -> set[str]:
 
 def faults(home: Home) -> set[str]:
     return {one["rule"] for one in run(home, "verify")["faults"]}
-
-
-def die(*_: Any) -> None:
-    raise KilledError
 
 
 def subject_of(home: Home) -> str:
@@ -148,29 +158,112 @@ def test_an_erasure_that_forgets_the_files_is_seen(
     assert plate in cells(home)
 
 
-@pytest.mark.parametrize("is_recorded", [False, True], ids=["before", "after"])
-def test_a_kill_on_either_side_of_the_record_is_finished_or_undone(
-    home: Home, monkeypatch: pytest.MonkeyPatch, is_recorded: bool
+KILLED = """
+import os
+from api.audit import erasure
+from api.cli.main import main
+
+def die(*_, **__):
+    os._exit(9)
+
+{plan}
+main()
+"""
+"""A command that ends at once at a step of the erasure."""
+STEPS = {
+    "staged": ("erasure.Journal.append_found = die", False),
+    "in-the-transaction": ("erasure.ErasedRows._delete_counters = die", False),
+    "recorded": (
+        "steps = iter([erasure.finish_removals, die])\n"
+        "erasure.finish_removals = lambda *given: next(steps)(*given)",
+        True,
+    ),
+    "loads-replaced": ("erasure.sweep_areas = die", True),
+    "files-removed": ("erasure.forget_deleted = die", True),
+}
+"""By the step at which the process is killed: how, and whether the erasure stands then."""
+
+
+@pytest.fixture(scope="module")
+def known(
+    server_url: str | None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Home, list[str]]]:
+    """Yield a home, on each store, that knows plates from a load and from decisions; and these."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv(DATABASE_VARIABLE, raising=False)
+        if server_url:
+            patched.setenv(DATABASE_VARIABLE, server_url)
+        home = make_home(tmp_path_factory.mktemp("known") / "home")
+        keys = make_keys(home)
+        folder, end = tmp_path_factory.mktemp("in"), datetime.now(UTC) - timedelta(days=1)
+        write(folder, crossings=60, seed=3, end=end, days=30)
+        only_our_posts(folder)
+        run(home, "load", str(folder))
+        make_two(home, patched)
+        loaded = read_history(home).crossings["plate"].drop_null().to_pylist()
+        plain = {fold(plate): plate for plate in loaded if plate.isascii()}
+        plates = list(plain.values())[: len(STEPS) + 1]
+        with serve(home, *keys) as world:
+            for number, plate in enumerate(plates):
+                assert world.decide(arrival(number, plate=plate)).status_code == 201
+                filed = act(number, f"c-{number}")
+                assert world.post("/v1/inspections", filed).status_code == 201
+        yield home, plates
+
+
+def find_places(home: Home, text: str) -> set[str]:
+    """Return where a text still stands: tables of the history and of the store, and its files."""
+    found = {"history"} & {"history" for cell in cells(home) if text in cell}
+    with open_store(home) as store, store.read() as connection:
+        found |= {table for table, value in values(connection) if text in value}
+    files = [path for path in home.root.glob(f"{STORE}*") if text.encode() in path.read_bytes()]
+    return found | {path.name for path in files}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_after_a_kill_an_erasure_stands_whole_or_not_at_all(
+    known: tuple[Home, list[str]], step: str
 ) -> None:
-    plate, (old,) = subject_of(home), loads(home)
+    """The service starts again, and finds all of the subject or nothing."""
+    home, plate, (plan, stands) = known[0], known[1][list(STEPS).index(step)], STEPS[step]
     run(home, "erase", "--subject", plate, by="ann")
-    steps = iter([finish_erasure, die])
-    with monkeypatch.context() as patched:
-        if is_recorded:
-            name = "finish_erasure"
-            patched.setattr(api.audit.erasure, name, lambda *given: next(steps)(*given))
-        else:
-            patched.setattr(ErasedRows, "__call__", die)
-        with pytest.raises(KilledError):
-            run(home, "erase", "--subject", plate, by="bob")
-    assert loads(home) == (old,)
-    assert faults(home) == ({"history", "quarantine"} if is_recorded else set())
-    if is_recorded:
-        with pytest.raises(ConflictError, match="no record"):  # any later erasure finishes it first
-            run(home, "erase", "--before", "2001-01-01", by="ann")
+    before = find_places(home, plate)
+    assert before >= {"history", "journal_bodies"}
+    kill_erasure(home, plate, plan)
+    with serve(home, {}, ""):
+        left = find_places(home, plate)
+    assert left == set() if stands else left >= {one for one in before if STORE not in one}
+    if stands:
+        with pytest.raises(ConflictError, match="no record"):
+            run(home, "erase", "--subject", plate, by="ann")
     else:
         run(home, "erase", "--subject", plate, by="bob")
+    assert find_places(home, plate) == set()
     assert faults(home) == set()
-    assert loads(home) != (old,)
-    assert plate not in cells(home)
-    assert not (home.root / stored_loads.STAGE).exists()
+
+
+def kill_erasure(home: Home, plate: str, plan: str) -> None:
+    command = ("erase", "--home", str(home.root), "--subject", plate, "--as", "bob")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED.format(plan=plan), *command],
+        env=os.environ | {"DARVOZA_PASSWORD": os.environ["PASSWORD_OF_BOB"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (killed.returncode, killed.stderr) == (9, "")
+
+
+def test_a_start_that_leaves_what_a_kill_left_is_seen(
+    known: tuple[Home, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control; the next start finishes the erasure."""
+    home, plate = known[0], known[1][-1]
+    run(home, "erase", "--subject", plate, by="ann")
+    kill_erasure(home, plate, STEPS["recorded"][0])
+    with monkeypatch.context() as patched:
+        patched.setattr(assembly, "resume_removals", lambda *_: None)
+        with serve(home, {}, ""):
+            assert "history" in find_places(home, plate)
+    with serve(home, {}, ""):
+        assert find_places(home, plate) == set()
