@@ -4,13 +4,14 @@ From each vehicle or party one goes to those that took part in its last passages
 once more. What is not followed is said and never left out silently: a *hub* had more than
 ``HUB_PASSAGES`` passages, and what it has in common with others says little; above
 ``MOST_FOLLOWED`` the rest of a step is shown and not followed; above ``MOST_NODES`` the rest is
-counted.
+counted. Of a step those with the fewest passages are followed first, and their connections are
+listed first: a broker of everybody takes no room from the vehicle that was seized.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from api.entities.answers import (
@@ -35,7 +36,8 @@ FOLLOWED = (100, 40)
 """Passages of each vehicle or party, the last of them, from which one goes on; by step."""
 HUB_PASSAGES = 500
 MOST_FOLLOWED, MOST_NODES = 60, 300
-MOST_DRAWN = 40
+MOST_DRAWN = 30
+VEHICLES: frozenset[EntityKind] = frozenset({"plate", "trailer", "container"})
 Cut = Literal["hub", "not_followed", "last_step"]
 Key = tuple[EntityKind, str]
 
@@ -67,6 +69,8 @@ class ConnectionView(Answer):
     one: str
     other_kind: EntityKind
     other: str
+    step: int
+    """That of the further one; 0 between two where one begins."""
     passages: int
     """Of those that were followed."""
     first: Time
@@ -157,8 +161,9 @@ class _Walk:
         for node in ranked[MOST_FOLLOWED:]:
             node.cut = "not_followed"
         self.not_followed += len(ranked[MOST_FOLLOWED:])
-        for node in ranked[:MOST_FOLLOWED]:
-            found = self.reader.read(node.entity, most=FOLLOWED[min(step, 1)])
+        most = FOLLOWED[min(step, 1)]
+        read = [(node, self.reader.read(node.entity, most=most)) for node in ranked[:MOST_FOLLOWED]]
+        for node, found in sorted(read, key=lambda each: each[1].total):
             node.total = found.total
             if step and found.total > HUB_PASSAGES:
                 node.cut = "hub"
@@ -262,17 +267,28 @@ def _describe_node(node: _Node) -> ConnectedView:
 
 
 def _describe_ties(walk: _Walk) -> Iterator[ConnectionView]:
-    """Yield the connections, those with finds first, then those of most passages."""
-    for (one, other), passages in sorted(
-        walk.ties.items(),
-        key=lambda each: (-_count_finds(each[1]), -len(each[1]), each[0]),
-    ):
+    """Yield the connections by step.
+
+    In a step come first those of a vehicle where one begins, then those of who has the fewest
+    passages there, then those with finds, then those of most passages.
+    """
+
+    def rank(each: tuple[tuple[Key, Key], Mapping[str, Passage]]) -> tuple[Any, ...]:
+        ends = [walk.nodes[key] for key in each[0]]
+        begins = [one for one in ends if one.step == 0]
+        is_of_vehicle = any(one.entity.kind in VEHICLES for one in begins)
+        begun = not is_of_vehicle, not begins, sorted(one.total or 0 for one in begins)
+        step = max(one.step for one in ends)
+        return step, *begun, -_count_finds(each[1]), -len(each[1]), each[0]
+
+    for (one, other), passages in sorted(walk.ties.items(), key=rank):
         last = max(passages.values(), key=lambda each: each.arrived_at)
         yield ConnectionView(
             one_kind=one[0],
             one=walk.nodes[one].entity.value,
             other_kind=other[0],
             other=walk.nodes[other].entity.value,
+            step=max(walk.nodes[one].step, walk.nodes[other].step),
             passages=len(passages),
             first=rfc3339(min(each.arrived_at for each in passages.values())),
             last=rfc3339(last.arrived_at),
@@ -374,17 +390,18 @@ class GraphDrawing:
     ties: Sequence[DrawnTie]
     left_out: int
     """How many more the tables have."""
-    width: int = 1040
+    left: int = -60
+    width: int = 1160
 
     @property
     def top(self) -> float:
         """Where the drawing begins."""
-        return min((one.y for one in self.nodes), default=0) - 40
+        return min((one.y for one in self.nodes), default=0) - 60
 
     @property
     def height(self) -> float:
         """From the first node to the last, with room for their names."""
-        return max((one.y for one in self.nodes), default=0) + 50 - self.top
+        return max((one.y for one in self.nodes), default=0) + 60 - self.top
 
 
 def draw_company(found: EntityView) -> GraphDrawing:
@@ -399,17 +416,17 @@ def draw_company(found: EntityView) -> GraphDrawing:
 
 
 def draw_connections(found: ConnectionsView) -> GraphDrawing:
-    """Return the drawing of connections, those with most finds and passages first."""
-    weight: dict[Key, tuple[int, int]] = {}
-    ties: list[tuple[Key, Key, int, int]] = []
-    for tie in found.connections:
-        ends: tuple[Key, Key] = (tie.one_kind, tie.one), (tie.other_kind, tie.other)
-        ties.append((*ends, tie.passages, tie.finds))
-        for end in ends:
-            finds, passages = weight.get(end, (0, 0))
-            weight[end] = (finds - tie.finds, passages - tie.passages)
+    """Return the drawing of connections, those that the table has first."""
+    ties = [
+        ((tie.one_kind, tie.one), (tie.other_kind, tie.other), tie.passages, tie.finds)
+        for tie in found.connections
+    ]
+    first: dict[Key, int] = {}
+    for at, (one, other, *_) in enumerate(ties):
+        first.setdefault(one, at)
+        first.setdefault(other, at)
     nodes = [DrawnNode(one.kind, one.value, one.step, one.finds) for one in found.connected]
-    return _draw(sorted(nodes, key=lambda one: (one.step, weight.get(one.key, (0, 0)))), ties)
+    return _draw(sorted(nodes, key=lambda one: (one.step, first.get(one.key, len(ties)))), ties)
 
 
 def _draw(ranked: Sequence[DrawnNode], ties: Sequence[tuple[Key, Key, int, int]]) -> GraphDrawing:

@@ -254,6 +254,32 @@ def test_everything_connected_goes_two_steps_and_says_what_it_leaves_out(
     assert len(bounded["connected"]) == 5 and bounded["limits"]["left_out"] > 0
 
 
+OF_BOTH = ("p-81z", "CR-MANY")
+
+
+def test_a_broker_of_everybody_takes_no_room_from_the_vehicle_that_was_seized(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver's other firm is reached and listed before the carrier's many vehicles."""
+    for number in range(81, 90):
+        about = {"plate": f"81MANY{number}", "driver_ref": f"p-{number}", "carrier_id": "CR-MANY"}
+        world.decide(body(number, f"f-{number}", **about))
+    world.decide(body(90, "f-90", plate="81SEIZED", driver_ref="p-81z", carrier_id="CR-MANY"))
+    world.decide(body(91, "f-91", plate="81OTHER", driver_ref="p-81z", carrier_id="CR-RARE"))
+    file_find(world, 90)
+    path = f"/v1/seizures/s-{START + 90}/connections"
+    monkeypatch.setattr(connections, "MOST_NODES", 12)
+    found = follow(world, path)
+    assert found["limits"]["left_out"] > 0
+    assert {"81OTHER", "CR-RARE"} <= {one["value"] for one in found["connected"]}
+    ties = [(one["step"], one["one"], one["other"]) for one in found["connections"]]
+    assert [step for step, _, _ in ties] == sorted(step for step, _, _ in ties)
+    assert "81SEIZED" in ties[0], ties[0]
+    beside = [{one, other} for step, one, other in ties if step == 1]
+    first = [next(at for at, ends in enumerate(beside) if who in ends) for who in OF_BOTH]
+    assert first == sorted(first), "rows of who has fewer passages come first"
+
+
 def test_each_passage_that_counts_as_a_find_is_listed_with_its_vehicle(world: World) -> None:
     """A discrepancy is a find and seizes nothing."""
     for number in (71, 72, 73):
