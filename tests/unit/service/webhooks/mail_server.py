@@ -1,6 +1,7 @@
 """A mail server on this machine (RFC 5321), which answers as a test says and keeps what it got."""
 
 import socketserver
+import ssl
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,11 @@ class MailReceiver:
     mails: list[EmailMessage] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
     """Names and passwords that signed in."""
+    clear: list[str] = field(default_factory=list)
+    """Lines that came before any encryption."""
+    tls: ssl.SSLContext | None = None
+    """Offers STARTTLS (RFC 3207) with a certificate; without one, nothing is encrypted."""
+    is_tls_from_start: bool = False
 
     @contextmanager
     def listen(self) -> Iterator[None]:
@@ -48,8 +54,24 @@ class _Server(socketserver.ThreadingTCPServer):
 class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         receiver = cast("_Server", self.server).receiver
+        try:
+            self._talk(receiver)
+        except ssl.SSLError:
+            return  # the other side does not trust the certificate
+        finally:
+            self.request.close()
+
+    def _talk(self, receiver: MailReceiver) -> None:
+        if receiver.is_tls_from_start:
+            self._encrypt(receiver)
         self._say("220 ready")
         while line := self.rfile.readline().decode("ascii").rstrip("\r\n"):
+            if not isinstance(self.request, ssl.SSLSocket):
+                receiver.clear.append(line)
+            if receiver.tls is not None and line.upper() == "STARTTLS":
+                self._say("220 go on")
+                self._encrypt(receiver)
+                continue
             self._say(receiver.answer(line) or self._reply(line, receiver))
             if line.upper() == "QUIT":
                 return
@@ -57,7 +79,8 @@ class _Handler(socketserver.StreamRequestHandler):
     def _reply(self, line: str, receiver: MailReceiver) -> str:
         verb = line.partition(" ")[0].upper()
         if verb == "EHLO":
-            return "250-here\r\n250 AUTH PLAIN"
+            is_offered = receiver.tls is not None and not isinstance(self.request, ssl.SSLSocket)
+            return f"250-here\r\n{'250-STARTTLS' if is_offered else '250-HELP'}\r\n250 AUTH PLAIN"
         if verb == "AUTH":
             known = b64decode(line.split()[-1]).decode()
             receiver.users.append(known.replace("\0", " ").strip())
@@ -68,6 +91,11 @@ class _Handler(socketserver.StreamRequestHandler):
             raw = b"".join(one.removeprefix(b".") for one in lines)
             receiver.mails.append(message_from_bytes(raw, policy=default))
         return "221 bye" if verb == "QUIT" else "250 taken"
+
+    def _encrypt(self, receiver: MailReceiver) -> None:
+        assert receiver.tls is not None
+        self.request = receiver.tls.wrap_socket(self.request, server_side=True)
+        self.setup()
 
     def _say(self, text: str) -> None:
         self.wfile.write(f"{text}\r\n".encode("ascii"))

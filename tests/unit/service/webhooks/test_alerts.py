@@ -1,11 +1,13 @@
 """Mails and pushes about events: they arrive, are tried again, and say not a word too much."""
 
 import json
+import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.header import decode_header, make_header
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from api.webhooks.alerts import PASSWORD_FILE, TOKEN_FILE
 from api.webhooks.delivery import DeliveryWorker, open_sender
 from engine.domain.rights import Role
 from engine.storage.files import read_secret
+from experiments.support.tls_line import make_certificate
 from tests.support.people import person, send
 from tests.support.running_service import POST, World, arrival
 from tests.unit.api.webhooks.webhook_receiver import Receiver
@@ -264,6 +267,64 @@ def test_a_line_in_clear_goes_to_this_machine_alone() -> None:
     with pytest.raises(ValueError, match="this machine alone"):
         Settings(smtp_host="mail.example.org", smtp_security="none")
     assert Settings(smtp_host="localhost", smtp_security="none").smtp_security == "none"
+
+
+def open_tls(folder: Path) -> ssl.SSLContext:
+    """Return a server's side of TLS, with a certificate of its own in ``tls.pem``."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate = make_certificate(folder, last_day=1_000)  # the test stands at another time
+    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    return context
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+@pytest.mark.parametrize("is_trusted", [True, False], ids=["trusted", "unknown"])
+def test_mails_go_over_tls_to_a_server_whose_certificate_is_trusted(
+    world: World,
+    reached: DeliveryWorker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    security: str,
+    is_trusted: bool,
+) -> None:
+    receiver = MailReceiver(tls=open_tls(tmp_path), is_tls_from_start=security == "tls")
+    if is_trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "tls.pem"))
+    result, clear = send_one(world, reached, receiver, monkeypatch, security)
+    assert result == ("" if is_trusted else "connection")
+    assert len(receiver.mails) == is_trusted
+    assert receiver.users == ["darvoza open-sesame"] * is_trusted
+    greeting = ["EHLO", "STARTTLS"] if security == "starttls" else []
+    assert [line.split()[0].upper() for line in clear] == greeting, "nothing else in clear"
+
+
+def test_no_mail_goes_in_clear_to_a_server_that_offers_no_encryption(
+    world: World, reached: DeliveryWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver = MailReceiver()
+    result, clear = send_one(world, reached, receiver, monkeypatch, "starttls")
+    assert result == "connection" and not receiver.mails and not receiver.users
+    assert {line.split()[0].upper() for line in clear} <= {"EHLO", "QUIT"}
+
+
+def send_one(
+    world: World,
+    reached: DeliveryWorker,
+    receiver: MailReceiver,
+    monkeypatch: pytest.MonkeyPatch,
+    security: str,
+) -> tuple[str, list[str]]:
+    """Send a mail to a server; return why it still waits, and what came to the server in clear."""
+    change = {"smtp_port": receiver.port, "smtp_security": security}
+    settings = world.runtime.settings.model_copy(update=change)
+    monkeypatch.setattr(world.runtime, "settings", settings)
+    monkeypatch.setattr(reached, "_sender", open_sender(world.runtime))
+    webhook = register(world, "mailto:night@example.org", events=["vehicle.given"])
+    let_much_happen(world)
+    with receiver.listen():
+        reached.deliver()
+    waiting = world.get(f"/v1/webhooks/{webhook}", Role.ADMINISTRATOR).json()["deliveries"]
+    return "".join(one["result"] for one in waiting), receiver.clear
 
 
 def test_a_test_message_goes_the_same_way(
