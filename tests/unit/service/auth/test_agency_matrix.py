@@ -70,6 +70,7 @@ from tests.support.running_service import (
     open_world,
 )
 from tests.support.sizes import PROOF
+from tests.unit.engine.cases.sample_photographs import write_png
 
 DOCS = Path(__file__).parents[4] / "docs"
 SHARE = 1 if PROOF else 23
@@ -147,6 +148,8 @@ class Border:
     """Decisions by the mark of what they show."""
     entries: dict[str, str] = field(default_factory=dict)
     """Entries of the watch list by identifier, each with its mark."""
+    targets: dict[str, list[str]] = field(default_factory=dict)
+    """Addresses of rows of each agency, by the part of a path that stands for them."""
     browsers: dict[Key, TestClient] = field(default_factory=dict)
     accept: str = "*/*"
     """The form in which routes are asked to answer."""
@@ -218,7 +221,8 @@ def find_violations(border: Border, routes: list[tuple[str, str]], *, share: int
                 refused = refused or not (matter and is_reached(key, matter, right, post))
             if (answer.status_code == 403) != refused or answer.status_code >= 500:
                 found.append(f"{key} {method} {at}: {answer.status_code}")
-            leaks = [m for m in border.marks if m in answer.text and not shows(key, border, m)]
+            told = [mark for mark in border.marks if mark in answer.text and mark not in at]
+            leaks = [mark for mark in told if not shows(key, border, mark)]
             found += [f"{key} {method} {at} shows {mark}" for mark in leaks]
     return found
 
@@ -228,7 +232,10 @@ def shows(key: Key, border: Border, mark: str) -> bool:
         return False  # another sender's
     matter, owner = border.marks[mark]
     is_far = mark.startswith(("ZZFOT", "ZZAHEAD", "ZZFIND", "ZZPROFILE"))
-    return is_seen(key, matter, owner) and (not is_far or is_reached(key, matter, Right.SEE, OTHER))
+    if not is_far and matter is not Matter.CASES:
+        return is_seen(key, matter, owner)
+    post = OTHER if is_far else POST
+    return is_seen(key, matter, owner) and is_reached(key, matter, Right.SEE, post)
 
 
 def addresses(border: Border, method: str, path: str) -> list[str]:
@@ -236,7 +243,11 @@ def addresses(border: Border, method: str, path: str) -> list[str]:
     if method == "GET" and "{decision_id}" in path:
         return [path.replace("{decision_id}", one) for one in border.decisions.values()]
     if method == "GET" and path in ("/v1/search", "/search"):
-        return [f"{path}?q=ZFO"]
+        return [f"{path}?q=ZFO", f"{path}?q=01W1&purpose=case"]
+    for part, known in border.targets.items():
+        if method == "GET" and part in path:
+            at = [re.sub(r"\{\w+\}", "x-0", path.replace(part, one)) for one in known]
+            return [f"{one}?purpose=case" if part in LOOKED_AT else one for one in at]
     if method == "GET" and "{declaration_id" in path:
         return [re.sub(r"\{declaration_id.*\}", LODGED, path)]
     return [re.sub(r"\{\w+\}", "x-0", path)]
@@ -333,12 +344,55 @@ def report_rows(border: Border, agency: str | None, number: int) -> dict[str, Ow
     path = f"/v1/decisions/{decided['decision_id']}/reviews"
     assert send(path, json=word, headers=supervisor).status_code == 201
     border.decisions |= {f"c-{number}": decided["decision_id"]}
-    return {
+    more = report_more_rows(border, agency, number, decided["decision_id"])
+    return more | {
         f"ZZWATCH-{agency}": (Matter.WATCHLIST, agency),
         f"ZZACT-{agency}": (Matter.ACTS, agency),
         f"ZZTAKEN-{agency}": (Matter.SEIZURES, agency),
         f"ZZREVIEW-{agency}": (Matter.REVIEWS, agency),
     }
+
+
+def report_more_rows(
+    border: Border, agency: str | None, number: int, decision: str
+) -> dict[str, Owner]:
+    """Let an agency file one row of every other kind that is an agency's own."""
+    keys, until = border.keys, "2026-11-01T00:00:00Z"
+    ask: dict[str, Any] = {"inspection_id": f"ZZASKED-{agency}", "crossing_id": f"c-{number + 1}"}
+    ask |= {"outcome": "documents_asked", "documents": ["N851"], "due_at": until}
+    assert border.world.decide(arrival(number + 1)).status_code == 201
+    terms = {"list": f"ZZLIST-{agency}", "owner": "unit", "threat": "t", "reason": "seen"}
+    terms |= {"gravity": "medium", "source_grade": "B", "information_grade": "3"}
+    terms |= {"expiry": until, "kind": "plate", "lines": f"01L{number}ZZ"}
+    lawful = {"plate": f"01V{number}ZZ", "reason": f"ZZLAWFUL-{agency}", "expiry": until}
+    complaint = {"decision_id": decision, "ground": "delay", "text": f"ZZCOMPLAINT-{agency}"}
+    case = {"post": POST, "summary": f"ZZCASE-{agency}", "quantity_g": 5.0, "substance": "x"}
+    rows = (
+        (Role.CHECKPOINT, "/v1/inspections", ask, "ZZASKED", Matter.ACTS),
+        (Role.ANALYST, "/v1/watchlist/lists", terms, "ZZLIST", Matter.WATCHLIST),
+        (Role.ANALYST, "/v1/known-lawful", lawful, "ZZLAWFUL", Matter.WATCHLIST),
+        (Role.SUPERVISOR, "/v1/complaints", complaint, "ZZCOMPLAINT", Matter.REVIEWS),
+        (Role.SUPERVISOR, "/v1/cases", case, "ZZCASE", Matter.CASES),
+    )
+    marks: dict[str, Owner] = {}
+    targets: dict[str, str] = {"entities/{kind}/{value}": f"entities/plate/01W{number}ZZ"}
+    targets |= {"seizures/{seizure_id}": f"seizures/ZZTAKEN-{agency}"}
+    targets |= {"crossings/{crossing_id}": f"crossings/c-{number}"}
+    for role, path, body, mark, matter in rows:
+        sent = border.world.client.post(path, json=body, headers=keys[role, agency])
+        assert sent.status_code == 201, sent.text
+        marks[f"{mark}-{agency}"] = matter, agency
+        if mark == "ZZCASE":
+            targets["cases/{case_id}"] = f"cases/{sent.json()['case_id']}"
+        if mark == "ZZLAWFUL":
+            targets["known-lawful/{entry_id}"] = f"known-lawful/{sent.json()['id']}"
+    for part, at in targets.items():
+        border.targets.setdefault(part, []).append(at)
+    path = f"/v1/crossings/c-{number}/files?description=ZZFILE-{agency}"
+    by = keys[Role.CHECKPOINT, agency]
+    sent = border.world.client.post(path, content=write_png("L"), headers=by)
+    assert sent.status_code == 201, sent.text
+    return marks | {f"ZZFILE-{agency}": (Matter.ACTS, agency)}
 
 
 def marked_records(world: World, marks: Mapping[str, Owner]) -> dict[int, tuple[list[str], Entry]]:
@@ -690,6 +744,8 @@ def test_a_receiver_of_events_gets_what_its_agency_sees(
     assert any("decision.changed" in one for one in find_event_violations(border, counts))
 
 
+LOOKED_AT = ("entities/{kind}/{value}", "seizures/{seizure_id}")
+"""Parts of a path whose answer needs a purpose."""
 COUNT = re.compile(r'<td class="n">(\d*)')
 LISTS = {
     "/v1/watchlist": "ZZWATCH",
@@ -697,6 +753,9 @@ LISTS = {
     "/v1/decisions": "ZZFOT",
     "/v1/declarations": LODGED,
     "/v1/profiles": "ZZPROFILE",
+    "/v1/known-lawful": "ZZLAWFUL",
+    "/v1/watchlist/lists": "ZZLIST",
+    "/v1/cases": "ZZCASE",
 }
 SHIFT = "/v1/posts/{post}/shift"
 WATCHLIST = [("GET", "/v1/watchlist"), ("GET", "/watchlist")]
