@@ -1,4 +1,4 @@
-"""Files of cases travel next to the envelopes: from a node to its centre, and to a partner."""
+"""Files travel next to the envelopes: from a node to its centre, and of a case to a partner."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,8 +16,9 @@ from api.attentions.answers import find_request_file, list_requests_seen
 from api.cases.steps import choose_passed_files, find_file, list_passable
 from api.links.exchanges import FileLine, exchange_all, export_parcel, import_parcels
 from api.migrations.upgrade import upgrade
-from engine.audit.file_anchors import declare_network
+from engine.audit.file_anchors import declare_network, open_network
 from engine.cases import files as travelling_files
+from engine.domain.records import Arrival
 from engine.domain.rights import Scope
 from engine.domain.time_units import DAY, moment
 from engine.errors import (
@@ -29,6 +30,8 @@ from engine.errors import (
 )
 from engine.files.content import JPEG, TEXT
 from engine.files.store import FAILED, PARTIAL, find_file_faults, sweep_files
+from engine.journal.idempotency import claim, crossing_name
+from engine.journal.kinds import CROSSING, ClaimBody, CrossingBody, dump_arrival
 from engine.links import parcel as file_parts
 from engine.links.agreement import parse_agreement
 from engine.links.area import LINK_RECEIVED
@@ -38,6 +41,10 @@ from engine.links.parcel import LEAST_ROOM, MOST_ROOM, Parcel, open_part, read_p
 from engine.links.requests import open_request, take_step
 from engine.storage.database import Store
 from engine.storage.home import Home
+from engine.vehicle_files.area import VEHICLE_FILE, VehicleFileBody
+from engine.vehicle_files.ledger import VehicleFile
+from features.catalogue.plan import current_plan
+from features.online.online_features import OnlineFeatures
 from tests.integration.service.links.post_and_centre import (
     Installation,
     agree,
@@ -48,10 +55,11 @@ from tests.integration.service.links.post_and_centre import (
 from tests.integration.service.links.test_post_reports import (
     READER,
     add_event,
+    append,
     open_case,
     service_of,
 )
-from tests.support.running_service import NETWORK
+from tests.support.running_service import NETWORK, POST, arrival
 from tests.unit.engine.links.links import partner_content
 from tests.unit.service.cases.sample_files import picture
 
@@ -109,6 +117,29 @@ def add_file(
     return digest
 
 
+def add_vehicle_file(node: Installation, content: bytes) -> str:
+    """Record a vehicle at the node, and let a photograph of it lie there with its record."""
+    passed = Arrival.model_validate(arrival(1), strict=False)
+    features = OnlineFeatures(current_plan(), open_network(node.home, node.store))
+    event = features.record(passed.crossing, passed.declaration)
+    named: ClaimBody = {"names": [crossing_name("c-1")], "fingerprint": "00" * 32}
+    found: CrossingBody = {"claim": named, "arrival": dump_arrival(passed)}
+    append(node, CROSSING.draft("c-1", found, post=POST, extra=event))
+    digest = sha256(content).hexdigest()
+    node.home.files.mkdir(exist_ok=True)
+    (node.home.files / digest).write_bytes(content)
+    file = VehicleFile(digest=digest, media_type=JPEG, size_bytes=len(content), shows="photograph")
+    asked = claim(VEHICLE_FILE, file, post=POST, name=f"{VEHICLE_FILE}:c-1:{digest}")
+    body: VehicleFileBody = {
+        "claim": asked.as_dict(),
+        "by": "ann",
+        "crossing_id": "c-1",
+        "file": file.model_dump(mode="json", exclude_none=True),
+    }
+    append(node, VEHICLE_FILE.draft("c-1", body, post=POST))
+    return digest
+
+
 def make_text(size: int, mark: str) -> bytes:
     return (mark.encode() * (size // len(mark) + 1))[:size]
 
@@ -138,11 +169,15 @@ def exchange_with(
     return sent
 
 
+@pytest.mark.parametrize("of", ["case", "vehicle"])
 def test_a_file_follows_its_record_and_verifies_there(
-    node: Installation, centre: Installation, case_id: str
+    node: Installation, centre: Installation, case_id: str, of: str
 ) -> None:
     content = picture("JPEG", shade=77)
-    digest = add_file(node, case_id, content, JPEG)
+    if of == "case":
+        digest = add_file(node, case_id, content, JPEG)
+    else:
+        digest = add_vehicle_file(node, content)
     sent = exchange_with(node, centre)
     assert [bool(one.parts) for one in sent][:2] == [False, True]
     assert (centre.home.files / digest).read_bytes() == content
@@ -154,8 +189,9 @@ def test_a_file_follows_its_record_and_verifies_there(
     assert not any(one.parts for one in exchange_with(node, centre)), "it is sent once"
     (centre.home.files / digest).write_bytes(bytes([content[0] ^ 1]) + content[1:])
     assert find_faults(centre) == ["file"]
-    with pytest.raises(HomeError):
-        find_file(service_of(centre), READER, case_id, digest)
+    if of == "case":
+        with pytest.raises(HomeError):
+            find_file(service_of(centre), READER, case_id, digest)
 
 
 def test_envelopes_leave_with_every_part_and_a_killed_transfer_goes_on(
