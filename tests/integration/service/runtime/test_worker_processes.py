@@ -1,14 +1,21 @@
-"""Workers of a service end with their parent, and a second service on a port says so at once."""
+"""Workers of a service end with their parent and agree on what they answer.
 
+A second service on a port says so at once.
+"""
+
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import httpx2
 import pytest
@@ -16,10 +23,16 @@ from typer.testing import CliRunner
 
 from api.cli.main import app
 from api.http.server import open_socket
+from api.service.assembly import open_store
+from engine.domain.rights import Role
 from engine.errors import ServiceStartError
+from engine.journal.journal import JournalReader
+from engine.journal.kinds import SENSITIVE_READ
 from engine.storage.home import DATABASE_VARIABLE, VARIABLE
 from experiments.support.postgres import Cluster
 from tests.support.clocks import wait_for
+from tests.support.running_service import arrival, make_home, make_keys
+from tests.unit.engine.cases.sample_photographs import write_png
 
 PATIENCE = 120.0
 HOST = "127.0.0.1"
@@ -94,6 +107,62 @@ def test_workers_end_with_their_parent(cluster: Cluster, tmp_path: Path, bug: st
             assert answers(port), "the seeded bug: orphans go on serving"
         else:
             assert wait_for(lambda: is_free(port), seconds=PATIENCE, pause=0.1)
+
+
+CONNECTIONS = 12
+PLATE = "01A0001BC"
+
+
+def count_sockets(pid: int) -> int:
+    links = Path(f"/proc/{pid}/fd").iterdir()
+    return sum(str(one.readlink()).startswith("socket:") for one in links if one.is_symlink())
+
+
+def test_workers_agree_and_record_each_look_once(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve connections at once, each kept by one of the workers on PostgreSQL."""
+    with cluster.database() as database:
+        monkeypatch.setenv(DATABASE_VARIABLE, database)
+        home = make_home(tmp_path / "home")
+        keys, _ = make_keys(home)
+        with (
+            two_workers(tmp_path, database, "") as (_, port, workers),
+            ExitStack() as stack,
+            ThreadPoolExecutor(CONNECTIONS) as pool,
+        ):
+            idle = {pid: count_sockets(pid) for pid in workers}
+            address = f"http://{HOST}:{port}"
+            clients = [
+                stack.enter_context(httpx2.Client(base_url=address, timeout=PATIENCE))
+                for _ in range(CONNECTIONS)
+            ]
+
+            def ask(role: Role, path: str, client: httpx2.Client, **sent: Any) -> Any:
+                headers = {"Authorization": f"Bearer {keys[role]}"}
+                answered = client.request("POST" if sent else "GET", path, headers=headers, **sent)
+                assert answered.status_code in (200, 201), answered.text
+                return answered.json()
+
+            def ask_all(role: Role, path: str, **sent: Any) -> list[Any]:
+                """Send one request by every connection at once; return the answers."""
+                return list(pool.map(partial(ask, role, path, **sent), clients))
+
+            decided = ask_all(Role.CHECKPOINT, "/v1/decisions", json=arrival(1, plate=PLATE))
+            assert len({one["receipt"]["sequence"] for one in decided}) == 1
+            path, picture = "/v1/crossings/c-1/files", write_png("L")
+            filed = [ask(Role.CHECKPOINT, path, one, content=picture) for one in clients]
+            assert len({one["sequence"] for one in filed}) == 1, "one content is one file"
+            path = f"/v1/entities/plate/{PLATE}?purpose=inspection"
+            parties = ask_all(Role.SUPERVISOR, path)
+            assert {one["total"] for one in parties} == {1}
+            assert sum(count_sockets(pid) > idle[pid] + 1 for pid in workers) >= 2, "both served"
+            figures = ask_all(Role.SUPERVISOR, "/v1/figures")
+            texts = {json.dumps(one | {"as_of": None}, sort_keys=True) for one in figures}
+            assert len(texts) == 1
+        with open_store(home) as store, store.read() as connection:
+            looks = JournalReader(connection).records(SENSITIVE_READ)
+            assert sum(one.body["kind"] == "entity" for one in looks) == CONNECTIONS
 
 
 def test_a_second_service_on_a_port_is_refused_before_it_touches_its_home(tmp_path: Path) -> None:
