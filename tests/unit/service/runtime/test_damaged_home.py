@@ -95,7 +95,8 @@ def test_a_counter_row_under_another_key_stops_a_service_that_starts(live: World
     decide(live, 1, 2, 3)
     live.client.__exit__(None, None, None)
     edit(live)
-    (fault,) = check_home(live.home, live.runtime.store).faults
+    with live.runtime.store as store:
+        (fault,) = check_home(live.home, store).faults
     assert (fault.table, fault.key) == ("counter_log", "known_at 2000000000000000")
     client, app = open_world(live.home, FakeModels(), Settings())
     with client:
