@@ -25,7 +25,7 @@ from features.intake.mapping import MappedTable, MappingFile, TableName
 
 Row = Sequence[Any]
 Rows = Iterator[tuple[int, Row]]
-_WORKBOOKS = (".xlsx", ".xlsm")
+_WORKBOOKS, _OTHER_WORKBOOKS = (".xlsx", ".xlsm"), (".xls", ".xlsb", ".ods")
 SHORT = 5
 """Characters of an option of an address that hides nothing."""
 
@@ -82,6 +82,9 @@ def open_tables(folder: Path, mapping: MappingFile, name: TableName) -> Iterator
 
 def open_file(path: Path, table: MappedTable, name: TableName) -> Rows:
     """Yield the rows of a file from its header on, each with its line."""
+    if path.suffix.lower() in _OTHER_WORKBOOKS:
+        why = f"{name}.file: a workbook of another form: save it as .xlsx (bad_file)"
+        raise InputError(path.name, why)
     if path.suffix.lower() in _WORKBOOKS:
         return _read_sheet(path, table, name)
     return _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_text(path, table)

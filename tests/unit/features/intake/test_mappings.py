@@ -380,6 +380,10 @@ def test_a_query_changes_nothing_and_is_refused_in_one_sentence(offices: Path) -
 def test_a_sheet_that_is_not_there_is_named_with_those_that_are(offices: Path) -> None:
     text = BASE.replace('file = "in.csv"', 'file = "book.xlsx"')
     assert "there are several, name one: 'Въезд-выезд'" in refuse(offices, text)
+    (offices / "old.xls").write_bytes(b"\xd0\xcf\x11\xe0")
+    assert "old.xls: crossings.file: a workbook" in refuse(
+        offices, BASE.replace("in.csv", "old.xls")
+    )
     (offices / "broken.xlsx").write_bytes(b"PK\x03\x04")
     said = refuse(offices, BASE.replace("in.csv", "broken.xlsx"))
     assert "broken.xlsx: not a workbook we can read" in said
