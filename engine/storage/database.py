@@ -7,6 +7,7 @@ disk keeps what it was asked to flush.
 
 import logging
 import os
+import re
 import select
 import sqlite3
 import time
@@ -46,7 +47,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, Pool, QueuePool
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
-from engine.errors import DamagedStoreError, StoreUnavailableError
+from engine.errors import DamagedStoreError, HomeError, StoreUnavailableError
 from engine.storage.dialect import Dialect, copy_from
 from engine.storage.statement_queue import StatementQueue, settle
 
@@ -86,6 +87,9 @@ _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "DataCorrupted", "IndexCorrupted")
 _MEMORIES: "WeakKeyDictionary[Pool, dict[str, Any]]" = WeakKeyDictionary()
 _STATEMENT_FAULTS = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
 """Faults of a statement; every other driver error is a fault of the store."""
+_UNDEFINED = ("UndefinedColumn", "UndefinedTable")
+_LACKS = re.compile("^no such (?:column|table)|has no column named")
+"""How PostgreSQL and SQLite say that the tables are not those that the program declares."""
 _USED = "last used"
 _ADVISORY_LOCK = int.from_bytes(b"darvoza")
 _POSTGRES_LOCK = f"""
@@ -448,11 +452,13 @@ def _wrap_driver_error(connection: Connection, found: Exception) -> BaseExceptio
 def _translate_errors(error: type[StoreUnavailableError] = StoreUnavailableError) -> Iterator[None]:
     try:
         yield
-    except _STATEMENT_FAULTS:
-        raise
     except DBAPIError as found:
         # The driver's message may quote values: the name of the error is enough.
         name = getattr(found.orig, "sqlite_errorname", type(found.orig).__name__)
+        if name in _UNDEFINED or _LACKS.search(str(found.orig)):
+            raise HomeError("the store", "its tables are of another version") from found
+        if isinstance(found, _STATEMENT_FAULTS):
+            raise
         if name.startswith(_DAMAGE) and error is StoreUnavailableError:
             error = DamagedStoreError
         raise error(name) from found

@@ -7,11 +7,11 @@ import time
 
 import psycopg
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, text
 
 import engine.storage.database
 from engine.audit.verification import verify
-from engine.errors import StoreUnavailableError
+from engine.errors import HomeError, StoreUnavailableError
 from engine.journal.batch_worker import Writer
 from engine.journal.entries import Draft, Entry
 from engine.journal.journal import JOURNAL, Journal
@@ -152,3 +152,18 @@ def test_a_writer_that_stalls_does_not_keep_the_lock(
             with pytest.raises(StoreUnavailableError):
                 stall()
             assert count(store) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT lacking FROM journal",
+        "SELECT 1 FROM lacking",
+        "INSERT INTO journal (lacking) VALUES (1)",
+    ],
+    ids=["column", "table", "written"],
+)
+def test_tables_of_another_version_are_named_as_such(store: Store, statement: str) -> None:
+    """No record was refused that could be sent again: the home is of another program."""
+    with pytest.raises(HomeError, match="another version"), store.write() as connection:
+        connection.execute(text(statement))
