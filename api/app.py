@@ -168,6 +168,7 @@ async def _settle(app: FastAPI, runtime: Runtime, workers: list[Any]) -> None:
         await asyncio.sleep(SETTLED_SECONDS)  # the first decisions need not share the processor
         await run_in_threadpool(load_late_routes, app)
         await run_in_threadpool(_start_workers, runtime, workers)
+        await run_in_threadpool(find_formats().report)
     except Exception as error:
         fault(error, route="start")  # and so will each request that needs it; others go on
     settle()

@@ -227,7 +227,10 @@ WEBHOOKS: Final = Doors(
 
 MESSAGES: Final = Doors(
     name="messages",
-    parts={"body_formats": "api.messages:MessageFormats"},
+    parts={
+        "body_formats": "api.messages:MessageFormats",
+        "message_formats": "features.messages.installed:list_formats",
+    },
 )
 
 

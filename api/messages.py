@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, get_origin
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 
@@ -408,3 +409,21 @@ class MessageFormats(BodyFormats):
     def install(self, app: FastAPI) -> None:
         """Answer refusals in kind too, where a route does so and the caller asks for it."""
         install(app)
+
+    def report(self) -> None:
+        """Log which formats installed packages add, and which of them are not read.
+
+        If no package adds any, the parser is not imported before the first message.
+        """
+        from importlib.metadata import entry_points
+
+        if not entry_points(group="darvoza.formats"):
+            return
+        from features.messages.installed import list_formats
+
+        for one in (one for one in list_formats() if one.package):
+            kind, log = f"{one.name} ({one.package})", structlog.get_logger()
+            if one.rule:
+                log.warning("format_refused", kind=kind, why=one.rule)
+            else:
+                log.info("format_added", kind=kind)

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from api.analysis.folders import KEPT_DAYS, JobFolder, folder_of
+from api.areas import find_part
 from api.auth.accounts import GOVERNORS
 from api.auth.callers import Caller
 from api.http.answers import Answer, Recorded, Time
@@ -52,8 +53,8 @@ ROOM: Final = 4 << 30
 """Bytes that the disk must have left before a file is taken."""
 ARCHIVES: Final = Bounds("archive", most_bytes=MEGABYTE, seconds=120)
 UNPACK: Final = "features.intake.archives:unpack"
-FORMATS: Final = ("contract", "kcs", "asycuda", "eaeu", "ecmr", "efti", "ncts", "wco")
-"""Those of this tree, as ``darvoza load --format`` has them."""
+BULK_FORMATS: Final = ("contract", "kcs")
+"""Formats that are there without the area of standard messages."""
 State = Literal["waiting", "running", "done", "failed", "cancelled", "stopped", "unknown"]
 Format = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 """Of the files; a package may add one, and the check refuses what it does not know."""
@@ -146,11 +147,23 @@ class JobDetail(JobView):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormatView(Answer):
+    """A format of files, as ``darvoza load --format`` has it."""
+
+    name: str
+    package: str | None
+    """Name and version of the installed package that adds it; null if none does."""
+    rule: str | None
+    """Why a package's format is not read; null if it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Jobs(Answer):
-    """The last jobs, the newest first."""
+    """The last jobs, the newest first, and the formats of files that a check takes."""
 
     tables = ("jobs",)
     jobs: list[JobView]
+    formats: list[FormatView]
 
 
 def describe_job(service: Runtime, job: Job) -> JobView:
@@ -198,7 +211,19 @@ def list_jobs(service: Runtime, caller: Caller) -> Jobs:
     _check_post(caller)
     with service.store.read() as connection:
         found = read_jobs(connection, most=MOST)[:MOST]
-    return Jobs(jobs=[describe_job(service, one) for one in found])
+    return Jobs(jobs=[describe_job(service, one) for one in found], formats=list_file_formats())
+
+
+def list_file_formats() -> list[FormatView]:
+    """Return the formats of bulk files, and those of messages if that area is open."""
+    list_messages = find_part("message_formats")
+    return [
+        *(FormatView(name=name, package=None, rule=None) for name in BULK_FORMATS),
+        *(
+            FormatView(name=one.name, package=one.package or None, rule=one.rule or None)
+            for one in (list_messages() if list_messages else ())
+        ),
+    ]
 
 
 def find_job(service: Runtime, caller: Caller, name: str) -> Job:

@@ -10,7 +10,6 @@ from starlette.concurrency import run_in_threadpool
 
 from api.analysis.folders import KEPT_DAYS
 from api.analysis.jobs import (
-    FORMATS,
     LARGEST,
     LOAD,
     JobRequest,
@@ -18,6 +17,7 @@ from api.analysis.jobs import (
     cancel_job,
     describe_detail,
     find_job,
+    list_file_formats,
     list_jobs,
     receive_file,
     start_job,
@@ -73,7 +73,8 @@ async def check(visit: TheVisit, service: TheService) -> Response:
     """Take the archive of a form, and start its check."""
     form, fields = await open_form(visit.request, service, limit=_LONGEST)
     layout = read_field(fields, "format")
-    rule = "not_offered" if layout not in FORMATS else ""
+    names = {one.name for one in list_file_formats() if not one.rule}
+    rule = "not_offered" if layout not in names else ""
     if not rule:
         try:
             started = await receive_file(service, visit.caller, form.content(), layout)
@@ -122,7 +123,8 @@ def _page(
     kept: Form | None = None,
     wrong: Sequence[FieldMistake] = (),
 ) -> Response:
-    found = list_jobs(service, visit.caller).jobs
+    answer = list_jobs(service, visit.caller)
+    found = answer.jobs
     proposals = ProposalDesk(service, visit.caller).list()
     return visit.form_page(
         "jobs.html",
@@ -135,7 +137,8 @@ def _page(
             if one.matter is LOAD and one.waits
         ],
         may_approve=visit.caller.permits(LOAD.rule(Right.APPROVE)),
-        formats=FORMATS,
+        formats=[one.name for one in answer.formats if not one.rule],
+        added=[one for one in answer.formats if one.package],
         days=KEPT_DAYS,
         linkless=("once", "", "what"),
         kept=kept or {},

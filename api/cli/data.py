@@ -255,6 +255,43 @@ def translate(
     emit(result, as_json=as_json, text=text)
 
 
+def formats(
+    name: Annotated[
+        str | None, typer.Argument(metavar="FORMAT", help="Print its roots, fields and paths.")
+    ] = None,
+    *,
+    _home: UnusedHomeOption,
+    as_json: JsonOption = False,
+) -> None:
+    """List the formats of messages, with those of installed packages, or describe one.
+
+    The exit status is 1 if a package has a format that is not read.
+    """
+    from features.messages.folder import check_format
+    from features.messages.installed import describe_tables, list_formats
+
+    found = list_formats()
+    if name is not None:
+        check_format(name)
+        (known,) = (one for one in found if one.name == name and one.formats)
+        tables = describe_tables(known)
+        emit({"format": name, "tables": tables}, as_json=as_json, text=lambda: typer.echo(tables))
+        return
+    rows = [
+        {"format": one.name, "package": one.package, "rule": one.rule or None, "why": one.detail}
+        for one in found
+    ]
+
+    def text() -> None:
+        for one in found:
+            why = f"  not read: {one.rule}  {one.detail}" if one.rule else ""
+            typer.echo(f"{one.name:<16} {one.package}{why}".rstrip())
+
+    emit({"formats": rows}, as_json=as_json, text=text)
+    if any(one.rule for one in found):
+        raise typer.Exit(1)
+
+
 def extract(
     folder: Annotated[Path, typer.Argument(help="Folder of reports: .txt, .md and .pdf.")],
     out: Annotated[

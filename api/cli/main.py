@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import importlib.metadata
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from typing import NoReturn
 
@@ -79,14 +79,15 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     experiments.faults,
     sbom.sbom,
 )
-AREA_COMMANDS: Mapping[str, str] = {
-    "seizure_reports": "api.cli.data:extract",
-    "links": "api.cli.links:links",
-    "messages": "api.cli.data:translate",
-    "sign_on": "api.cli.oidc:oidc",
-    "exercises": "api.cli.exercises:exercises",
-}
-"""A command by area, or a group of commands with its name; loaded if the area is open."""
+AREA_COMMANDS = (
+    ("seizure_reports", "api.cli.data:extract"),
+    ("links", "api.cli.links:links"),
+    ("messages", "api.cli.data:translate"),
+    ("messages", "api.cli.data:formats"),
+    ("sign_on", "api.cli.oidc:oidc"),
+    ("exercises", "api.cli.exercises:exercises"),
+)
+"""An area and its command, or its group of commands; loaded if the area is open."""
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(profiles.profiles, name="profiles")
@@ -94,8 +95,11 @@ app.add_typer(home.clock, name="clock")
 app.add_typer(service.keys, name="keys")
 app.add_typer(service.users, name="users")
 app.add_typer(agencies.agencies, name="agencies")
-for area in sorted(parse_areas(os.environ.get(VARIABLE)) & AREA_COMMANDS.keys()):
-    module, _, name = AREA_COMMANDS[area].partition(":")
+opened = parse_areas(os.environ.get(VARIABLE))
+for _area, place in AREA_COMMANDS:
+    if _area not in opened:
+        continue
+    module, _, name = place.partition(":")
     part = getattr(import_module(module), name)
     if isinstance(part, typer.Typer):
         app.add_typer(part)

@@ -350,6 +350,9 @@ class BodyFormats:
     def install(self, _app: FastAPI) -> None:
         """Let refusals be answered in the format of the request."""
 
+    def report(self) -> None:
+        """Log which formats installed packages add, and which of them are not read."""
+
 
 @cache
 def find_formats() -> BodyFormats:

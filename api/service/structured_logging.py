@@ -18,11 +18,12 @@ from engine.errors import StoreUnavailableError
 ALLOWED = {
     "event": "what happened: fault, model, trial, power_refused, sign_on_refused, library,"
     " policy_ignored,"
-    " store_unavailable, store_damaged, clock_work_failed, or"
+    " format_added, format_refused, store_unavailable, store_damaged, clock_work_failed, or"
     " link_stopped, link_unreachable, links_waiting, copies_without_effect",
     "level": "how grave it is",
     "timestamp": "when, UTC",
-    "kind": "the type of an error, what was refused, or the name of the library that speaks",
+    "kind": "the type of an error, what was refused, the name of the library that speaks, or a"
+    " format of messages and its package",
     "where": "file and line of the innermost calls",
     "route": "the route as the document names it, without its values",
     "wanted": "the version of the model that was put into force, or on trial",

@@ -97,9 +97,6 @@ ECMR_TABLE = PathTable(
     ),
 )
 
-
-ECMR = MessageFormat(name="ecmr", roots=ECMR_ROOTS, table=ECMR_TABLE, uncoded_lines=_GOODS)
-
 _CARRIER = "carrierInformation"
 OPEN_LOGISTICS_TABLE = PathTable(
     crossing=(
@@ -128,8 +125,14 @@ OPEN_LOGISTICS_TABLE = PathTable(
 )
 
 
-OPEN_LOGISTICS = MessageFormat(
-    name="ecmr", roots=OPEN_LOGISTICS_ROOTS, table=OPEN_LOGISTICS_TABLE, uncoded_lines="itemList"
+ECMR = (
+    MessageFormat(name="ecmr", roots=ECMR_ROOTS, table=ECMR_TABLE, uncoded_lines=_GOODS),
+    MessageFormat(
+        name="ecmr",
+        roots=OPEN_LOGISTICS_ROOTS,
+        table=OPEN_LOGISTICS_TABLE,
+        uncoded_lines="itemList",
+    ),
 )
 
 

@@ -18,9 +18,9 @@ from features.intake.file_reader import FileRows, Progress, RowFault, is_there, 
 from features.intake.referential_checks import FolderRows, Parts, drop_partial_rows
 from features.intake.row_validation import TableBuilder
 from features.messages.documents import find_documents, read_document
+from features.messages.installed import OTHERS, list_formats
 from features.messages.settings import MessageSettings
 from features.messages.translation import (
-    FORMATS,
     Translation,
     join_crossing,
     read_pseudonym_key,
@@ -55,9 +55,7 @@ def read_documents(
     missing or its header is wrong, where no format has the name that is wanted, and where the key
     file of the settings cannot be used.
     """
-    if wanted not in (names := {known.name for known in FORMATS.values()}):
-        known = ", ".join(("contract", "kcs", *sorted(names)))
-        raise InputError(wanted, f"no such format; there are {known}")
+    check_format(wanted)
     path = folder / CROSSINGS
     if not is_there(path):
         raise InputError(str(folder), f"a folder of messages needs {CROSSINGS}")
@@ -90,6 +88,18 @@ def read_documents(
         rowless={DOCUMENTS: len(documents.known) + len(documents.faults) - len(declaring)},
         differences=differences,
     )
+
+
+def check_format(wanted: str) -> None:
+    """Refuse a name that no format has; raises ``InputError``."""
+    named = [known for known in list_formats() if known.name == wanted]
+    if any(known.formats for known in named):
+        return
+    for known in named:
+        why = f"this format of {known.package} is not read: {known.rule}"
+        raise InputError(wanted, f"{why}{known.detail and f' ({known.detail})'}")
+    there = ", ".join((*OTHERS, *(known.name for known in list_formats() if known.formats)))
+    raise InputError(wanted, f"no such format; there are {there}")
 
 
 def _count_documents_together(counted: Mapping[str, int]) -> dict[str, int]:

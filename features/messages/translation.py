@@ -10,7 +10,6 @@ because two papers that disagree are a signal.
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,7 +28,6 @@ from engine.domain.records import (
 )
 from engine.errors import HomeError, InputError
 from engine.storage.home import Home
-from features.messages import asycuda, consignment_notes, eaeu, ncts, wco_declaration
 from features.messages.documents import (
     JSON,
     Document,
@@ -38,6 +36,7 @@ from features.messages.documents import (
     read_json,
     read_xml,
 )
+from features.messages.installed import find_by_root
 from features.messages.path_tables import (
     Gap,
     MessageFormat,
@@ -81,33 +80,8 @@ def _key(value: Any) -> object:
 
 MAX_ITEMS = 999
 SHORTEST_KEY = 32
-GROUP = "darvoza.formats"
-OWN = (
-    asycuda.FORMAT,
-    wco_declaration.FORMAT,
-    ncts.FORMAT,
-    consignment_notes.ECMR,
-    consignment_notes.OPEN_LOGISTICS,
-    consignment_notes.EFTI,
-    eaeu.FORMAT,
-)
-
-
-def list_formats() -> dict[tuple[str, str], MessageFormat]:
-    """Return the format of each known root, by namespace and local name.
-
-    An installed package adds a format as an entry point of the group ``darvoza.formats`` that names
-    a :class:`MessageFormat`. Raises ``ValueError`` where two formats have one root.
-    """
-    found: dict[tuple[str, str], MessageFormat] = {}
-    for known in (*OWN, *(point.load() for point in entry_points(group=GROUP))):
-        if taken := found.keys() & known.roots:
-            raise ValueError(f"two formats have the root {min(taken)}: {known.name} is one")
-        found |= dict.fromkeys(known.roots, known)
-    return found
-
-
-FORMATS: Mapping[tuple[str, str], MessageFormat] = list_formats()
+FORMATS: Mapping[tuple[str, str], MessageFormat] = find_by_root()
+"""The format of each known root, by namespace and local name."""
 _JSON_STARTS = b"{["
 
 

@@ -41,8 +41,8 @@ def name_command(place: str) -> str:
     return str(part.info.name if isinstance(part, typer.Typer) else part.__name__)
 
 
-COMMANDS = {area: name_command(place) for area, place in AREA_COMMANDS.items()}
-"""A command of each area that has any."""
+COMMANDS = [(area, name_command(place)) for area, place in AREA_COMMANDS]
+"""Areas and their commands."""
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_a_service_without_an_area_decides_and_verifies(
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
     assert json.loads(verdict.stdout)["ok"] is True
     shown = command(home, opened, "--help").stdout
-    for area, name in COMMANDS.items():
+    for area, name in COMMANDS:
         assert (re.search(rf"^\W*{name} ", shown, re.MULTILINE) is None) == (area == closed)
 
 

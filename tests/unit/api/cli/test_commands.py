@@ -159,8 +159,8 @@ def _without_terminal(prompt: str) -> str:
 
 MAKING = {
     "demo", "load", "serve", "keys create", "users create", "synth", "backtest", "bench",
-    "simulate", "faults", "sbom", "translate", "extract", "profiles templates",
-    "training make",
+    "simulate", "faults", "sbom", "translate", "formats", "extract",
+    "profiles templates", "training make",
 }  # fmt: skip
 """They make a home, or touch none."""
 ASKED = {

@@ -15,8 +15,9 @@ from lxml import etree
 
 from engine.domain.records import Crossing, Declaration
 from engine.errors import InputError
-from features.messages import documents, path_tables, translation
+from features.messages import documents, installed, path_tables, translation
 from features.messages.documents import Node
+from features.messages.folder import check_format
 from features.messages.path_tables import TranslationContext
 from features.messages.settings import MessageSettings, read_settings
 from features.messages.translation import (
@@ -473,56 +474,81 @@ def test_every_dropped_path_names_its_rule() -> None:
     assert set(re.findall(r"^\| `(\w+)`", reasons, re.MULTILINE)) == rules
 
 
-def install_example(folder: Path, root: str) -> bytes:
-    """Install the page's example of a format as a package of its own, and return its document."""
+def read_example() -> tuple[bytes, str]:
+    """Return the document and the module of the page's example of a format."""
     page = (SAMPLES.parents[1] / "messages.md").read_text("utf-8").split("\n## Add a format\n")[1]
     (document,) = re.findall(r"^```xml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     (module,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    (folder / "waybill.py").write_text(module.replace('("urn:example:waybill", "Waybill")', root))
+    return document.encode(), module
+
+
+def install(folder: Path, module: str, name: str = "waybill") -> None:
+    """Install a module as a package of its own that adds a format of a name."""
+    (folder / "waybill.py").write_text(module)
     described = folder / "waybill-1.dist-info"
     described.mkdir()
     (described / "METADATA").write_text("Name: waybill\nVersion: 1\n")
-    (described / "entry_points.txt").write_text("[darvoza.formats]\nwaybill = waybill:FORMAT\n")
-    return str(document).encode()
+    entry = f"[darvoza.formats]\n{name} = waybill:FORMAT\n"
+    (described / "entry_points.txt").write_text(entry)
 
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Return a folder whose packages are installed as long as the test runs."""
     monkeypatch.syspath_prepend(tmp_path)
+    installed.list_formats.cache_clear()
     yield tmp_path
     sys.modules.pop("waybill", None)
-
-
-def test_a_format_of_an_installed_package_is_read(
-    packages: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    document = install_example(packages, '("urn:example:waybill", "Waybill")')
-    assert translate_document(document, SETTINGS).rule == "unsupported_message"
-    monkeypatch.setattr(translation, "FORMATS", translation.list_formats())
-    found = translate_document(document, SETTINGS)
-    assert (found.format, found.status, found.unread) == ("waybill", "accepted", {"Line/Colour": 1})
-    assert found.crossing == {"plate": "417 KBA 02"}
-    assert found.declaration is not None
-    assert found.declaration["items"] == [
-        {"item_no": 1, "hs_code": "110100", "net_mass_kg": 20400.0}
-    ]
+    installed.list_formats.cache_clear()
 
 
 def test_an_installed_package_reads_json_too(
     packages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install_example(packages, '("json", "Waybill")')
+    install(packages, read_example()[1].replace("urn:example:waybill", "json"))
     line = {"Code": "1101 00", "Mass": 20400}
     waybill = {"Number": "W-1", "Vehicle": {"Plate": "417 KBA 02"}, "Regime": "IM4", "Line": [line]}
     document = orjson.dumps({"Waybill": waybill})
     assert translate_document(document, SETTINGS).rule == "unsupported_message"
-    monkeypatch.setattr(translation, "FORMATS", translation.list_formats())
+    monkeypatch.setattr(translation, "FORMATS", installed.find_by_root())
     found = translate_document(document, SETTINGS)
     assert (found.format, found.crossing) == ("waybill", {"plate": "417 KBA 02"})
 
 
-def test_no_format_takes_a_root_of_another(packages: Path) -> None:
-    install_example(packages, '("", "ASYCUDA")')
-    with pytest.raises(ValueError, match=r"two formats have the root .*: waybill is one"):
-        translation.list_formats()
+@pytest.mark.parametrize(
+    ("old", "new", "name", "rule", "detail"),
+    [
+        ("", "", "waybill", "", ""),
+        ("FORMAT = ", "WAYBILL = ", "waybill", "not_loaded", "AttributeError: "),
+        ("import Field", "import Feild", "waybill", "not_loaded", "ImportError: cannot import"),
+        ("TABLE = ", "raise SystemExit('gone')\nTABLE = ", "waybill", "not_loaded", "SystemExit"),
+        ("FORMAT = MessageFormat", "FORMAT = dict", "waybill", "not_a_format", ""),
+        ("", "", "Waybill", "malformed_name", ""),
+        ("", "", "road_waybill", "other_name", ""),
+        ('name="waybill"', 'name="ncts"', "ncts", "name_taken", ""),
+        ('name="waybill"', 'name="kcs"', "kcs", "name_taken", ""),
+        ('("urn:example:waybill", "Waybill")', '("", "ASYCUDA")', "waybill", "root_taken", ""),
+    ],
+    ids=[
+        "read", "no such name", "no import", "an exit", "something else", "a capital",
+        "two names", "a name of this tree", "a name of files", "a root of this tree",
+    ],
+)  # fmt: skip
+def test_a_format_of_a_package_is_read_or_says_why_not(
+    packages: Path, old: str, new: str, name: str, rule: str, detail: str
+) -> None:
+    module = read_example()[1]
+    assert old in module
+    install(packages, module.replace(old, new, 1), name)
+    *own, added = installed.list_formats()
+    assert [one.name for one in own if one.formats] == sorted(
+        {known.name for known in FORMATS.values()}
+    )
+    assert (added.name, added.package, added.rule) == (name, "waybill 1", rule)
+    assert added.detail.startswith(detail) and bool(added.formats) is not bool(rule)
+    is_there = any(one.formats for one in own if one.name == name)
+    if rule and not is_there and name != "kcs":
+        with pytest.raises(InputError, match=f"of waybill 1 is not read: {rule}"):
+            check_format(name)
+    elif not rule:
+        check_format(name)

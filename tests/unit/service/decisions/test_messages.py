@@ -1,5 +1,6 @@
 """Standard messages over HTTP: records as of the command line, named refusals, answers in kind."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,14 +25,8 @@ from tests.unit.features.messages.hostile_documents import DECOYS, HOSTILE, Cana
 from tests.unit.features.messages.standard_messages import MESSAGES
 
 SAMPLES = Path(__file__).parents[4] / "docs" / "samples" / "messages"
-FORMATS = {
-    "asycuda.xml": "asycuda",
-    "wco.xml": "wco",
-    "ncts.xml": "ncts",
-    "ecmr.xml": "ecmr",
-    "ecmr-open-logistics.json": "ecmr",
-    "eaeu.xml": "eaeu",
-}
+_KIT = (SAMPLES / "records.jsonl").read_text("utf-8").splitlines()
+FORMATS = {line["document"]: line["format"] for line in map(json.loads, _KIT)}
 ARRIVED = "2026-10-14T06:55:00Z"
 XML, TEXT = "application/xml", "text/xml; charset=utf-8"
 Q = {"m": NAMESPACE, "t": TIME_NAMESPACE}
