@@ -23,7 +23,7 @@ from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 
 from api.http.dependencies import show_name
-from api.http.problems import instance_of, refusal
+from api.http.problems import REFUSAL, instance_of, refusal
 from api.http.request_bodies import (
     FAULTS_SAID,
     BodyFormats,
@@ -275,6 +275,7 @@ async def _answer_refusal(request: Request, error: Exception) -> Response:
     references = getattr(request.state, "references", None)
     if references is None or found.status_code not in REJECTIONS or not wants_xml(request):
         return found
+    request.scope[REFUSAL] = found.body
     fields = getattr(error, "fields", None) or [{"at": "", "rule": type(error).__name__}]
     body = write_response(
         REJECTED,

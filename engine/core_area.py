@@ -483,7 +483,7 @@ AREA: Final = Area(
         "percentile_tables": TableRule(kept="quantiles of a shift"),
         "access_keys": _CREDENTIALS,
         "key_uses": TableRule(
-            kept="times alone", not_compared="no projection: when keys were last used"
+            kept="counts and times", not_compared="no projection: how keys were used"
         ),
         "session_uses": TableRule(
             kept="times alone", not_compared="no projection: when sessions were last used"

@@ -161,7 +161,7 @@ class FormatView(Answer):
 class Jobs(Answer):
     """The last jobs, the newest first, and the formats of files that a check takes."""
 
-    tables = ("jobs",)
+    tables = ("jobs", "formats")
     jobs: list[JobView]
     formats: list[FormatView]
 

@@ -168,8 +168,12 @@ class Authority:
 
     def key(self, commitment: str) -> KeyGrant | None:
         """Return the key to whose secret a record commits, None where it is revoked or unknown."""
-        found = self._keys.get(self._key_ids.get(commitment, ""))
+        found = self.find_key(commitment)
         return None if found is None or found.is_revoked else found
+
+    def find_key(self, commitment: str) -> KeyGrant | None:
+        """Return the key to whose secret a record commits, also one that is over."""
+        return self._keys.get(self._key_ids.get(commitment, ""))
 
     def every_key(self) -> tuple[KeyGrant, ...]:
         """Return every key, the oldest first."""

@@ -14,21 +14,15 @@ from sqlalchemy import Connection, select
 from api.auth.agencies import Duties
 from api.auth.authority import Authority, PersonGrant, Refused, ignore
 from api.auth.credentials import PREFIX, commitment_of, digest, is_token
+from api.auth.key_uses import KeyUses
 from api.auth.permissions import BY_PERSON, OWNED, ROUTES, RouteRule
-from api.auth.tables import KEY_USES, KEYS
+from api.auth.tables import KEYS
 from engine.domain.rights import Matter, Right, Role, Scope
-from engine.errors import (
-    NotAllowedError,
-    NotAuthenticatedError,
-    NotFoundError,
-    StoreUnavailableError,
-)
+from engine.errors import NotAllowedError, NotAuthenticatedError, NotFoundError
 from engine.journal.power_records import read_last_known_at
-from engine.storage.database import Store, upsert_rows
+from engine.storage.database import Store
 
 _REMEMBERED = 10_000
-USE_SECONDS = 600.0
-"""How often the last use of a key is written down, by each process."""
 OWNERLESS = (
     "this key has no owner whose own role allows it: it may read, and a person proposes or"
     " approves; make one with darvoza keys create --owner"
@@ -196,6 +190,7 @@ class Callers:
         *,
         believed_seconds: float,
         authority: Authority,
+        uses: KeyUses,
         refused: Refused = ignore,
     ) -> None:
         """``refused`` is told of keys that a table holds and no record backs."""
@@ -205,8 +200,7 @@ class Callers:
         self._pepper = pepper
         self._believed = believed_seconds
         self._known: dict[bytes, tuple[float, Caller]] = {}
-        self._noted: dict[str, float] = {}
-        """When the use of each key was last noted, by the monotonic clock."""
+        self.uses = uses
 
     def find_remembered(self, header: str | None) -> Caller | None:
         """Return the caller of an ``Authorization`` header without a read, None where it needs one.
@@ -252,17 +246,19 @@ class Callers:
         )
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-            self._noted.clear()
         self._known[kept] = (until, caller)
-        if until >= self._noted.get(grant.key_id, 0.0):
-            self._noted[grant.key_id] = until + USE_SECONDS
-            self._note_use(grant.key_id, now)
         return caller
 
-    def _note_use(self, key_id: str, now: int) -> None:
-        """Keep when a key was last used; a store that is busy or gone is not waited for."""
-        with suppress(StoreUnavailableError), self._store.write() as connection:
-            upsert_rows(connection, KEY_USES, [(key_id, now)])
+    def note_use(self, header: str, reason: str) -> None:
+        """Count a request with a key, and why it was refused; also with a key that is over."""
+        with suppress(NotAuthenticatedError):
+            kept = self._digest(header)
+            known = self._known.get(kept)
+            grant = self._authority.find_key(commitment_of(kept)) if known is None else None
+            if known is not None:
+                self.uses.note(known[1].name, known[1].post, reason)
+            elif grant is not None:
+                self.uses.note(grant.key_id, grant.post, reason)
 
     def _digest(self, header: str | None) -> bytes:
         if not may_be_key(header or ""):

@@ -221,6 +221,7 @@ _RULES: Rules = {
         """,
     (Matter.PEOPLE, Right.SEE, _ADMINISTRATOR): """
         GET /v1/people
+        GET /v1/people/keys/{key_id}
         """,
     (Matter.PEOPLE, Right.ACT, _ADMINISTRATOR): """
         POST /v1/people/proposals/{proposal}/withdrawals

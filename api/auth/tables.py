@@ -43,10 +43,13 @@ KEY_USES = Table(
     "key_uses",
     METADATA,
     Column("key_id", String, primary_key=True),
+    Column("reason", String, primary_key=True),
+    Column("day", Int64, nullable=False),
+    Column("calls", Int64, nullable=False),
     Column("used_at", Int64, nullable=False),
 )
-"""When each key was last used, to ten minutes: written by the service, and read by nothing but the
-page of people and keys."""
+"""By key and reason of refusal (empty for what was taken): the last local day, how many calls it
+had, and when the last one was (:mod:`api.auth.key_uses`)."""
 USERS = Table(
     "users",
     METADATA,

@@ -12,17 +12,20 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.auth.callers import may_be_key
 from api.auth.credentials import is_token
+from api.auth.key_uses import TAKEN, name_reason
 from api.auth.sessions import token_of
 from api.auth.throttles import network_of
 from api.http.connection_limits import complete, find_ambiguity
 from api.http.dependencies import SignInService
-from api.http.problems import answer_fault, refusal
+from api.http.problems import REFUSAL, answer_fault, refusal
 from api.service.executors import SharedWork
 from api.service.metrics import Metrics
 from api.service.structured_logging import fault
@@ -127,6 +130,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         began, status = time.perf_counter(), 0
+        service: SignInService = scope["app"].state.runtime
 
         async def send_completed(message: Message) -> None:
             nonlocal status
@@ -147,12 +151,25 @@ class Guard:
                 raise  # the answer has begun: it can only be broken off
             await answer_fault(_route(scope))(scope, receive, send_completed)
         finally:
-            metrics: Metrics = scope["app"].state.runtime.metrics
+            metrics: Metrics = service.metrics
             method = scope["method"] if scope["method"] in _METHODS else NO_ROUTE
             seconds = time.perf_counter() - began
             route = _route(scope)
             if not route.startswith(UNCOUNTED):
                 metrics.requests.labels(method, route, str(status)).observe(seconds)
+                await _note_use(service, scope, status)
+
+
+async def _note_use(service: SignInService, scope: Scope, status: int) -> None:
+    """Count a request for the key that it shows, if it shows one."""
+    uses = service.callers.uses
+    for name, value in scope["headers"]:
+        if name == b"authorization" and status:
+            refused = status >= HTTPStatus.BAD_REQUEST
+            reason = name_reason(status, scope.get(REFUSAL)) if refused else TAKEN
+            service.callers.note_use(value.decode("latin-1"), reason)
+    if uses.is_due():
+        await run_in_threadpool(uses.flush)
 
 
 def _route(scope: Scope) -> str:

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from engine import errors
 from engine.domain.validation import rule_of
@@ -80,10 +81,19 @@ def kinds(status: int) -> list[str]:
     return sorted({*ours, *([TITLES[status]] if status in TITLES else [])})
 
 
+REFUSAL = "darvoza.refusal"
+"""Where the scope of a request holds the body of the problem that it was answered with."""
+
+
 class ProblemResponse(JSONResponse):
     """A response body of type ``application/problem+json``."""
 
     media_type = MEDIA_TYPE
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and leave the problem for the count of refusals of the key."""
+        scope[REFUSAL] = self.body
+        await super().__call__(scope, receive, send)
 
 
 def install(app: FastAPI) -> None:

@@ -8,12 +8,14 @@ from sqlalchemy import func, select
 from api.auth.account_grants import AccountGrant, GrantKind, GrantPhase
 from api.auth.authority import Authority, KeyGrant, PersonGrant
 from api.auth.callers import Caller
+from api.auth.key_uses import TAKEN, read_last_uses
 from api.auth.permissions import OWNED
 from api.auth.tables import KEY_USES, SESSIONS
 from api.http.answers import Answer, Recorded, Time
 from api.service.runtime import Runtime
 from engine.domain.rights import Role
-from engine.domain.time_units import rfc3339
+from engine.domain.time_units import MINUTE, rfc3339
+from engine.errors import NotFoundError
 
 KeyState = Literal["active", "only_reads", "revoked", "replaced"]
 
@@ -53,7 +55,35 @@ class KeyView(Answer):
     until: Time | None
     """When it opens nothing any more, because another replaces it."""
     last_used_at: Time | None
-    """To ten minutes; null for a key that was never used."""
+    """Of a call that was taken or refused, to the minute; null for a key that was never used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRefusal(Answer):
+    """Why calls of a key were refused."""
+
+    reason: str
+    """Title of the problem, with the first field and rule that it names."""
+    calls: int
+    """Calls that were refused for it on the local day of the last one."""
+    last_at: Time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyUsage(Answer):
+    """A key, what it called today, and why calls were refused.
+
+    Where several processes serve, it is some seconds behind.
+    """
+
+    tables = ("refusals",)
+    key: KeyView
+    calls_today: int
+    """Of the local day of its post, in UTC without one; refused ones included."""
+    refused_today: int
+    last_taken_at: Time | None
+    refusals: list[KeyRefusal]
+    """The latest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +133,7 @@ def list_people(service: Runtime, caller: Caller) -> PeopleAnswer:
     with service.store.read() as connection:
         now = service.journal.now(connection)
         signed_in = {row[0]: row[1] for row in connection.execute(last)}
-        used = {row.key_id: row.used_at for row in connection.execute(select(KEY_USES))}
+        used = read_last_uses(connection)
         authority = service.accounts.look()
     people = sorted(authority.people(), key=lambda one: one.name)
     keys = reversed(authority.every_key())
@@ -123,6 +153,34 @@ def list_people(service: Runtime, caller: Caller) -> PeopleAnswer:
             _describe_grant(one, now)
             for one in grants
             if _reaches(caller, one.content.get("agency"), one.content.get("post"))
+        ],
+    )
+
+
+def describe_usage(service: Runtime, caller: Caller, key_id: str) -> KeyUsage:
+    """Return a key with its uses; raises ``NotFoundError`` for none of the caller's reach."""
+    uses = service.callers.uses
+    uses.flush()
+    with service.store.read() as connection:
+        now = service.journal.now(connection)
+        authority = service.accounts.look()
+        found = next((one for one in authority.every_key() if one.key_id == key_id), None)
+        if found is None or not _reaches(caller, found.agency, found.post):
+            raise NotFoundError("key", key_id)
+        query = select(KEY_USES).where(KEY_USES.c.key_id == key_id)
+        rows = connection.execute(query.order_by(KEY_USES.c.used_at.desc())).all()
+    today = uses.day(now, found.post)
+    counted = {row.reason: row.calls for row in rows if row.day == today}
+    taken = next((row.used_at for row in rows if row.reason == TAKEN), None)
+    return KeyUsage(
+        key=_describe_key(found, authority, rows[0].used_at if rows else None, now),
+        calls_today=sum(counted.values()),
+        refused_today=sum(calls for reason, calls in counted.items() if reason != TAKEN),
+        last_taken_at=None if taken is None else rfc3339(taken),
+        refusals=[
+            KeyRefusal(reason=row.reason, calls=row.calls, last_at=rfc3339(row.used_at))
+            for row in rows
+            if row.reason != TAKEN
         ],
     )
 
@@ -160,7 +218,7 @@ def _describe_key(one: KeyGrant, authority: Authority, used: int | None, now: in
         state=state,
         created_at=rfc3339(one.created_at),
         until=None if one.until is None else rfc3339(one.until),
-        last_used_at=None if used is None else rfc3339(used),
+        last_used_at=None if used is None else rfc3339(used - used % MINUTE),
     )
 
 

@@ -4,7 +4,9 @@ The second asks for two codes and shows the secret once. It is open to all, as t
 because an invited person has no account yet. Wrong codes are slowed as wrong passwords are.
 """
 
+import secrets
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -16,8 +18,8 @@ from api.auth.credentials import is_token
 from api.auth.permissions import MACHINES
 from api.http.answers import AcknowledgedStep
 from api.http.dependencies import TheService
-from api.people.answers import list_people
-from api.people.routes import ProposalId
+from api.people.answers import describe_usage, list_people
+from api.people.routes import KeyId, ProposalId
 from api.people.steps import ACCOUNT, CONTENT, AccountEnds, AccountRemoval, redeem
 from api.proposals.desk import ProposalDesk
 from api.service.runtime import Runtime
@@ -60,6 +62,23 @@ GRANTS = {
 def show(visit: TheVisit, service: TheService) -> Response:
     """Show every person, key and proposal."""
     return _page(visit, service, kept={})
+
+
+@router.get("/keys/{key_id}")
+def show_key(visit: TheVisit, service: TheService, key_id: KeyId) -> Response:
+    """Show one key: when it called, what was refused and why, and the steps on it."""
+    found = describe_usage(service, visit.caller, key_id)
+    last = found.key.last_used_at
+    silent = None if last is None else datetime.now(UTC) - datetime.fromisoformat(last)
+    return visit.page(
+        "key.html",
+        json_address=f"/v1/people/keys/{key_id}",
+        found=found,
+        key=found.key,
+        minutes=silent and silent / timedelta(minutes=1),
+        proposes=visit.caller.permits(ACCOUNT.rule(Right.ACT)),
+        once=secrets.token_hex(12),
+    )
 
 
 @router.post("/proposals")

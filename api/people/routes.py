@@ -6,19 +6,26 @@ from fastapi import Depends, Path, Response
 
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import body_of
-from api.http.responses import answer, creates, json_router
-from api.people.answers import AccountEnd, PeopleAnswer, list_people
+from api.http.responses import answer, creates, document_problems, json_router
+from api.people.answers import AccountEnd, KeyUsage, PeopleAnswer, describe_usage, list_people
 from api.people.steps import AccountEnds, AccountRemoval, AccountWithdrawal
 from engine.domain.records import Identifier
 
 router = json_router("/v1/people", "people")
 ProposalId = Annotated[Identifier, Path()]
+KeyId = Annotated[Identifier, Path()]
 
 
 @router.get("", response_model=PeopleAnswer)
 def people(caller: TheCaller, service: TheService) -> Response:
     """List people, keys, and what was proposed about them."""
     return answer(list_people(service, caller))
+
+
+@router.get("/keys/{key_id}", response_model=KeyUsage, responses=document_problems(404))
+def key(caller: TheCaller, service: TheService, key_id: KeyId) -> Response:
+    """Return one key: what it called today, and why calls were refused."""
+    return answer(describe_usage(service, caller, key_id))
 
 
 @router.post(

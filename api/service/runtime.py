@@ -123,6 +123,7 @@ class Runtime:
             with self.store.read() as connection:
                 now = self.journal.now(connection)
             self.profiles.flush(now)
+        self.callers.uses.flush()
         self.writer.close()
         self.watch.close()
         self.store.dispose()

@@ -12,6 +12,7 @@ from api.auth.accounts import Accounts
 from api.auth.authority import Authority
 from api.auth.callers import Callers
 from api.auth.credentials import open_pepper
+from api.auth.key_uses import KeyUses
 from api.auth.sessions import Sessions
 from api.service.metrics import Metrics
 from api.service.settings import Settings
@@ -82,6 +83,7 @@ def open_sign_in(
             pepper,
             believed_seconds=settings.key_seconds,
             authority=authority,
+            uses=KeyUses(store, network),
             refused=refused,
         ),
         sessions=sessions,

@@ -129,6 +129,10 @@ HELP: Final[Mapping[str, str]] = {
         "Who signs in, and which machines send. One administrator proposes, another approves, and "
         "both codes are needed to take up an account or a key. One alone removes."
     ),
+    "key.html": N_(
+        "When this machine called last, how many of its calls today were refused, and why. A new "
+        "key in its place leaves the old one open for seven days."
+    ),
     "webhooks.html": _WEBHOOKS,
     "webhook.html": _WEBHOOKS,
     "expected.html": N_("Declarations of vehicles that have not arrived, by the time announced."),

@@ -305,8 +305,8 @@ sa.Table(
 sa.Table(
     "key_uses",
     TABLES,
-    *_columns(TEXT, "key_id", key=True),
-    *_columns(INT64, "used_at"),
+    *_columns(TEXT, "key_id", "reason", key=True),
+    *_columns(INT64, "day", "calls", "used_at"),
 )
 sa.Table(
     "users",

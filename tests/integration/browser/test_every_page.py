@@ -105,8 +105,15 @@ def filled(site: Site) -> SimpleNamespace:
     for (matter, _), subject in zip(every[:3], made, strict=False):
         approve(runtime, matter, subject, by="olim")
     return SimpleNamespace(
-        red=f"/decisions/{red['decision_id']}", seized=seized, batch=made[1], profile=made[3]
-    )
+        red=f"/decisions/{red['decision_id']}", seized=seized, batch=made[1], profile=made[3],
+        key=refuse_sender(site),
+    )  # fmt: skip
+
+
+def refuse_sender(site: Site) -> str:
+    """Let the sender's key be refused, and return its page."""
+    assert site.sender.post("/v1/decisions", json={"crossing": {}}).status_code == 422
+    return f"/people/keys/{site.runtime.accounts.every_key()[0].key_id}"
 
 
 BEHIND: Mapping[str, tuple[str, ...]] = {
@@ -120,7 +127,7 @@ BEHIND: Mapping[str, tuple[str, ...]] = {
     "checkpoint": ("{red}", "/help", "{seized}", "{red}/order", "{red}/release", "/search?q=01A"),
     "analyst": ("{red}", "/watchlist/lists", "/profiles/{profile}", "/search?q=01A"),
     "integrity": (f"/posts/{POST}/integrity", "/journal/3", "/account"),
-    "administrator": ("/account",),
+    "administrator": ("/account", "{key}"),
 }  # fmt: skip
 
 

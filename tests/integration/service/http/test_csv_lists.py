@@ -85,6 +85,11 @@ def addresses(world: World) -> dict[str, tuple[str, list[str]]]:
     assert world.post("/v1/declarations", sent).status_code == 201
     named |= {"declaration_id": sent["declaration"]["declaration_id"]}
     named |= {"kind": "plate", "value": "01A0005BC", "seizure_id": find_seizure(world)}
+    refused = world.post("/v1/decisions", {"crossing": {}})
+    assert refused.status_code == 422
+    keys = world.get("/v1/people", Role.ADMINISTRATOR).json()["keys"]
+    used = [one for one in keys if one["role"] == Role.CHECKPOINT and one["last_used_at"]]
+    named["key_id"] = max(used, key=lambda one: str(one["last_used_at"]))["key_id"]
     found = {}
     for path, methods in world.client.get("/openapi.json").json()["paths"].items():
         asked = methods.get("get", {})

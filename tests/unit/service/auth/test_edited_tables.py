@@ -485,7 +485,8 @@ def test_a_key_of_other_characters_is_refused_before_any_look(
 ) -> None:
     looked: list[str] = []
     monkeypatch.setattr("api.auth.callers.digest", lambda key, _: looked.append(key))
-    callers = Callers(None, b"", believed_seconds=1, authority=None)  # type: ignore[arg-type]
+    unused: Any = None
+    callers = Callers(unused, b"", believed_seconds=1, authority=unused, uses=unused)
     with pytest.raises(NotAuthenticatedError):
         callers.find_remembered(f"Bearer {odd}")
     assert looked == []
