@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from api.auth.tables import KEY_USES
 from engine.domain.network import DEFAULT_TIME_ZONE, Network, wall_time
-from engine.domain.time_units import DAY
+from engine.domain.time_units import DAY, MINUTE
 from engine.errors import StoreUnavailableError
 from engine.storage.database import Store
 
@@ -28,6 +29,7 @@ MOST_REASONS = 20
 OTHER_REASONS = "Other"
 TAKEN = ""
 """The reason of a call that was not refused."""
+_QUARTER = 15 * MINUTE
 _PLACE = re.compile(r"\.\d+")
 _Noted = dict[tuple[str, str, int], tuple[int, int]]
 """Calls and the time of the last one, by key, reason and local day."""
@@ -69,7 +71,7 @@ class KeyUses:
     def day(self, instant: int, post: str | None) -> int:
         """Return the number of the local day of a post, in UTC without one."""
         known = self._network.posts.get(post or "")
-        return wall_time(instant, known.timezone if known else DEFAULT_TIME_ZONE) // DAY
+        return _find_day(instant // _QUARTER, known.timezone if known else DEFAULT_TIME_ZONE)
 
     def is_due(self) -> bool:
         """Tell whether counts wait that were to be added by now."""
@@ -89,6 +91,12 @@ class KeyUses:
             for key, (calls, last) in noted.items():
                 now, later = self._noted.get(key, (0, 0))
                 self._noted[key] = now + calls, max(last, later)
+
+
+@lru_cache(maxsize=256)
+def _find_day(quarter: int, zone: str) -> int:
+    """Return the local day of a quarter of an hour: no zone begins a day within one."""
+    return wall_time(quarter * _QUARTER, zone) // DAY
 
 
 def _add(connection: Connection, noted: Mapping[tuple[str, str, int], tuple[int, int]]) -> None:
