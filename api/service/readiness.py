@@ -70,13 +70,16 @@ class Probe:
         self._failed: StoreUnavailableError | None = None
 
     def run(self) -> None:
-        """Raise ``StoreUnavailableError`` where the last probe failed; an old one is made again.
+        """Raise ``StoreUnavailableError`` where the last probe failed.
+
+        It is made again where it is old, and once the store was found damaged.
 
         Raises ``HomeError`` where a key file is gone: the next start would fail.
         """
         require_keys(self._keys)
         with self._lock:
-            if self._tried is None or time.monotonic() - self._tried > EVERY_SECONDS:
+            is_old = self._tried is None or time.monotonic() - self._tried > EVERY_SECONDS
+            if is_old or self._store.is_damaged:
                 self._failed = self._try()
                 self._tried = time.monotonic()
             failed = self._failed

@@ -199,6 +199,11 @@ class Store:
             reader.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
             self._changed = 0  # one that failed is tried again after the next commit
 
+    @property
+    def is_damaged(self) -> bool:
+        """Tell whether this process met damage in the store."""
+        return bool(self._damage)
+
     def probe(self) -> None:
         """Try to write, leaving nothing; raises ``StoreUnavailableError`` where it fails.
 

@@ -23,7 +23,6 @@ from typer.testing import CliRunner
 
 from api.audit.home_check import check_home
 from api.cli.main import app
-from api.service import readiness
 from api.service.assembly import open_store
 from engine.audit import store_check
 from engine.audit.store_check import UNCHECKED
@@ -139,7 +138,6 @@ def site(
 ) -> Iterator[StoppedHome]:
     """Yield a home with decisions, whose service is one."""
     monkeypatch.setenv(DATABASE_VARIABLE, "")
-    monkeypatch.setattr(readiness, "EVERY_SECONDS", -1)
     if request.param == "sqlite":
         homes = make_on_sqlite(tmp_path)
     else:
@@ -165,6 +163,8 @@ def test_a_damaged_index_is_found_named_and_mended(site: StoppedHome, tmp_path: 
     site.overwrite(INDEX)
     with Operator(site.variables, site.serve) as operator:
         operator.start()
+        ready = operator.service.client.get("/readyz")
+        assert ready.status_code == 200, "nothing has read the page yet"
         assert operator.service.decide(arrival(DECIDED)).status_code == 503
         ready = operator.service.client.get("/readyz")
         assert ready.status_code == 503 and "damaged" in ready.json()["store"]
