@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 from typing import IO, Any, Final
 
 from api.analysis.folders import JobFolder, folder_of, sweep_folders
@@ -26,6 +26,7 @@ from api.service.structured_logging import fault
 from engine.analysis.area import JOB_ENDED, JobEndedBody, Outcome
 from engine.analysis.jobs import Job, JobSort, read_jobs
 from engine.errors import BusyError, RiskError
+from engine.storage.periodic_worker import PeriodicWorker
 from engine.storage.worker_process import NICENESS, PROGRESS_FILE, hold_place
 
 LOOK_SECONDS: Final = 2.0
@@ -61,37 +62,26 @@ def make_command(words: Sequence[str]) -> Sequence[str]:
     return [sys.executable, "-m", "api", *words]
 
 
-class JobWorker:
+class JobWorker(PeriodicWorker):
     """Looks for jobs that wait, and runs one of each sort at a time."""
 
     def __init__(self, service: Runtime) -> None:
+        super().__init__("jobs", LOOK_SECONDS)
         self._service = service
-        self._stop = Event()
         self._running: dict[str, Thread] = {}
         self._swept = 0.0
         """When folders were last looked through, by the monotonic clock."""
-        self._thread = Thread(target=self._run, name="jobs", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
 
     def close(self) -> None:
         """End the jobs of this process, record that, and stop."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        super().close()
         for thread in self._running.values():
             thread.join()
 
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_SECONDS):
-            try:
-                self.run_turn()
-            except RiskError:
-                pass  # the store is away: the next turn tries again
-            except Exception as error:
-                fault(error, route="jobs")
+    def note_failure(self, error: Exception) -> None:
+        """Log it; where the store is away, the next turn tries again."""
+        if not isinstance(error, RiskError):
+            fault(error, route="jobs")
 
     def run_turn(self) -> None:
         """Begin what waits."""

@@ -4,7 +4,6 @@ Each process of a service may exchange: a second one finds nothing left, because
 is recorded once. A link that cannot be reached waits for the next turn and holds up no other.
 """
 
-from threading import Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from api.links.routes import log_foreign
 from api.service.runtime import Runtime
 from api.service.structured_logging import fault
 from engine.errors import ConflictError, OtherSideError, RiskError
+from engine.storage.periodic_worker import PeriodicWorker
 
 if TYPE_CHECKING:
     from engine.links.exchange import LinkExchange
@@ -25,32 +25,25 @@ COMPARE_SECONDS = 3600.0
 """How often the watch list is looked through for entries that partners were not asked about."""
 
 
-class LinkWorker:
+class LinkWorker(PeriodicWorker):
     """Exchanges parcels with every reachable link, at intervals, on a thread of its own."""
 
     def __init__(self, service: Runtime, *, seconds: float | None = None) -> None:
         """Take the interval from the settings if it is not given; with 0 nothing is exchanged."""
+        every = service.settings.link_seconds if seconds is None else seconds
+        super().__init__("links", every, first_after=min(FIRST_SECONDS, every))
         self._service = service
-        self._seconds = service.settings.link_seconds if seconds is None else seconds
         self._announced: dict[str, int] = {}
         """By link, the record up to which nothing is due."""
         self._answered: dict[str, int] = {}
         """By link, when the other side made its last answer, by its journal."""
-        self._stop = Event()
         self._compared: dict[str, float] = {}
         """When each link's list was last looked through, by the monotonic clock."""
-        self._thread = Thread(target=self._run, name="links", daemon=True)
 
     def start(self) -> None:
         """Exchange soon, then at intervals."""
-        if self._seconds:
-            self._thread.start()
-
-    def close(self) -> None:
-        """Stop after the exchange that runs."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        if self._every:
+            super().start()
 
     def run_turn(self) -> None:
         """Exchange once with every link that has an address."""
@@ -136,13 +129,9 @@ class LinkWorker:
         except Exception as error:  # what waits still travels
             fault(error, route="links")
 
-    def _run(self) -> None:
-        wait = min(FIRST_SECONDS, self._seconds)
-        while not self._stop.wait(wait):
-            wait = self._seconds
-            try:
-                self.run_turn()
-            except RiskError as error:  # the store is away: the next turn finds what waits
-                structlog.get_logger().warning("links_waiting", why=type(error).__name__)
-            except Exception as error:
-                fault(error, route="links")
+    def note_failure(self, error: Exception) -> None:
+        """Log it; where the store is away, the next turn finds what waits."""
+        if isinstance(error, RiskError):
+            structlog.get_logger().warning("links_waiting", why=type(error).__name__)
+        else:
+            fault(error, route="links")

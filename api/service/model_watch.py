@@ -7,7 +7,6 @@ never leads: the model in force decides alone. Assumes that a loaded bundle neve
 model is a new version.
 """
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -24,6 +23,7 @@ from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Scorer
 from engine.selection import RiskTables
 from engine.storage.home import Home
+from engine.storage.periodic_worker import PeriodicWorker
 from engine.targeting.context import Challenger, InForce
 from models.bundle import Scorer as BundleScorer
 from models.bundle import signing_key
@@ -104,7 +104,7 @@ class ServingState:
     """Empty where the challenger of the trial serves."""
 
 
-class ModelWatch:
+class ModelWatch(PeriodicWorker):
     """Keeps the model in force loaded, and the one on trial."""
 
     def __init__(
@@ -121,26 +121,18 @@ class ModelWatch:
 
         ``load`` reads a bundle; ``refused`` hears of every look at which one could not serve.
         """
+        super().__init__("model-watch", seconds)
         self._wanted = wanted
         self._load = load
         self._definitions = definitions
-        self._seconds = seconds
         self._refused = refused
         self._trial = trial
         self._standing = ServingState(InForce(None, "rules_only"), None, "no model is in force")
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="model-watch", daemon=True)
 
     def start(self) -> None:
         """Load what is in force, then keep watching."""
         self.look()
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop watching."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        super().start()
 
     @property
     def state(self) -> ServingState:
@@ -213,12 +205,13 @@ class ModelWatch:
             raise NoModelError(trial.challenger)
         return scorer
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._seconds):
-            try:
-                self.look()
-            except Exception as error:  # what serves goes on serving, and the next look is made
-                fault(error, route="model-watch")
+    def run_turn(self) -> None:
+        """Look again."""
+        self.look()
+
+    def note_failure(self, error: Exception) -> None:
+        """Log it; what serves goes on serving, and the next look is made."""
+        fault(error, route="model-watch")
 
 
 def _of_model(standing: ServingState) -> tuple[object, ...]:

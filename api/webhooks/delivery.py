@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from threading import Event, Lock, Thread
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import orjson
@@ -58,6 +58,7 @@ from engine.events.webhooks import (
     release_leases,
     settle,
 )
+from engine.storage.periodic_worker import PeriodicWorker
 
 if TYPE_CHECKING:
     import httpx2
@@ -209,13 +210,13 @@ def write_message(
     return Message(endpoint.url, push_headers(service.home, alert, event), alert.text.encode())
 
 
-class DeliveryWorker:
+class DeliveryWorker(PeriodicWorker):
     """Sends the events of every endpoint until it is closed."""
 
     def __init__(self, service: Runtime, *, every: float = EVERY_SECONDS) -> None:
         """``every`` is how often the outbox is looked at, in seconds."""
+        super().__init__("webhooks", every, first_after=0.0)
         self._service = service
-        self._every = every
         self._holder = secrets.token_hex(8)
         timeout = service.settings.webhook_timeout_seconds
         self._lease = round((timeout + min(timeout, MARGIN_SECONDS)) * SECOND)
@@ -224,20 +225,13 @@ class DeliveryWorker:
         self._authority = Authority(posts=agencies_by_post(service.network))
         self._busy: set[str] = set()
         self._lock = Lock()
-        self._stop = Event()
         self._threads = ThreadPoolExecutor(THREADS, "webhook")
-        self._thread = Thread(target=self._run, name="webhooks", daemon=True)
-
-    def start(self) -> None:
-        """Look at once, then at intervals."""
-        self._thread.start()
 
     def close(self) -> None:
         """End what is under way; the next process to look sends it again."""
         self._stop.set()
         self._sender.cancel()
-        if self._thread.is_alive():
-            self._thread.join()
+        super().close()
         self._threads.shutdown()
         try:
             if self._history_is_used():
@@ -255,16 +249,15 @@ class DeliveryWorker:
         with self._service.store.read() as connection:
             return bool(self._history.look(connection))
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                for endpoint in self._find_work():
-                    self._begin(endpoint.webhook_id)
-            except StoreUnavailableError:
-                pass  # the next look finds what is due
-            except Exception as error:  # others' events go on being sent
-                fault(error, route="webhooks")
-            self._stop.wait(self._every)
+    def run_turn(self) -> None:
+        """Begin to send what is due."""
+        for endpoint in self._find_work():
+            self._begin(endpoint.webhook_id)
+
+    def note_failure(self, error: Exception) -> None:
+        """Log it; where the store is away, the next look finds what is due."""
+        if not isinstance(error, StoreUnavailableError):
+            fault(error, route="webhooks")
 
     def _begin(self, webhook_id: str) -> None:
         with self._lock:

@@ -8,18 +8,17 @@ thread.
 import logging
 from collections.abc import Callable, Sequence
 from itertools import islice
-from threading import Event, Thread
 
 from sqlalchemy import Connection, select
 
 from engine.domain.time_units import DAY, rfc3339
-from engine.errors import RiskError
 from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL, Journal
 from engine.journal.kinds import COPIED, DECISION, QUEUE_EXPIRED
 from engine.journal.power_records import read_record
 from engine.queue.queue import DECISIONS, WAITS
 from engine.storage.database import Store
+from engine.storage.periodic_worker import PeriodicWorker
 
 _D = DECISIONS.c
 
@@ -64,7 +63,7 @@ MOST_EXPIRIES = 512
 _LOG = logging.getLogger("darvoza")
 
 
-class QueueExpiry:
+class QueueExpiry(PeriodicWorker):
     """Ends the wait of vehicles that were referred over a day ago."""
 
     def __init__(
@@ -75,21 +74,10 @@ class QueueExpiry:
         also: Sequence[Callable[[], object]] = (),
     ) -> None:
         """``also`` is done after each look."""
+        super().__init__("queue-expiry", EXPIRY_SECONDS, first_after=0.0)
         self._also = also
         self._store = store
         self._journal = journal
-        self._stop = Event()
-        self._thread = Thread(target=self._run, name="queue-expiry", daemon=True)
-
-    def start(self) -> None:
-        """Look at once, then at intervals."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop looking."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def expire(self) -> int:
         """Record every vehicle whose day has passed; return how many there were."""
@@ -108,13 +96,12 @@ class QueueExpiry:
             )
         return number
 
-    def _run(self) -> None:
-        while True:
-            try:
-                self.expire()
-                for work in self._also:
-                    work()
-            except RiskError as error:  # the next look finds them
-                _LOG.warning("clock_work_failed", exc_info=error)
-            if self._stop.wait(EXPIRY_SECONDS):
-                return
+    def run_turn(self) -> None:
+        """End what is over, then do the other work that comes due by the clock."""
+        self.expire()
+        for work in self._also:
+            work()
+
+    def note_failure(self, error: Exception) -> None:
+        """Log it; the next look finds what is due."""
+        _LOG.warning("clock_work_failed", exc_info=error)
