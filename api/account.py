@@ -11,7 +11,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.sessions import NewSession, cookie_name, token_of
-from api.http.dependencies import SignInService, TheSignIn
+from api.http.dependencies import TheSignIn
+from api.service.sign_in import SignInService
 from api.web.forms import FieldMistake, corrections
 from api.web.i18n import COOKIE as LANGUAGE_COOKIE
 from api.web.i18n import LANGUAGES, N_

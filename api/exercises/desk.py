@@ -10,20 +10,15 @@ exercise was made: neither picks nor truth can be changed after the other is kno
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, inspect
 
-from api.auth.accounts import Accounts
-from api.auth.callers import Callers
-from api.auth.sessions import Sessions
 from api.migrations.upgrade import upgrade
-from api.service.executors import Executors
-from api.service.metrics import Metrics
 from api.service.settings import Settings
-from api.service.sign_in import SignOnPort
+from api.service.sign_in import SignInService
 from engine.domain.network import Network
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError, HomeError, NotAllowedError, NotFoundError
@@ -327,7 +322,7 @@ def _draft_pick(exercise_id: str, person: str, pick: Pick) -> Draft:
 
 
 @dataclass(slots=True, kw_only=True)
-class ExerciseRuntime:
+class ExerciseRuntime(SignInService):
     """Every part of a running training service."""
 
     home: Home
@@ -335,14 +330,8 @@ class ExerciseRuntime:
     network: Network
     store: Store
     writer: Writer
-    accounts: Accounts
-    callers: Callers
-    sessions: Sessions
-    sign_on: SignOnPort
     desk: ExerciseDesk
     opened: ExitStack
-    metrics: Metrics = field(default_factory=Metrics)
-    executors: Executors = field(default_factory=Executors)
 
     def close(self) -> None:
         """Finish what runs, then let go of the store."""

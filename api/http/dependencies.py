@@ -6,7 +6,7 @@ And the class of all routes, which refuses parameters of the query that a route 
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.dependencies.models import Dependant
@@ -14,29 +14,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 
-from api.auth.accounts import Accounts
-from api.auth.callers import Caller, Callers
-from api.auth.sessions import SAFE, Sessions, check_origin, is_used_by_person, token_of
-from api.service.executors import Executors
-from api.service.metrics import Metrics
+from api.auth.callers import Caller
+from api.auth.sessions import SAFE, check_origin, is_used_by_person, token_of
 from api.service.runtime import Runtime
-from api.service.sign_in import SignOnPort
+from api.service.sign_in import SignInService
 from engine.domain.records import Identifier
 
 LONGEST_IDEMPOTENCY_KEY = 255
 _NAMES = "Names the request, so that sending it again changes nothing."
 _BEARER = HTTPBearer(auto_error=False, description="A key made by `darvoza keys create`.")
-
-
-class SignInService(Protocol):
-    """The parts that identify callers and visitors, of the service and of an exercise's service."""
-
-    accounts: Accounts
-    callers: Callers
-    executors: Executors
-    metrics: Metrics
-    sessions: Sessions
-    sign_on: SignOnPort
 
 
 async def running_service(request: Request) -> object:

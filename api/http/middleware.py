@@ -24,10 +24,10 @@ from api.auth.key_uses import TAKEN, name_reason
 from api.auth.sessions import token_of
 from api.auth.throttles import network_of
 from api.http.connection_limits import complete, find_ambiguity
-from api.http.dependencies import SignInService
 from api.http.problems import REFUSAL, answer_fault, refusal
 from api.service.executors import SharedWork
 from api.service.metrics import Metrics
+from api.service.sign_in import SignInService
 from api.service.structured_logging import fault
 from engine.errors import BusyError, StoreUnavailableError
 

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.sessions import cookie_name
-from api.http.dependencies import SignInService, TheSignIn
+from api.http.dependencies import TheSignIn
 from api.oidc.attempts import SECONDS, STATUS, Refusal, SignOnError
 from api.oidc.sign_on import SignOn
+from api.service.sign_in import SignInService
 from api.web.page_route import PageRoute, local
 from api.web.sign_in_page import keep_cookie, render_form
 from api.web.templates_env import page

@@ -7,15 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from api.auth.accounts import Accounts
-from api.auth.callers import Callers
-from api.auth.sessions import Sessions
-from api.service.executors import Assessments, Backtests, Executors, LoopBridge, Measurements
-from api.service.metrics import Metrics
+from api.service.executors import Assessments, Backtests, LoopBridge, Measurements
 from api.service.model_watch import ModelWatch
 from api.service.readiness import Probe
 from api.service.settings import Settings
-from api.service.sign_in import SignOnPort
+from api.service.sign_in import SignInService
 from engine.audit.decision_replay import DecisionReplay
 from engine.criteria.policy import read_policy
 from engine.criteria.profiles.profile import ProfileMatcher
@@ -67,7 +63,7 @@ class SignedAnswers:
 
 
 @dataclass(slots=True, kw_only=True)
-class Runtime:
+class Runtime(SignInService):
     """Every part of a running service; routes and pages take what they need of it."""
 
     home: Home
@@ -80,10 +76,6 @@ class Runtime:
     signer: Signer
     answers: SignedAnswers
     features: OnlineFeatures
-    accounts: Accounts
-    callers: Callers
-    sessions: Sessions
-    sign_on: SignOnPort
     watch: ModelWatch
     profiles: ProfileMatcher
     backtests: Backtests
@@ -95,13 +87,11 @@ class Runtime:
     forecasts: Forecasts
     workload: Workload
     recompute: DecisionReplay
-    metrics: Metrics
     posts: PostAuthority
     expiry: QueueExpiry
     probe: Probe
     present: MonotonicClock
     bridge: LoopBridge = field(default_factory=LoopBridge)
-    executors: Executors = field(default_factory=Executors)
 
     @property
     def shifts(self) -> ShiftPlan:

@@ -5,7 +5,8 @@ A live service and a training home's have the same ones, from the same journal.
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypedDict
 
 from api.areas import find_part
 from api.auth.accounts import Accounts
@@ -14,6 +15,7 @@ from api.auth.callers import Callers
 from api.auth.credentials import open_pepper
 from api.auth.key_uses import KeyUses
 from api.auth.sessions import Sessions
+from api.service.executors import Executors
 from api.service.metrics import Metrics
 from api.service.settings import Settings
 from engine.domain.network import Network
@@ -38,14 +40,25 @@ class SignOnPort:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignIn:
+class SignIn(TypedDict):
     """The parts, which ask one authority."""
 
     accounts: Accounts
     callers: Callers
     sessions: Sessions
     sign_on: SignOnPort
+
+
+@dataclass(slots=True, kw_only=True)
+class SignInService:
+    """What identifies callers and visitors, of the service and of an exercise's service."""
+
+    accounts: Accounts
+    callers: Callers
+    sessions: Sessions
+    sign_on: SignOnPort
+    metrics: Metrics = field(default_factory=Metrics)
+    executors: Executors = field(default_factory=Executors)
 
 
 def open_sign_in(

@@ -8,7 +8,8 @@ from fastapi.responses import RedirectResponse
 
 from api.auth.credentials import is_token
 from api.auth.sessions import NewSession, cookie_name, token_of
-from api.http.dependencies import SignInService, TheSignIn
+from api.http.dependencies import TheSignIn
+from api.service.sign_in import SignInService
 from api.web import i18n
 from api.web.page_route import PageRoute, local
 from api.web.templates_env import page

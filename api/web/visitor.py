@@ -16,8 +16,9 @@ from fastapi import Depends, Request
 from api.areas import list_doors
 from api.auth.callers import Caller
 from api.auth.sessions import check_origin, is_used_by_person, token_of
-from api.http.dependencies import SignInService, TheSignIn
+from api.http.dependencies import TheSignIn
 from api.http.request_bodies import read_bounded
+from api.service.sign_in import SignInService
 from engine.errors import MalformedBodyError, NotAllowedError
 
 OTHER_ROUTES: Mapping[tuple[str, str], tuple[str, str]] = {
