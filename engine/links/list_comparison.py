@@ -417,10 +417,11 @@ class ListComparison:
     def _find(self, context: MatchContext, message: Match, of: int) -> MatchWork:
         """Return the common entries, new ones alone, and what tells the other side of them."""
         live = {(one.entry, one.identifier): one for one in context.shared.values()}
+        asked = context.state.tokens
         fresh = {
-            token: live[about]
-            for token, about in context.state.tokens.items()
-            if token in message.elements and about in live and _is_new(context, "asker", token)
+            token: live[asked[token]]
+            for token in message.elements
+            if token in asked and asked[token] in live and _is_new(context, "asker", token)
         }
         deadline = context.now + RELEASE_DAYS * DAY
         record = _draft_found(context.link, message.exchange, of, "asker", deadline, fresh)
