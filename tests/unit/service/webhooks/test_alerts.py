@@ -28,7 +28,7 @@ from tests.unit.service.reports.test_acts import find
 from tests.unit.service.webhooks.mail_server import MailReceiver
 
 NUMBERS, STARTS = count(81_000), count(151_000, 500)
-PLATE, GOODS, FIRM = "CANARYPL8", "canary goods", "canary-firm"
+PLATE, GOODS, FIRM = "CANARY8", "canary goods", "canary-firm"
 
 
 @pytest.fixture(scope="module")
