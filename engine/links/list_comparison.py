@@ -416,7 +416,9 @@ class ListComparison:
 
     def _find(self, context: MatchContext, message: Match, of: int) -> MatchWork:
         """Return the common entries, new ones alone, and what tells the other side of them."""
-        live = {(one.entry, one.identifier): one for one in context.shared.values()}
+        shared = context.shared.values()
+        live: dict[tuple[str, str], SharedIdentifier]
+        live = {(one.entry, one.identifier): one for one in shared}
         asked = context.state.tokens
         fresh = {
             token: live[asked[token]]
