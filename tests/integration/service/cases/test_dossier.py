@@ -130,7 +130,7 @@ def test_a_court_reads_the_search_and_both_texts_of_a_correction(
     assert (correction["was"]["quantity_g"], correction["now"]["quantity_g"]) == (2300.0, 2415.5)
     assert [one["inspection_id"] for one in seen["acts"]] == ["act-0703"]
     text = read_pdf(fetch(world, case_id, people["ann"], "en").content)
-    for words in ("Weighed again", "before: heroin, 2,300 g", "now: heroin, 2,415.5 g"):
+    for words in ("Weighed again", "Before: heroin, 2,300 g", "Now: heroin, 2,415.5 g"):
         assert words in text, words
 
 
