@@ -47,7 +47,9 @@ InstantOption = Annotated[
 
 
 def backtest(
-    folder: Annotated[Path, typer.Argument(help="Bulk folder; only this is read.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Bulk folder, or its features by Spark; only this is read.")
+    ],
     train_until: InstantOption,
     test_from: InstantOption,
     out: Annotated[Path, typer.Option(help="Folder for scores.csv and report.json.")],
@@ -84,6 +86,7 @@ def backtest(
     from experiments.analysis.view_backtest import backtest_view
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
+    from features.offline.monthly_features import MANIFEST, MonthlyFeatures
     from models.config import TrainConfig
     from models.training.backtest import Period
 
@@ -105,11 +108,16 @@ def backtest(
         with opened_existing(home):
             pass  # refused before the work begins
     with progress() as report_progress:
-        tables = taken_in(
-            folder, format, ignored=names(ignore_columns), report_progress=report_progress
-        )
+        plan, features = Plan(CATALOGUE), None
+        if (folder / MANIFEST).is_file():
+            features = MonthlyFeatures.open(folder, plan)
+            tables = features.history()
+        else:
+            tables = taken_in(
+                folder, format, ignored=names(ignore_columns), report_progress=report_progress
+            )
         made = backtest_view(
-            tables, Plan(CATALOGUE), settings, period, view=view, progress=report_progress
+            tables, plan, settings, period, view=view, features=features, progress=report_progress
         )
     out.mkdir(parents=True, exist_ok=True)
     _write_scores(made, out / "scores.csv")

@@ -19,6 +19,7 @@ from engine.errors import InputError, NotEnoughDataError
 from engine.ports import Scores
 from features.catalogue.plan import Plan
 from features.history.tables import Tables
+from features.offline.monthly_features import MonthlyFeatures
 from features.partners.linked_history import isolate_histories, link_histories, list_administrations
 from models.array_types import Positions
 from models.config import TrainConfig
@@ -44,15 +45,19 @@ def backtest_view(
     period: Period,
     *,
     view: View = "pooled",
+    features: MonthlyFeatures | None = None,
     progress: Progress | None = None,
 ) -> Backtest:
     """Score a test period as its administrations would have; see :func:`backtest`.
 
-    The report says of each administration what its model was fitted on. Raises ``InputError`` and
-    ``NotEnoughDataError`` as :func:`score_administrations` does.
+    ``features`` are those of one database. The report says of each administration what its model
+    was fitted on. Raises ``InputError`` and ``NotEnoughDataError`` as
+    :func:`score_administrations` does.
     """
     if view == "pooled":
-        return backtest(tables, plan, config, period, progress=progress)
+        return backtest(tables, plan, config, period, features=features, progress=progress)
+    if features is not None:
+        raise InputError(str(features.folder), "its features are of one database: --view pooled")
     scored, about = score_administrations(
         tables, plan, config, period, view=view, progress=progress
     )

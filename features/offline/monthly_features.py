@@ -83,10 +83,14 @@ class MonthlyFeatures:
             raise InputError(str(folder), "its features have other definitions than this version")
         return cls(folder, about)
 
+    def crossings(self) -> pa.Table:
+        """Return the columns ``CARRIED`` of all crossings, as they became known."""
+        return self._read(CARRIED)
+
     def history(self) -> Tables:
-        """Return the history with the columns ``CARRIED`` of crossings, without declarations."""
+        """Return the history with :meth:`crossings` alone of these, without declarations."""
         kept = read_history_folder(self.folder / HISTORY)
-        return replace(kept, crossings=self._read(CARRIED))
+        return replace(kept, crossings=self.crossings())
 
     def keys(self, by: tuple[str, ...]) -> NDArray[np.int64]:
         """Return the key of each of n crossings under some entities: shape (n,), 0: not known."""

@@ -100,12 +100,25 @@ def build_from_features(
     since = known_until(as_of, known.known_at) - recent
     rows = sample_rows(names, arrived, known.known_at, share=share, since=since)
     tables = replace(tables, crossings=crossings.filter(pa.array(rows)))
+    made, table = read_features(found, plan, rows, scratch=scratch)
+    chosen = replace(known, **{one.name: getattr(known, one.name)[rows] for one in fields(known)})
+    return dataset(tables, made, chosen), table, tables
+
+
+def read_features(
+    found: MonthlyFeatures, plan: Plan, rows: Mask, *, scratch: Path
+) -> tuple[Matrix, Lookup]:
+    """Return features and keys of k of the n crossings in a folder, those of a mask.
+
+    Features stay in a file of the folder ``scratch``; keys are in the order of a dataset.
+    """
     values = ColumnFile((int(rows.sum()), len(plan.names)), scratch)
     found.write_rows(rows, plan.names, values)
-    made = Matrix(names[rows], as_of[rows], plan.names, cast("Rows", values), plan.digest)
+    crossings = found.crossings()
+    names, as_of = (crossings[name].to_numpy()[rows] for name in ("crossing_id", "as_of"))
+    made = Matrix(names, as_of, plan.names, cast("Rows", values), plan.digest)
     table = lookup(lambda by: found.keys(by)[rows], plan, len(values))
-    chosen = replace(known, **{one.name: getattr(known, one.name)[rows] for one in fields(known)})
-    return dataset(tables, made, chosen), table.take(in_order(made)), tables
+    return made, table.take(in_order(made))
 
 
 def known_until(as_of: NDArray[np.int64], label_known_at: NDArray[np.int64]) -> int:

@@ -9,22 +9,25 @@ again.
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.time_units import NEVER
-from engine.errors import NotEnoughDataError
+from engine.errors import InputError, NotEnoughDataError
 from engine.ports import Scores
 from features.catalogue.plan import Plan
 from features.history.labels import act_lengths, labels
 from features.history.tables import Tables
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
+from features.offline.monthly_features import MonthlyFeatures
 from models.array_types import Floats
 from models.config import TrainConfig
-from models.data.build_dataset import dataset, freeze_history, in_order
+from models.data.build_dataset import dataset, freeze_history, in_order, read_features
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import NAME, lookup
 from models.data.propensity_log import ReferralState, sent_among
@@ -95,17 +98,23 @@ def backtest(
     config: TrainConfig,
     period: Period,
     *,
+    features: MonthlyFeatures | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Backtest:
     """Score a test period with what was known before each arrival.
 
     ``tables`` is the whole history; what lies after each cut is hidden from features and fits.
-    ``progress`` is called with the stage, how much is done, how much there is. Raises
-    ``NotEnoughDataError`` where nothing arrived in the test period, or too little was known to fit.
+    ``features`` are those of the history, by default they are computed now. They hold every label
+    as it was recorded, so they are for streaming labels without a delay. ``progress`` is called
+    with the stage, how much is done, how much there is. Raises ``NotEnoughDataError`` where nothing
+    arrived in the test period, or too little was known to fit, and ``InputError`` for labels that
+    ``features`` are not for.
     """
-    return judge_period(
-        PeriodScorer(tables, plan, config, period, progress).score(), config, period
-    )
+    if features is not None and (period.labels == "frozen" or period.label_delay):
+        why = "its features hold labels as recorded: streaming labels without a delay are needed"
+        raise InputError(str(features.folder), why)
+    scorer = PeriodScorer(tables, plan, config, period, progress, features=features)
+    return judge_period(scorer.score(), config, period)
 
 
 class PeriodScorer:
@@ -120,8 +129,9 @@ class PeriodScorer:
         progress: Callable[[str, int, int], None] | None = None,
         *,
         posts: Collection[str] | None = None,
+        features: MonthlyFeatures | None = None,
     ) -> None:
-        """Compute features and labels; only crossings at ``posts`` are tested, default all.
+        """Compute features, or read them, and labels; test crossings at ``posts``, default all.
 
         Raises ``NotEnoughDataError`` where nothing arrived there in the test period.
         """
@@ -130,8 +140,13 @@ class PeriodScorer:
         is_frozen = period.labels == "frozen"
         cut, delay = (period.test_from, 0) if is_frozen else (NEVER, period.label_delay)
         known = freeze_history(tables, labels_before=cut, delay=delay)
-        log = read_log(known, plan)
-        made = matrix(log, plan, lambda done, of: self._progress("features", done, of))
+        if features is None:
+            log = read_log(known, plan)
+            made = matrix(log, plan, partial(self._progress, "features"))
+            table = lookup(partial(log.keys_under, plan), plan, len(log)).take(in_order(made))
+        else:
+            rows = np.ones(known.crossings.num_rows, np.bool_)
+            made, table = read_features(features, plan, rows, scratch=Path(gettempdir()))
         self.seen = dataset(known, made, labels(known))
         arrived = self.seen.arrived_at
         is_tested = (arrived >= period.test_from) & (arrived < period.test_until)
@@ -142,7 +157,6 @@ class PeriodScorer:
             raise NotEnoughDataError("a backtest", "no crossing arrived in the test period")
         self._last = int(arrived[self._tested].max())
         self._test = dataset(tables, made, labels(tables)).take(self._tested)
-        table = lookup(partial(log.keys_under, plan), plan, len(log)).take(in_order(made))
         stated = table.estimate(self.seen, until=period.train_until, known_before=period.test_from)
         self._stated = stated[self._tested]
         self._parties = table.take(self._tested).parties

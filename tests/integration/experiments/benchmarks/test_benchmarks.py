@@ -1,6 +1,8 @@
 """Benchmarks measure what they say: features, quality, scale, serving."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -8,18 +10,21 @@ import pyarrow as pa
 import pytest
 
 from engine.errors import NotEnoughDataError
+from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE
 from experiments.benchmarks import features as bench
-from experiments.benchmarks import scale
+from experiments.benchmarks import scale, serving
 from experiments.benchmarks.quality import kcs
 from experiments.benchmarks.quality.known_truth import bound_gain
 from experiments.benchmarks.scale import SizedHome, describe
 from experiments.support.deployment import Deployment, deploy
+from experiments.support.postgres import Cluster
 from experiments.support.processes import CommandCost, HomeCommands
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.labels import labels
 from models.data.build_dataset import assemble
+from tests.support.clocks import wait_for
 from tests.support.sizes import PROOF
 from tests.unit.features.random_histories import history, tables
 
@@ -109,3 +114,21 @@ def test_a_folder_that_cannot_be_served_is_refused_by_name(tmp_path: Path, missi
         (tmp_path / name).touch()
     with pytest.raises(NotEnoughDataError, match=missing):
         deploy(tmp_path / "scratch", tmp_path, latest=0, entries=1)
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_connections_that_wait_for_the_journals_lock_are_counted(
+    cluster: Cluster, is_held: bool
+) -> None:
+    with cluster.database() as url, Store(url) as store, ThreadPoolExecutor(1) as threads:
+        with store.write() if is_held else nullcontext():
+            other = threads.submit(take_lock, url)
+            with serving._count_waiting(cluster.url()) as found:
+                assert wait_for(lambda: len(found) > 5, seconds=30)
+        other.result()
+    assert max(found) == int(is_held)
+
+
+def take_lock(url: str) -> None:
+    with Store(url) as store, store.write():
+        pass

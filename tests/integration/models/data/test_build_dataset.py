@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from engine.domain.time_units import DAY
@@ -14,13 +13,10 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.labels import labels
 from features.history.tables import Tables
-from features.offline import reference_kernel
 from features.offline.column_file import ColumnFile
 from features.offline.encoded_history import read_log
-from features.offline.feature_matrix import matrix, reads
+from features.offline.feature_matrix import matrix
 from features.offline.monthly_features import MonthlyFeatures
-from features.offline.national_job import encode, finish
-from features.offline.window_queries import questions, read_column
 from models.data.build_dataset import (
     assemble,
     build_from_features,
@@ -29,7 +25,7 @@ from models.data.build_dataset import (
     known_until,
     sample_rows,
 )
-from models.data.lookup_baseline import key_names
+from tests.support.feature_folder import write_folder
 from tests.unit.features.random_histories import history, tables
 
 PLAN = Plan({name: CATALOGUE[name] for name in ("hour", "weighed_mass_kg", "plate_crossings_30d")})
@@ -67,26 +63,6 @@ def test_a_dataset_on_disk_is_the_one_in_memory(tmp_path: Path) -> None:
     assert kept.seizures.equals(moved.seizures)
 
 
-def answer_here(found: Tables, work: Path) -> None:
-    """Answer the questions of a plan by numpy, as Spark writes its answers."""
-    log = read_log(found, PLAN)
-    answers = reads(log, PLAN, reference_kernel.group_reads)
-    for question in questions(PLAN):
-        columns = {read_column(read): answers[read] for read in question.reads}
-        (work / question.name).mkdir()
-        relation = pa.table({"crossing": np.arange(len(log)), **columns})
-        pq.write_table(relation, work / question.name / "part-0.parquet")
-
-
-def write_folder(found: Tables, out: Path) -> MonthlyFeatures:
-    """Write a folder of features as Spark does, without Spark."""
-    parts = encode(found, PLAN, out, rows=40)
-    assert len({part.month for part in parts}) > 1
-    answer_here(found, parts[0].work)
-    finish(found, PLAN, out, parts, keys=key_names(PLAN))
-    return MonthlyFeatures.open(out, PLAN)
-
-
 @pytest.fixture(scope="module")
 def decided() -> Tables:
     """Return a history whose cuts are in another order than its records."""
@@ -101,7 +77,11 @@ def test_a_dataset_from_a_folder_is_the_one_from_the_history(
     decided: Tables, tmp_path: Path
 ) -> None:
     made, table, kept = build_from_features(
-        write_folder(decided, tmp_path / "out"), PLAN, scratch=tmp_path, share=1.0, recent=0
+        write_folder(decided, PLAN, tmp_path / "out", rows=40),
+        PLAN,
+        scratch=tmp_path,
+        share=1.0,
+        recent=0,
     )
     stored, looked_up, _ = build_on_disk(lambda: decided, PLAN, scratch=tmp_path)
     assert made.digest() == stored.digest()
@@ -121,7 +101,7 @@ def test_a_dataset_from_a_folder_is_the_one_from_the_history(
 def test_a_sample_keeps_what_teaches_and_what_is_recent(
     decided: Tables, tmp_path: Path, share: float
 ) -> None:
-    found = write_folder(decided, tmp_path / "out")
+    found = write_folder(decided, PLAN, tmp_path / "out", rows=40)
     few, _, _ = build_from_features(found, PLAN, scratch=tmp_path, share=share, recent=30 * DAY)
     whole = assemble(decided, PLAN)
     until = known_until(whole.as_of, whole.label_known_at)
@@ -144,7 +124,7 @@ def test_a_sample_keeps_what_teaches_and_what_is_recent(
 def test_a_folder_that_is_not_whole_or_of_other_definitions_is_refused(
     decided: Tables, tmp_path: Path, fault: str
 ) -> None:
-    found = write_folder(decided, tmp_path / "out")
+    found = write_folder(decided, PLAN, tmp_path / "out", rows=40)
     plan = PLAN
     if fault == "no manifest":
         (found.folder / "manifest.json").unlink()

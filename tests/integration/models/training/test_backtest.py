@@ -1,6 +1,7 @@
 """A backtest sees nothing of its test period, whatever happens in it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -8,11 +9,13 @@ import pyarrow.compute as pc
 import pytest
 
 from engine.domain.time_units import DAY
+from engine.errors import InputError
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.history.tables import Tables
 from models.config import TrainConfig, Trees
 from models.training.backtest import Backtest, Period, backtest
+from tests.support.feature_folder import write_folder
 from tests.support.sizes import PROOF
 from tests.unit.features.random_histories import START, history, tables
 
@@ -87,6 +90,22 @@ def test_streaming_scores_do(history_tables: Tables) -> None:
         run_backtest(other_outcomes(history_tables, FROM), period),
     )
     assert (ours.p_seizure != turned.p_seizure).mean() > 0.3
+
+
+def test_a_backtest_from_a_folder_of_features_is_the_one_from_the_history(
+    history_tables: Tables, tmp_path: Path
+) -> None:
+    features = write_folder(history_tables, PLAN, tmp_path / "out", rows=90)
+    period = Period(FROM, FROM, labels="streaming", refit=80 * DAY)
+    made = backtest(features.history(), PLAN, SMALL, period, features=features)
+    ours = run_backtest(history_tables, period)
+    assert made.report == ours.report
+    assert made.crossing_id.tolist() == ours.crossing_id.tolist()
+    np.testing.assert_array_equal(made.p_seizure, ours.p_seizure)
+    np.testing.assert_array_equal(made.p_discrepancy, ours.p_discrepancy)
+    for other in (FROZEN, Period(FROM, FROM, labels="streaming", label_delay=DAY)):
+        with pytest.raises(InputError, match="as recorded"):
+            backtest(features.history(), PLAN, SMALL, other, features=features)
 
 
 def test_every_arrival_of_the_period_is_scored(history_tables: Tables) -> None:
