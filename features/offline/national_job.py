@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -57,6 +58,8 @@ from features.offline.window_queries import (
 
 ROWS = 250_000
 """Crossings in one part: an executor needs about 1.6 kB of memory for each."""
+AT_ONCE = 4
+"""Queries that Spark is given together: while one is planned or ends, another one has work."""
 _WORK = "_work"
 """Folder of what is made on the way; gone at the end."""
 _FINISHED_AT_ONCE = 50_000
@@ -252,12 +255,19 @@ def answer(
     """Answer every question of a plan over the relations in ``work``, one folder a question."""
     for name in RELATIONS:
         spark.read.parquet(str(work / name)).createOrReplaceTempView(name)
-    asked = questions(plan)
-    for done, question in enumerate(asked, 1):
+
+    def write(question: Question) -> None:
         # Sorted, so that a block of crossings is a few row groups of each file.
         rows = spark.sql(text(question)).sortWithinPartitions("crossing")
         rows.write.parquet(str(work / question.name))
-        progress("queries", done, len(asked))
+
+    asked = questions(plan)
+    threads = ThreadPoolExecutor(AT_ONCE)
+    try:
+        for done, _ in enumerate(threads.map(write, asked), 1):
+            progress("queries", done, len(asked))
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def finish(
