@@ -459,7 +459,10 @@ def measure_workers(scratch: Path, data: Path, workers: Sequence[int], *, latest
 
 
 def _measure_worker_count(made: Deployment, count: int, url: str) -> list[Row]:
-    """Return the rows of one number of workers; medians of turns, the first not counted."""
+    """Return the rows of one number of workers: medians of turns, of waits the mean.
+
+    The first turn is not counted.
+    """
     asked = {OURS: made.requests(made.arrivals(f"workers-{count}"))}
     name = f"{count} worker{'s' * (count > 1)}"
     setting = Setting(name, MOST_CONNECTIONS, 1, asked)
@@ -478,7 +481,7 @@ def _measure_worker_count(made: Deployment, count: int, url: str) -> list[Row]:
         row(
             f"wait for the journal's lock a decision, {setting.name}",
             "ms",
-            1000 * statistics.median(waits[1:]),
+            1000 * statistics.fmean(waits[1:]),
         ),
     ]
 
