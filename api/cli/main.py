@@ -133,11 +133,14 @@ _IMPORTED_AS = {"scikit-learn": "sklearn"}
 
 def _name_source(module: str) -> str:
     """Return how a library that is missing is installed: by an extra, or set-up."""
+    extras = set()
     for line in importlib.metadata.requires("darvoza") or ():
         name = re.split(r"[^\w.-]", line, maxsplit=1)[0]
-        extra = re.search(r"extra == '(\w+)'", line)
-        if extra is not None and _IMPORTED_AS.get(name, name) == module:
-            return f"the extra '{extra[1]}' brings it, pip install 'darvoza[{extra[1]}]'"
+        if _IMPORTED_AS.get(name, name) == module:
+            extras |= set(re.findall(r"extra == '(\w+)'", line))
+    if extras:
+        extra = "train" if "train" in extras else min(extras)
+        return f"the extra '{extra}' brings it, pip install 'darvoza[{extra}]'"
     return "make setup in the tree installs it"
 
 
