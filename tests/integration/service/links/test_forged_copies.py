@@ -88,10 +88,12 @@ UNMOVED = frozenset({"journal", "journal_bodies", "copied_records", "link_envelo
 """Tables in which every envelope and every record leaves a row."""
 MOVES = frozenset({"clock_anchors", "spread_head"})
 """Tables that only say until when something was done."""
-WITHOUT = frozenset({COMPLAINT_ANSWERED, CORRECTION_ASKED, DOCUMENTS_CAME, VEHICLE_MARK})
-"""An answer, what came, and a mark name their question, complaint or picture by a number of their
-own journal, which the thief's journal does not have. A request for a correction is read from the
-journal, at the post of its vehicle's decision alone."""
+WITHOUT = frozenset(
+    {COMPLAINT_ANSWERED, CORRECTION_ASKED, DOCUMENTS_CAME, SEIZURE_CORRECTED, VEHICLE_MARK}
+)
+"""An answer, what came, a mark and the correction of a seizure name their question, complaint,
+picture or seizure by a number of their own journal, which the thief's journal does not have. A
+request for a correction is read from the journal, at the post of its vehicle's decision alone."""
 
 
 @dataclass
@@ -136,9 +138,6 @@ class Thief:
         body = json.loads(text)
         if kind == DECISION:
             body["queue"]["amends"] = decision
-        if kind == SEIZURE_CORRECTED:  # a find on its own counts, one in an act counts with it
-            body["was"].pop("inspection_id")
-            body["seizure"].pop("inspection_id")
         return self.prove(kind, number, subject=subject, post=post, body=body)
 
     def prove(self, kind: str, number: int, *, subject: str, post: str, body: Any) -> RecordCopy:
