@@ -45,7 +45,7 @@ def load(world: World, crossing_id: str) -> None:
         "known_at": 1,
         "entity_keys": pack_keys([0]),
         "vehicle": "truck:laden",
-    } | dict.fromkeys(("inspected", "hit", "seizure"), 0)
+    } | dict.fromkeys(("inspected", "hit", "seizure", "taught"), 0)
     with world.runtime.store.write() as connection:
         connection.execute(insert(PASSAGES), row)
 
