@@ -91,7 +91,7 @@ def read_by_checkpoint(world: World, decision: Mapping[str, Any]) -> list[Any]:
     named_things |= {"declaration_id": AHEAD, "link": "x", "request_id": "x", "case_id": "x"}
     named_things |= {"digest": "0" * 64, "crossing_id": decision["crossing_id"], "name": "x"}
     named_things |= {"kind": "plate", "value": decision["facts"][0]["parameters"]["plate"]}
-    named_things |= {"circular_id": "x", "seizure_id": "x", "job_id": "x"}
+    named_things |= {"circular_id": "x", "seizure_id": "x", "job_id": "x", "key_id": "x"}
     item = {"item_no": 1, "hs_code": "080620"}
     ahead = {"declaration_id": AHEAD, "procedure": "import", "items": [item]}
     assert world.post("/v1/declarations", ahead).status_code == 201
