@@ -66,6 +66,8 @@ class RecomputedDecision:
     same_place: bool
     same_declaration: bool = True
     """The declarations ahead of that time lead to the same versions again."""
+    same_history: bool = True
+    """The counters hold the loaded history that they held then, no more and no less."""
 
     @property
     def is_identical(self) -> bool:
@@ -134,20 +136,29 @@ class DecisionReplay:
         is_same = digest_of(rows.values[0]) == filing.features
         matched = is_matched_again(connection, filing)
         return RecomputedDecision(
-            filing.decision, outcome(decision), is_same, filing.place == decision.place, matched
+            filing.decision,
+            outcome(decision),
+            is_same,
+            filing.place == decision.place,
+            matched,
+            rows.epoch == filing.inputs.epoch,
         )
 
     def attempt(self, connection: Connection, seq: int) -> tuple[RecomputedDecision | None, str]:
         """Recompute the decision of a record; None, and why, where that cannot be done here.
 
-        Raises ``ErasedError``.
+        A history that was loaded or withdrawn since counts at the times that its rows state, so
+        what was known without it cannot be read again. Raises ``ErasedError``.
         """
         if COPIED in self._journal.body(connection, seq, of=DECISION):
             return None, "it is a copy of a node's record: darvoza links recompute makes it again"
         try:
-            return self.decision(connection, seq), ""
+            made = self.decision(connection, seq)
         except (NoModelError, TamperedBundleError) as error:
             return None, str(error)
+        if made.same_features or made.same_history:
+            return made, ""
+        return None, "history was loaded or withdrawn since: its features of then cannot be read"
 
     def features(self, connection: Connection, seq: int) -> tuple[int, dict[str, float]]:
         """Return the time of a decision (UTC microseconds) and its features by name."""

@@ -12,10 +12,12 @@ from api.auth.accounts import Accounts
 from api.cli.common import open_home
 from api.service.assembly import open_store
 from api.service.settings import Settings
+from engine.audit import decision_replay
 from engine.audit.file_anchors import open_network
 from engine.decision.inspection_minutes import ACT_MINUTES
 from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAllowedError, NotFoundError, SecondPersonError
+from engine.queue.queue import read_decision
 from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.analysis.home_history import open_history
 from features.history.tables import SCHEMAS, epoch, loads, read_history
@@ -26,7 +28,14 @@ from features.online.counter_store import COUNTERS
 from features.online.crossing_index import EPOCH, LOADED, PASSAGES
 from features.online.search_counts import PLACE_COUNTS
 from tests.integration.service.audit.home_commands import run_command
-from tests.support.running_service import FakeModels, World, make_home, make_keys, open_world
+from tests.support.running_service import (
+    FakeModels,
+    World,
+    arrival,
+    make_home,
+    make_keys,
+    open_world,
+)
 from tests.unit.features.intake import bulk_folders as folders
 from tests.unit.service.reports.test_acts import act
 
@@ -175,6 +184,34 @@ def test_acts_on_the_vehicles_of_a_withdrawn_load_wait_for_them(
     hits = set(labels.crossing_id[labels.seizure == 1].tolist())
     assert {"c2002", "c2003"} <= hits
     assert verify(home) == []
+
+
+def test_a_decision_that_knew_another_history_says_so(
+    homes: dict[str, Home], inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the load is withdrawn it is the same again; without the epoch it differs (control)."""
+    home = homes["home"]
+    with serving(home) as world:
+        body = arrival(1, plate=CLEAN["crossings"][0]["plate"], plate_country="UZ")
+        decided = world.decide(body).json()["decision_id"]
+
+    def recompute() -> tuple[bool, str]:
+        client, app_ = open_world(home, FakeModels(), Settings())
+        with client, app_.state.runtime.store.read() as connection:
+            seq = read_decision(connection, decided).seq
+            made, why = app_.state.runtime.recompute.attempt(connection, seq)
+        return made is not None and made.is_identical, why
+
+    assert recompute() == (True, "")
+    digest = load(home, inputs / "first")
+    is_same, why = recompute()
+    assert not is_same and why.startswith("history was loaded or withdrawn since")
+    with monkeypatch.context() as patched:
+        blind = property(lambda _: True, lambda *_: None)
+        patched.setattr(decision_replay.RecomputedDecision, "same_history", blind)
+        assert recompute() == (False, "")
+    withdraw(home, digest)
+    assert recompute() == (True, "")
 
 
 def test_one_person_alone_withdraws_nothing(homes: dict[str, Home], inputs: Path) -> None:
