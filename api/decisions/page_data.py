@@ -406,7 +406,11 @@ SUPPORT = frozenset({"nothing_else_stands_out"})
 
 
 def put_in_words(made: Sequence[ReasonBar]) -> ReasonsInWords:
-    """Return what the page leads with: what tells this vehicle apart, and what speaks for it."""
+    """Return what the page leads with: what tells this vehicle apart, and what speaks for it.
+
+    Where a hard fact holds the other side's record against a vehicle, no comparison with that
+    record speaks for it.
+    """
     weak = ("weak_sign", "nothing_known")
     told = [
         one
@@ -420,7 +424,8 @@ def put_in_words(made: Sequence[ReasonBar]) -> ReasonsInWords:
     if facts > {SUPERSEDED}:  # what is known now leads; the tabs have the rest
         told = [one for one in told if one.reason["message"] != SUPERSEDED]
     picks = [one for one in told if one.contribution == 0.0]
-    favour = min(made, key=lambda one: one.contribution, default=None)
+    open_to = [one for one in made if not (facts and "opposite" in one.reason["parameters"])]
+    favour = min(open_to, key=lambda one: one.contribution, default=None)
     if favour is not None and favour.contribution >= 0.0:
         favour = None
     most = max(len(picks), MOST_TOLD - (favour is not None))

@@ -1,10 +1,11 @@
 """What a decision's page begins with."""
 
 from api.decisions.page_data import ReasonBar, put_in_words
+from engine.criteria.match import HARD_FACT
 
 
-def bar(message: str, contribution: float, **parameters: object) -> ReasonBar:
-    told = {"code": message, "message": message, "parameters": parameters}
+def bar(message: str, contribution: float, *, code: str = "", **parameters: object) -> ReasonBar:
+    told = {"code": code or message, "message": message, "parameters": parameters}
     return ReasonBar(told, contribution, 0.0, 0.0)
 
 
@@ -18,3 +19,11 @@ def test_what_picked_the_vehicle_leads_and_three_sentences_are_the_most() -> Non
     assert told.favour is favour
     assert put_in_words([*raising, weak]).first == raising[:3]
     assert put_in_words([drawn]).first == []
+
+
+def test_what_a_hard_fact_holds_against_a_vehicle_does_not_speak_for_it() -> None:
+    fact = bar("fact_mass_lost", 0.0, code=HARD_FACT, opposite="Fotehobod")
+    same, known = bar("paired_amounts", -0.4, opposite="Fotehobod"), bar("crossed_times", -0.1)
+    assert put_in_words([fact, same, known]).favour is known
+    assert put_in_words([fact, same]).favour is None
+    assert put_in_words([same, known]).favour is same, "without a fact it may"
