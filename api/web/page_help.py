@@ -155,8 +155,8 @@ HELP: Final[Mapping[str, str]] = {
         "browser."
     ),
     "order.html": N_(
-        "The search order on paper, with lines for times, seals and signatures. It states no "
-        "reason and no figure."
+        "The search order on paper, with lines for times, seals and signatures. It states "
+        "what differs from the other side, but no risk and no reason."
     ),
     "take_over.html": N_(
         "Another officer has this vehicle. Ask first whether the search has begun."

@@ -171,6 +171,8 @@ def test_the_page(world: World) -> None:
     assert done.status_code == 303 and "done=issued" in done.headers["location"]
     text = desk.get("/circulars").text
     assert "Double floors" in text and "0 persons read it" in text
+    last = (datetime.now(UTC) + timedelta(days=9)).strftime("%-d %b %Y")
+    assert f"until {last}<" in text, "the last day is the one that was typed"
     circular = done.headers["location"].partition("#")[2]
     token = text.split('name="form_token" value="')[1].split('"')[0]
     path = f"/circulars/{circular}/files"
