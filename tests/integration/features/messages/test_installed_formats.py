@@ -144,7 +144,7 @@ def test_a_service_starts_reads_it_and_logs_the_others(installed: Path, tmp_path
                         headers={"Content-Type": "application/xml"},
                     )
                     assert answer.status_code == 201, answer.text
-                    assert "package" not in answer.text
+                    assert "-format 1.0" not in answer.text
                 assert client.get("/v1/jobs").status_code == 403
             for line in process.stderr:
                 lines += [line] if '"event": "format_' in line else []

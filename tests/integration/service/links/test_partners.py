@@ -363,8 +363,8 @@ def test_outside_the_agreement_no_identifier_leaves(partners: Partners) -> None:
     uz.ask("/v1/decisions", make_exit("UZ-OYB", 1), by="checkpoint", status=201)
     add_entries(
         uz,
-        {"plate": canary("kept")},
-        {"plate": canary("shared"), "is_shareable": True},
+        {"plate": canary("k1")},
+        {"plate": canary("s1"), "is_shareable": True},
         {"vin": "WDB9634031L000001", "is_shareable": True},
     )
     add_entries(tj, {"vin": "WDB9634031L000001", "is_shareable": True, "reason": "x", "note": "y"})
