@@ -145,7 +145,7 @@ def _split_name(name: str) -> list[str]:
 
 
 @cache
-def _known() -> Mapping[str, Any]:
+def _read_column_names() -> Mapping[str, Any]:
     text = resources.files("features.intake").joinpath("column_names.toml").read_text("utf-8")
     return tomllib.loads(text)
 
@@ -156,7 +156,7 @@ def _list_names() -> Sequence[tuple[str, str, str]]:
     return [
         (fold_name(name), table, one)
         for table in MODELS
-        for one, names in _known()[table].items()
+        for one, names in _read_column_names()[table].items()
         for name in names
     ]
 
@@ -216,7 +216,7 @@ def _is_country(one: str, text: str) -> bool:
 
 def _list_values(table: str, one: str) -> Mapping[str, str]:
     """Return what cells of a field with few values say, with the value of each."""
-    codes = _known()["codes"].get("country" if one.endswith("_country") else one, {})
+    codes = _read_column_names()["codes"].get("country" if one.endswith("_country") else one, {})
     found = {_fold_value(name): value for value, names in codes.items() for name in names}
     if get_origin(_kind(table, one)) is Literal:
         found |= {_fold_value(value): value for value in get_args(_kind(table, one))}

@@ -150,7 +150,6 @@ def test_a_folder_that_holds_anything_is_refused(spark: Any, tmp_path: Path, sma
         compute_features(spark, tables(history(3, 20)), small, tmp_path)
 
 
-@pytest.mark.skipif(not TRAINS.exists(), reason="training is another environment's: make setup")
 def test_a_model_from_the_folder_is_the_one_from_the_home(tmp_path: Path) -> None:
     """Commands alone: features of the bulk folder on Spark, a load, and the same model twice."""
     bulk, home, folder = (tmp_path / name for name in ("bulk", "home", "features"))

@@ -185,7 +185,7 @@ STEPS = {
 
 
 @pytest.fixture(scope="module")
-def known(
+def home_and_plates(
     server_url: str | None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Home, list[str]]]:
     """Yield a home, on each store, that knows plates from a load and from decisions; and these."""
@@ -222,10 +222,14 @@ def find_places(home: Home, text: str) -> set[str]:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_after_a_kill_an_erasure_stands_whole_or_not_at_all(
-    known: tuple[Home, list[str]], step: str
+    home_and_plates: tuple[Home, list[str]], step: str
 ) -> None:
     """The service starts again, and finds all of the subject or nothing."""
-    home, plate, (plan, stands) = known[0], known[1][list(STEPS).index(step)], STEPS[step]
+    home, plate, (plan, stands) = (
+        home_and_plates[0],
+        home_and_plates[1][list(STEPS).index(step)],
+        STEPS[step],
+    )
     run(home, "erase", "--subject", plate, by="ann")
     before = find_places(home, plate)
     assert before >= {"history", "journal_bodies"}
@@ -255,10 +259,10 @@ def kill_erasure(home: Home, plate: str, plan: str) -> None:
 
 
 def test_a_start_that_leaves_what_a_kill_left_is_seen(
-    known: tuple[Home, list[str]], monkeypatch: pytest.MonkeyPatch
+    home_and_plates: tuple[Home, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control; the next start finishes the erasure."""
-    home, plate = known[0], known[1][-1]
+    home, plate = home_and_plates[0], home_and_plates[1][-1]
     run(home, "erase", "--subject", plate, by="ann")
     kill_erasure(home, plate, STEPS["recorded"][0])
     with monkeypatch.context() as patched:

@@ -25,7 +25,7 @@ from api.cli.main import app
 from engine.errors import InputError
 from features.history.tables import MODELS
 from features.intake.mapping import read_mapping
-from features.intake.mapping_guess import _known, guess_mapping
+from features.intake.mapping_guess import _read_column_names, guess_mapping
 
 ROWS = 14
 _PLACES = {"UZ": "Узбекистан", "TJ": "Таджикистан", "CN": "Китай"}
@@ -270,7 +270,7 @@ def test_the_command_prints_a_proposal_and_touches_nothing(tmp_path: Path) -> No
 
 
 def test_every_known_name_is_that_of_a_field() -> None:
-    for table, names in _known().items():
+    for table, names in _read_column_names().items():
         if table != "codes":
             assert names.keys() <= MODELS[table].model_fields.keys(), table
 
