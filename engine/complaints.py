@@ -27,7 +27,9 @@ from engine.storage.database import (
     record_table,
 )
 
-Ground = Literal["delay", "damage", "search", "outcome", "conduct", "other"]
+Ground = Literal[
+    "selection", "holding", "delay", "search", "damage", "outcome", "conduct", "other"
+]  # fmt: skip
 Verdict = Literal["upheld", "rejected"]
 
 

@@ -241,7 +241,7 @@ def list_waiting(service: Runtime, caller: Caller) -> Iterator[NotificationView]
     for one in read_complaints(service, seen, PeriodAsked(), is_open=True).complaints:
         if one.filed_by != caller.person:
             yield NotificationView(
-                kind="approval_waiting",
+                kind="answer_waiting",
                 about="complaint",
                 id=one.decision_id,
                 post=one.post,

@@ -30,6 +30,7 @@ from api.http.answers import Answer, Time
 from api.service.runtime import Runtime
 from engine.domain.identifiers import fold
 from engine.domain.time_units import rfc3339
+from features.online.loaded_parties import PartyRole
 
 STEPS = 2
 FOLLOWED = (100, 40)
@@ -48,6 +49,8 @@ class ConnectedView(Answer):
 
     kind: EntityKind
     value: str
+    roles: list[PartyRole]
+    """As what it took part in the passages that were followed."""
     step: int
     """0 where one begins, 1 for those of its passages, 2 for those of theirs."""
     total: int | None
@@ -67,8 +70,11 @@ class ConnectionView(Answer):
 
     one_kind: EntityKind
     one: str
+    one_roles: list[PartyRole]
+    """As what the first took part in the passages of both."""
     other_kind: EntityKind
     other: str
+    other_roles: list[PartyRole]
     step: int
     """That of the further one; 0 between two where one begins."""
     passages: int
@@ -127,6 +133,7 @@ class _Node:
     step: int
     passages: dict[str, Passage] = field(default_factory=dict)
     """Those that led here."""
+    roles: set[PartyRole] = field(default_factory=set)
     total: int | None = None
     followed: int = 0
     cut: Cut | None = None
@@ -177,7 +184,10 @@ class _Walk:
         start = _key(node.entity)
         for party in one.parties:
             other = self._add(party.entity, step=step + 1)
-            if other is None or other is node:
+            if other is None:
+                continue
+            other.roles.add(party.role)
+            if other is node:
                 continue
             other.passages[one.crossing_id] = one
             first, second = sorted((start, _key(other.entity)))
@@ -258,6 +268,7 @@ def _describe_node(node: _Node) -> ConnectedView:
     return ConnectedView(
         kind=node.entity.kind,
         value=node.entity.value,
+        roles=sorted(node.roles),
         step=node.step,
         total=node.total,
         followed=node.followed,
@@ -286,8 +297,10 @@ def _describe_ties(walk: _Walk) -> Iterator[ConnectionView]:
         yield ConnectionView(
             one_kind=one[0],
             one=walk.nodes[one].entity.value,
+            one_roles=_list_roles(walk.nodes[one].entity, passages),
             other_kind=other[0],
             other=walk.nodes[other].entity.value,
+            other_roles=_list_roles(walk.nodes[other].entity, passages),
             step=max(walk.nodes[one].step, walk.nodes[other].step),
             passages=len(passages),
             first=rfc3339(min(each.arrived_at for each in passages.values())),
@@ -298,12 +311,17 @@ def _describe_ties(walk: _Walk) -> Iterator[ConnectionView]:
         )
 
 
+def _list_roles(entity: Entity, passages: Mapping[str, Passage]) -> list[PartyRole]:
+    return sorted({role for one in passages.values() for role in one.roles_of(entity)})
+
+
 def _count_finds(passages: Mapping[str, Passage]) -> int:
     return sum(one.found == "find" for one in passages.values())
 
 
 _ATTRIBUTES = (
-    ("kind", "node", "string"), ("value", "node", "string"), ("step", "node", "int"),
+    ("kind", "node", "string"), ("value", "node", "string"), ("roles", "node", "string"),
+    ("step", "node", "int"),
     ("total", "node", "int"), ("followed", "node", "int"), ("finds", "node", "int"),
     ("cut", "node", "string"),
     ("passages", "edge", "int"), ("first", "edge", "string"), ("last", "edge", "string"),
@@ -320,6 +338,7 @@ def write_graphml(found: ConnectionsView) -> bytes:
     graph = SubElement(root, "graph", id=_clean(found.name), edgedefault="undirected")
     for one in found.connected:
         node = SubElement(graph, "node", id=_name_node(one.kind, one.value))
+        _set(node, "roles", ";".join(one.roles))
         for name in ("kind", "value", "step", "total", "followed", "finds", "cut"):
             _set(node, name, getattr(one, name))
     for tie in found.connections:

@@ -137,11 +137,11 @@ class _Words:
             yield say("Without a recorded end: {n}.", n=number(whole.not_recorded))
         if whole.median is None:
             return
-        half = span(whole.median)
+        half = span(max(whole.median, 1))
         if whole.within_95 is None:
             yield say("Half of the vehicles were released within {half}.", half=half)
             return
-        most = span(whole.within_95)
+        most = span(max(whole.within_95, 1))
         yield say(
             "Half of the vehicles were released within {half}, 95 of 100 within {most}.",
             half=half,

@@ -48,6 +48,7 @@ NotificationKind = Literal[
     "vehicle_given",
     "circular",
     "approval_waiting",
+    "answer_waiting",
     "correction_asked",
     "documents_overdue",
     "review_due",

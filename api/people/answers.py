@@ -84,6 +84,8 @@ class KeyUsage(Answer):
     last_taken_at: Time | None
     refusals: list[KeyRefusal]
     """The latest first."""
+    replacement: "AccountProposalView | None"
+    """The key that shall take its place, while it waits for approval or for its two codes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +171,12 @@ def describe_usage(service: Runtime, caller: Caller, key_id: str) -> KeyUsage:
             raise NotFoundError("key", key_id)
         query = select(KEY_USES).where(KEY_USES.c.key_id == key_id)
         rows = connection.execute(query.order_by(KEY_USES.c.used_at.desc())).all()
+    replacements = (
+        one
+        for one in authority.grants.every()
+        if one.content.get("replaces") == key_id and one.phase(now) in ("proposed", "approved")
+    )
+    replacement = next(replacements, None)
     today = uses.day(now, found.post)
     counted = {row.reason: row.calls for row in rows if row.day == today}
     taken = next((row.used_at for row in rows if row.reason == TAKEN), None)
@@ -182,6 +190,7 @@ def describe_usage(service: Runtime, caller: Caller, key_id: str) -> KeyUsage:
             for row in rows
             if row.reason != TAKEN
         ],
+        replacement=None if replacement is None else _describe_grant(replacement, now),
     )
 
 

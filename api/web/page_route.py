@@ -27,7 +27,7 @@ from api.web.templates_env import page, speech_of
 from api.web.visitor import Form, TheVisitor, Visitor, identify, json_route
 from engine.domain.records import PostCode
 from engine.domain.rights import Role
-from engine.errors import NotAuthenticatedError, NotFoundError, RiskError
+from engine.errors import NotAuthenticatedError, NotFoundError, RecordError, RiskError
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -166,6 +166,7 @@ async def render_refusal(request: Request, error: Exception) -> Response:
         "kind": int(status),
         "why": type(error).__name__,
         "cause": getattr(error, "cause", ""),
+        "record": error.record if isinstance(error, RecordError) else "",
         "missing": error.kind if isinstance(error, NotFoundError) else "",
         "unknown": _unknown_parameters(error),
         "roles": _list_roles(request) if status == HTTPStatus.FORBIDDEN else [],

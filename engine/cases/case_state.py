@@ -425,7 +425,11 @@ def _list_duties(history: CaseHistory) -> Iterator[NextStep]:
         if name not in results:
             yield NextStep("laboratory_result", person=owner, sample=name)
     if not samples and not results and _has_goods(history):
-        yield NextStep("sample", person=owner)
+        holder = history.case.custody
+        if holder == history.case.agency:
+            yield NextStep("sample", person=owner)
+        else:  # only who holds the goods takes a sample of them
+            yield NextStep("sample", agency=holder)
     if "report_sent" not in known:
         yield NextStep("report", person=owner)
     if "hand_over" not in known:

@@ -189,7 +189,7 @@ def test_custody_passes_when_the_receiving_agency_agrees(
     world: World, people: dict[str, Headers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: the check of the second person left out lets one person take the goods."""
-    case_id = open_case(world, people["ann"])
+    case_id = open_case(world, people["ann"], substance_class="narcotic")
     custody = {"kind": "custody", "to_agency": "drug_control", "item": "2 packets, seal 0041"}
     assert is_problem(report(world, case_id, people["cem"], custody), 403), "customs holds it"
     of = report(world, case_id, people["ann"], custody).json()["sequence"]
@@ -201,6 +201,8 @@ def test_custody_passes_when_the_receiving_agency_agrees(
     assert report(world, case_id, people["cem"], agreement).status_code == 201
     seen = read(world, case_id, people["ann"])
     assert (seen["custody"], seen["waiting"]) == ("drug_control", [])
+    (sample,) = (one for one in seen["next_steps"] if one["duty"] == "sample")
+    assert (sample["person"], sample["agency"]) == (None, "drug_control"), "who holds the goods"
     assert (seen["events"][0]["agreed_by"], seen["events"][0]["is_effective"]) == ("cem", True)
     assert is_problem(report(world, case_id, people["dia"], agreement), 409)
     monkeypatch.setattr(CaseWriter, "_check_people", lambda *_: None)

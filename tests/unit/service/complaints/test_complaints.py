@@ -72,6 +72,25 @@ def test_a_complaint_and_its_answer_are_listed_with_the_decision(
     assert "a word" in desk.get(proof).text.partition('id="reviews"')[2]
 
 
+def test_a_form_presets_no_reason_and_no_verdict(world: World) -> None:
+    decision = world.decide(arrival(START + 11)).json()["decision_id"]
+    desk = at_desk(world, "complaint-presets")
+    page = f"/complaints?decision={decision}"
+    shown = desk.get(page).text
+    assert '<option value="selection">' in shown and '<option value="holding">' in shown
+    body = {"decision_id": decision, "ground": "", "text": "why we", "once": "c" * 24}
+    assert desk.send(page, "/complaints", body).status_code == 422
+    assert read(world, f"decision={decision}")["complaints"] == []
+    body |= {"ground": "selection"}
+    assert desk.send(page, "/complaints", body).status_code == 303
+    (one,) = read(world, f"decision={decision}")["complaints"]
+    second = at_desk(world, "complaint-replier")
+    assert "Waits for your answer" in second.get("/notifications").text
+    given = {"verdict": "", "text": "by lot", "once": "e" * 24}
+    path = f"/complaints/{one['sequence']}/answers"
+    assert second.send("/complaints", path, given).status_code == 422
+
+
 def test_complaints_are_counted_by_the_day_of_their_filing(
     world: World, filed: SimpleNamespace
 ) -> None:

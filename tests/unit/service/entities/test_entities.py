@@ -239,9 +239,14 @@ def test_everything_connected_goes_two_steps_and_says_what_it_leaves_out(
     ties = {(one["one"], one["other"]): one for one in found["connections"]}
     assert ties["CR-32", "71LINK33"]["passages"] == 1
     assert ties["CR-32", "71LINK33"]["first"] == ties["CR-32", "71LINK33"]["last"]
+    known = {one["value"]: one["roles"] for one in found["connected"]}
+    assert known["f-31"] == ["consignee"] and known["CR-31"] == ["carrier"]
+    sent = next(one for one in found["connections"] if "f-31" in (one["one"], one["other"]))
+    assert ["consignee"] in (sent["one_roles"], sent["other_roles"])
     written = follow(world, f"{path}.graphml")["text"]
     assert written.count("<node ") == len(found["connected"])
     assert written.count("<edge ") == len(found["connections"])
+    assert '<data key="roles">consignee</data>' in written
     # A hub is named, counted and not followed.
     monkeypatch.setattr(connections, "HUB_PASSAGES", 1)
     less = follow(world, "/v1/entities/plate/71LINK31/connections")

@@ -373,7 +373,7 @@ def test_those_that_wait_are_stated_beside_release_times(
         (
             {"vehicles": 108, "waiting": 51, "longest": 719, "not_recorded": 0, "median": 0},
             "Released: 108 of 159. Still wait: 51, the longest 11 h 59 min. "
-            "Half of the vehicles were released within 0 min.",
+            "Half of the vehicles were released within 1 min.",
         ),
         (
             {"vehicles": 3, "waiting": 0, "longest": None, "not_recorded": 4, "median": None},
