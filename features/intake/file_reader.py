@@ -373,42 +373,47 @@ class FileRows:
             )
             table = read_physical_rows(text, number=line, width=len(names))
             names = names or self._header(next(table, (1, []))[1])
-            extra = [name for name in names if name not in self.layout.columns]
-            lines: list[int] = []
-            chunk: list[dict[str, Any]] = []
-            for line, row in table:
-                self.seen += 1
-                if len(row) != len(names):
-                    self.faults.append(self._width_fault(line, row))
-                    continue
-                cells = {name: cell for name, cell in zip(names, row, strict=True) if cell}
-                for name in extra:
-                    cells.pop(name, None)
-                lines.append(line)
-                chunk.append(cells)
-                if len(chunk) == CHUNK:
-                    yield lines, chunk
-                    self._tell(raw.tell(), size)
-                    lines, chunk = [], []
-            yield lines, chunk
-            self._tell(size, size)
+            yield from self._cut(names, table, lambda: self._tell(raw.tell(), size))
 
     def _parquet(self) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
-        try:
-            with pq.ParquetFile(self.path) as file:
-                names = self._header(file.schema_arrow.names)
-                wanted = [name for name in names if name in self.layout.columns]
-                for batch in file.iter_batches(CHUNK, columns=wanted):
-                    columns = [read_cells(batch.column(name)) for name in wanted]
-                    first = self.seen + 2
-                    self.seen += batch.num_rows
-                    yield (
-                        list(range(first, self.seen + 2)),
-                        [_present(wanted, row) for row in zip(*columns, strict=True)],
-                    )
-                    self._tell(self.seen, file.metadata.num_rows)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-            raise InputError(self.name, f"not a Parquet file we can read: {error}") from None
+        def choose(names: Sequence[str]) -> list[str]:
+            return [name for name in self._header(names) if name in self.layout.columns]
+
+        table = read_parquet(self.path, choose)
+        _, names = next(table)
+        rows = pq.read_metadata(self.path).num_rows
+        yield from self._cut(names, table, lambda: self._tell(self.seen, rows))
+
+    def _cut(
+        self,
+        names: Sequence[str],
+        table: Iterator[tuple[int, Sequence[Any]]],
+        tell: Callable[[], None],
+    ) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+        """Yield the rows of a table in chunks, and call ``tell`` after each."""
+        extra = [name for name in names if name not in self.layout.columns]
+        lines: list[int] = []
+        chunk: list[dict[str, Any]] = []
+        for line, row in table:
+            self.seen += 1
+            if len(row) != len(names):
+                self.faults.append(self._width_fault(line, row))
+                continue
+            cells = {
+                name: cell
+                for name, cell in zip(names, row, strict=True)
+                if cell is not None and cell != ""
+            }
+            for name in extra:
+                cells.pop(name, None)
+            lines.append(line)
+            chunk.append(cells)
+            if len(chunk) == CHUNK:
+                yield lines, chunk
+                tell()
+                lines, chunk = [], []
+        yield lines, chunk
+        tell()
 
     def _header(self, names: Sequence[str]) -> Sequence[str]:
         why = self._find_header_fault(names)
@@ -531,13 +536,28 @@ def _count_cells(line: str, delimiter: str) -> int:
         return 0
 
 
-def _present(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
-    return {
-        name: cell for name, cell in zip(names, row, strict=True) if cell is not None and cell != ""
-    }
+def read_parquet(
+    path: Path, choose: Callable[[Sequence[str]], Sequence[str]] | None = None
+) -> Iterator[tuple[int, Sequence[Any]]]:
+    """Yield the names of the columns that ``choose`` leaves, then their rows, each with its line.
+
+    ``choose`` keeps the order of the names; by default no column is left out. The line of a row is
+    its index + 2. Raises ``InputError`` for a file that cannot be read.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            wanted = None if choose is None else choose(names)
+            yield 1, names if wanted is None else wanted
+            line = 2
+            for batch in file.iter_batches(CHUNK, columns=wanted):
+                yield from enumerate(zip(*map(_read_cells, batch.columns), strict=True), line)
+                line += batch.num_rows
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise InputError(path.name, f"not a Parquet file we can read: {error}") from None
 
 
-def read_cells(column: Any) -> list[Any]:
+def _read_cells(column: Any) -> list[Any]:
     """Return a Parquet column as Python values; bad UTF-8 stays recognisable, as in a CSV file."""
     kind = column.type
     if pa.types.is_dictionary(kind):

@@ -13,14 +13,12 @@ from typing import Any
 from urllib.parse import quote
 from zipfile import BadZipFile
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from sqlalchemy import Engine, NullPool, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from engine.errors import InputError
-from features.intake.file_reader import CHUNK, is_there, read_cells, read_physical_rows
+from features.intake.file_reader import CHUNK, is_there, read_parquet, read_physical_rows
 from features.intake.mapping import MappedTable, MappingFile, TableName
 
 Row = Sequence[Any]
@@ -87,7 +85,7 @@ def open_file(path: Path, table: MappedTable, name: TableName) -> Rows:
         raise InputError(path.name, why)
     if path.suffix.lower() in _WORKBOOKS:
         return _read_sheet(path, table, name)
-    return _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_text(path, table)
+    return read_parquet(path) if path.suffix.lower() == ".parquet" else _read_text(path, table)
 
 
 def _read_text(path: Path, table: MappedTable) -> Rows:
@@ -145,20 +143,6 @@ def _choose_sheet(book: Any, path: Path, wanted: str | None, name: TableName) ->
         shown = ", ".join(map(repr, titles))
         raise InputError(path.name, f"{name}.sheet: {why}: {shown} (unknown_sheet)")
     return book.worksheets[titles.index(wanted)]
-
-
-def _read_parquet(path: Path) -> Rows:
-    try:
-        with pq.ParquetFile(path) as file:
-            yield 1, file.schema_arrow.names
-            line = 2
-            for batch in file.iter_batches(CHUNK):
-                columns = map(read_cells, batch.columns)
-                for row in zip(*columns, strict=True):
-                    yield line, row
-                    line += 1
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise InputError(path.name, f"not a Parquet file we can read: {error}") from None
 
 
 def _read_address(name: TableName, address: str) -> URL:
