@@ -41,6 +41,7 @@ from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import CROSSING
 from engine.queue.corrections import Corrections
 from engine.queue.identifier_index import (
+    LONGEST_SEARCH,
     SHORTEST_SEARCH,
     FoundDecision,
     IdentifierKind,
@@ -267,9 +268,8 @@ def _view(
 
 
 router = json_router("/v1/search", "search")
-LONGEST = 64
 MOST_FOUND = 500
-SearchText = Annotated[str, Query(max_length=LONGEST)]
+SearchText = Annotated[str, Query(max_length=LONGEST_SEARCH)]
 MOST_OTHERS = 20
 ENTITY_ROUTE = "/v1/entities/{kind}/{value}"
 _J, _D = JOURNAL.c, DECISIONS.c
@@ -288,8 +288,8 @@ def find(
     """Find decided vehicles by plate, VIN, container, seal, firm, document or decision.
 
     ``q`` is folded as plates are: case, spaces, dashes and look-alike Cyrillic and Latin letters
-    make no difference. It is the beginning of an identifier, or any part of a plate, of three
-    characters at least. Each search is a record of its own.
+    make no difference. It is the beginning of an identifier, any part of a plate, or the whole text
+    of a national field, of three characters at least. Each search is a record of its own.
     """
     found = search(service, caller, q, before=before, most=limit, purpose=purpose)
     return answer(found)

@@ -399,7 +399,7 @@ RULES: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("archive_file_twice", "archive_several_folders", "archive_unexpected_file"),
         N_(
-            "Pack the .csv, .json, .toml, .txt and .xml files of one folder, each once, "
+            "Pack the tables, documents and network file of one folder, each once, "
             "and nothing more."
         ),
     ),

@@ -346,6 +346,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "declaration": N_("declaration"),
         "tir": N_("TIR carnet"),
         "cmr": N_("CMR"),
+        "national": N_("national field"),
     },
     "party_role": {
         "plate": N_("plate"),

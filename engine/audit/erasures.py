@@ -201,12 +201,16 @@ def group_key(one: JournalRecord[Any]) -> tuple[str, str]:
 def names_subject(value: object, subject: str) -> bool:
     """Tell whether a body names a subject as an identifier.
 
-    Plates, containers and VINs are folded, as the watch list folds them.
+    Plates, containers and VINs are folded, as the watch list folds them, and texts of national
+    fields are.
 
     >>> names_subject({"arrival": {"crossing": {"plate": "01 A 123 BC"}}}, "01a123bc")
     True
     >>> names_subject({"inspection": {"place": "01A123BC"}}, "01A123BC")
     False
+
+    >>> names_subject({"crossing": {"national": {"permit": "RP-0417"}}}, "rp 0417")
+    True
 
     So are records that a link carries as text:
 
@@ -226,9 +230,17 @@ def _is_named(key: str, value: object, subject: str) -> bool:
                 return True
             if key in FOLDED_NAMES and isinstance(text, str) and fold(text) == fold(subject) != "":
                 return True
+    if key == "national" and isinstance(value, Mapping):
+        return is_national(value, subject)
     if key == "body" and isinstance(value, str):
         value = _parse_copy(value)
     return names_subject(value, subject)
+
+
+def is_national(fields: Mapping[str, Any], subject: str) -> bool:
+    """Tell whether the text of a national field is a subject, folded."""
+    texts = (value for value in fields.values() if isinstance(value, str))
+    return bool(fold(subject)) and fold(subject) in map(fold, texts)
 
 
 def _parse_copy(body: str) -> object:

@@ -95,6 +95,8 @@ class IdentifierKind(IntEnum):
     """A carrier, consignor, consignee or declarant, as an entry may leave it open."""
     SEIZURE = 16
     CASE = 17
+    NATIONAL = 18
+    """A text of a national field."""
 
     @property
     def code(self) -> str:
@@ -102,8 +104,8 @@ class IdentifierKind(IntEnum):
         return self.name.lower()
 
 
-SHORTEST_SEARCH = 3
-"""Characters of the shortest text, folded, that may be looked for."""
+SHORTEST_SEARCH, LONGEST_SEARCH = 3, 64
+"""Characters of the shortest text, folded, that may be looked for, and of the longest one."""
 _PAPERS = (
     (IdentifierKind.DECLARATION, "declaration_id"),
     (IdentifierKind.TIR, "tir_carnet"),
@@ -145,8 +147,10 @@ _OF_ENTRIES = {
 """Kinds by what an entry names; see :data:`engine.criteria.watchlist.NAMED`."""
 _WHOLE = (
     IdentifierKind.DECISION, IdentifierKind.CROSSING, IdentifierKind.SEIZURE, IdentifierKind.CASE,
+    IdentifierKind.NATIONAL,
 )  # fmt: skip
-"""Kinds that are found by the whole identifier alone: those of a post begin alike."""
+"""Kinds that are found by the whole identifier alone: those of a post begin alike, and a national
+field may hold a word."""
 _OF_FIND = (
     (IdentifierKind.SEIZURE, "seizure_id"),
     (IdentifierKind.CROSSING, "crossing_id"),
@@ -228,14 +232,25 @@ def _read_passage(body: Mapping[str, Any]) -> list[Identifier]:
 
 
 def _read_conveyance(crossing: Mapping[str, Any]) -> list[Identifier]:
-    found = _pick(crossing, _OF_CROSSING)
+    found = _pick(crossing, _OF_CROSSING) + _read_national(crossing)
     for kind, name in _OF_EACH:
         found += [(kind, value) for value in crossing.get(name) or () if value]
     return found
 
 
 def _read_papers(declaration: Mapping[str, Any]) -> list[Identifier]:
-    return _pick(declaration, _OF_PAPERS)
+    found = _pick(declaration, _OF_PAPERS) + _read_national(declaration)
+    for item in declaration.get("items") or ():
+        found += _read_national(item)
+    return found
+
+
+def _read_national(source: Mapping[str, Any]) -> list[Identifier]:
+    return [
+        (IdentifierKind.NATIONAL, value)
+        for value in (source.get("national") or {}).values()
+        if isinstance(value, str) and SHORTEST_SEARCH <= len(fold(value)) <= LONGEST_SEARCH
+    ]
 
 
 def _read_declaration(body: Mapping[str, Any]) -> list[Identifier]:

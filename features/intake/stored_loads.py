@@ -33,7 +33,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection
 
-from engine.audit.erasures import EXACT_NAMES, FOLDED_NAMES
+from engine.audit.erasures import EXACT_NAMES, FOLDED_NAMES, is_national
 from engine.audit.file_anchors import (
     QUARANTINE_FILE,
     find_symbolic_links,
@@ -385,9 +385,10 @@ def select_rows(home: Home, *, subject: str | None, cuts: Mapping[str, int]) -> 
     history = read_history(home)
     crossings, acts, finds = history.crossings, history.inspections, history.seizures
     if subject is not None:
-        declared = _column(
-            history.declarations, "declaration_id", _match_names(history.declarations, subject)
-        )
+        declared = pa.chunked_array(
+            _column(table, "declaration_id", _match_names(table, subject))
+            for table in (history.declarations, history.goods_items)
+        ).combine_chunks()
         chosen = pc.or_(
             _match_names(crossings, subject),
             pc.fill_null(
@@ -449,6 +450,9 @@ def _due(table: Any, cuts: Mapping[str, int], kind: str) -> Any:
 def _match_names(table: Any, subject: str) -> Any:
     """Return for each row whether it names a subject, as :func:`names_subject` does."""
     mask = pa.chunked_array([pa.array([False] * table.num_rows, pa.bool_())])
+    if "national" in table.column_names:
+        stated = (json.loads(text or "{}") for text in table["national"].to_pylist())
+        mask = pa.chunked_array([[is_national(one, subject) for one in stated]], pa.bool_())
     for name in table.column_names:
         if name not in FOLDED_NAMES | EXACT_NAMES:
             continue

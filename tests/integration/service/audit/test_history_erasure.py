@@ -122,6 +122,23 @@ def test_optional_papers_of_a_subject_are_erased_with_it(
     assert not given & cells(home)
 
 
+def test_a_national_field_is_a_subject_on_every_table(home: Home, tmp_path: Path) -> None:
+    stated = {"national": '{"permit": "РП 2026/0417", "axles": 5}'}
+    rows: folders.Tables = {
+        "crossings": [folders.crossing(901, **stated), folders.crossing(903), folders.crossing(905),
+                      folders.crossing(907)],
+        "declarations": [folders.declaration(901), folders.declaration(903, **stated),
+                         folders.declaration(905), folders.declaration(907)],
+        "goods_items": [folders.item(901), folders.item(903), folders.item(905, **stated),
+                        folders.item(907)],
+    }  # fmt: skip
+    folders.write(rows, tmp_path / "stated")
+    run(home, "load", str(tmp_path / "stated"))
+    erase(home, "рп-2026-0417")
+    left = {"c901", "c903", "c905", "c907"} & cells(home)
+    assert left == {"c907"} and not any("0417" in cell for cell in cells(home))
+
+
 def read_parties(home: Home) -> set[str]:
     with open_home(home.root) as (_, store), store.read() as connection:
         return set(connection.scalars(select(LOADED_PARTIES.c.name)))

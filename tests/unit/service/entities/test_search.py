@@ -29,13 +29,16 @@ VEHICLE = {
     "seal_numbers": ["UZ-Seal 0042-17"],
     "carrier_id": "301-222-333",
     "cmr_number": "CMR/88-1234",
+    "national": {"permit": "РП 2026/0417", "axles": 5, "escorted": True},
 }
 PAPERS = {
     "declarant_id": "401222333",
     "consignor_id": "501222333",
     "consignee_id": "601222333",
     "tir_carnet": "XR.81 20 0001",
+    "national": {"licence": "LIC-77"},
 }
+OF_ITEM = {"national": {"certificate": "PHYTO 00123"}}
 WAYS = {
     "40x777ke": "plate",
     "777К": "plate",
@@ -53,6 +56,9 @@ WAYS = {
     f"e-{START + 1}": "declaration",
     "xr81200": "tir",
     "cmr88": "cmr",
+    "рп-2026-0417": "national",
+    "lic77": "national",
+    "phyto00123": "national",
     f"C-{START + 1}": "crossing",
 }
 
@@ -62,6 +68,7 @@ def known_decision(world: World) -> dict[str, Any]:
     """Return the decision of a vehicle of which much is known; others stand next to it."""
     body = arrival(START + 1, **VEHICLE)
     body["declaration"] |= PAPERS
+    body["declaration"]["items"][0] |= OF_ITEM
     found: dict[str, Any] = world.decide(body).json()
     for number in range(START + 2, START + 8):
         assert world.decide(arrival(number)).status_code == 201
@@ -101,6 +108,22 @@ def test_a_decision_is_found_by_its_whole_number_alone(
     name = known_decision["decision_id"]
     assert find_ids(world, name.upper()) == [name]
     assert find_ids(world, name[:-1]) == []
+
+
+def test_a_national_field_is_found_by_its_whole_text_and_shown_as_it_was_declared(
+    world: World, known_decision: dict[str, Any]
+) -> None:
+    assert find_ids(world, "РП 2026/041") == find_ids(world, "PHYTO") == []
+    page = at_desk(world, "reads-papers", Role.CHECKPOINT)
+    shown = page.get(f"/decisions/{known_decision['decision_id']}").text
+    for name, value in (
+        ("permit", "РП 2026/0417"),
+        ("axles", "5"),
+        ("escorted", "yes"),
+        ("licence", "LIC-77"),
+        ("certificate", "PHYTO 00123"),
+    ):
+        assert f"<code>{name}</code></dt><dd>{value}</dd>" in shown
 
 
 def test_look_alikes_are_found_by_folding(
