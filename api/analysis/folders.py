@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,7 +81,14 @@ class JobFolder:
 
     def list_results(self) -> list[str]:
         """Return the names of the files that may be taken."""
-        return [name for name in RESULTS if (self.path / name).is_file()]
+        return [name for name in RESULTS if _has_content(self.path / name)]
+
+
+def _has_content(path: Path) -> bool:
+    """Tell whether a file is there, and is no table without a row."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        return path.suffix != ".csv" or len(list(islice(file, 2))) > 1
+    return False
 
 
 def folder_of(home: Home, name: str) -> JobFolder:

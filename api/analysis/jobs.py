@@ -4,6 +4,7 @@ A job is the command of the same name in a process of its own (:mod:`api.analysi
 sort runs at a time. A load is proposed by one person and begins when another one approves it.
 """
 
+import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Mapping
@@ -41,6 +42,7 @@ from engine.errors import (
     HomeError,
     NotAllowedError,
     NotFoundError,
+    RecordError,
 )
 from engine.journal.entries import Draft
 from engine.journal.idempotency import claim
@@ -56,8 +58,12 @@ UNPACK: Final = "features.intake.archives:unpack"
 BULK_FORMATS: Final = ("contract", "kcs")
 """Formats that are there without the area of standard messages."""
 State = Literal["waiting", "running", "done", "failed", "cancelled", "stopped", "unknown"]
-Format = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-"""Of the files; a package may add one, and the check refuses what it does not know."""
+MAPPING: Final = ".toml"
+"""How the name of a mapping file ends, and of no format."""
+_FORMAT: Final = r"^[a-z][a-z0-9_]{0,31}(\.toml)?$"
+Format = Annotated[str, Field(pattern=_FORMAT)]
+"""Of the files, or a mapping file of the home; a package may add a format, and the check refuses
+what it does not know."""
 
 
 class JobRequest(Record):
@@ -95,6 +101,8 @@ class _FileSent(Record):
 
     digest: str
     format: str
+    mapping: str | None = None
+    """SHA-256 of the mapping file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +156,10 @@ class JobDetail(JobView):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatView(Answer):
-    """A format of files, as ``darvoza load --format`` has it."""
+    """A format of files, as ``darvoza load --format`` has it, or a mapping file of the home."""
 
     name: str
+    """That of a mapping file ends in ``.toml``."""
     package: str | None
     """Name and version of the installed package that adds it; null if none does."""
     rule: str | None
@@ -211,14 +220,18 @@ def list_jobs(service: Runtime, caller: Caller) -> Jobs:
     _check_post(caller)
     with service.store.read() as connection:
         found = read_jobs(connection, most=MOST)[:MOST]
-    return Jobs(jobs=[describe_job(service, one) for one in found], formats=list_file_formats())
+    return Jobs(
+        jobs=[describe_job(service, one) for one in found], formats=list_file_formats(service)
+    )
 
 
-def list_file_formats() -> list[FormatView]:
-    """Return the formats of bulk files, and those of messages if that area is open."""
+def list_file_formats(service: Runtime) -> list[FormatView]:
+    """Return the formats and mapping files, those of messages if that area is open."""
     list_messages = find_part("message_formats")
+    mappings = sorted(path.name for path in service.home.mappings.glob(f"*{MAPPING}"))
+    names = (*BULK_FORMATS, *(name for name in mappings if re.fullmatch(_FORMAT, name)))
     return [
-        *(FormatView(name=name, package=None, rule=None) for name in BULK_FORMATS),
+        *(FormatView(name=name, package=None, rule=None) for name in names),
         *(
             FormatView(name=one.name, package=one.package or None, rule=one.rule or None)
             for one in (list_messages() if list_messages else ())
@@ -314,7 +327,7 @@ async def receive_file(
     """
     _check_post(caller)
     with service.executors.files.hold():
-        folder = await run_in_threadpool(_make_folder, service)
+        folder = await run_in_threadpool(_make_folder, service, layout)
         try:
             digest = await _write_archive(folder, pieces)
             return await run_in_threadpool(
@@ -326,13 +339,17 @@ async def receive_file(
             raise
 
 
-def _make_folder(service: Runtime) -> JobFolder:
+def _make_folder(service: Runtime, layout: Format) -> JobFolder:
+    if layout.endswith(MAPPING) and not (service.home.mappings / layout).is_file():
+        raise RecordError("file", "format", "not_offered", "the home has no such mapping file")
     with service.store.read() as connection:
         check_free(connection, "check")
     if shutil.disk_usage(service.home.root).free < ROOM:
         raise HomeError("jobs", "the disk has too little room for a file")
     folder = folder_of(service.home, f"check-{secrets.token_hex(8)}")
     folder.path.mkdir(mode=0o700, parents=True)
+    if layout.endswith(MAPPING):  # the load reads what the check has read
+        shutil.copyfile(service.home.mappings / layout, folder.path / layout)
     return folder
 
 
@@ -362,8 +379,11 @@ def _ask_check(
     given = {"archive": str(within / "archive"), "folder": str(within / "input")}
     files = orjson.loads(run_apart(service.home, ARCHIVES, UNPACK, orjson.dumps(given)))
     (folder.path / "archive").unlink()
-    content = _FileSent(digest=digest, format=layout)
-    about = {"options": {"format": layout, "files": len(files)}, "digest": digest}
+    options: dict[str, Any] = {"format": layout, "files": len(files)}
+    if layout.endswith(MAPPING):
+        options["mapping"] = sha256((folder.path / layout).read_bytes()).hexdigest()
+    content = _FileSent(digest=digest, format=layout, mapping=options.get("mapping"))
+    about = {"options": options, "digest": digest}
     started = _record(service, caller, content, "check", about, key=key, name=folder.path.name)
     if started.id != folder.path.name:  # sent again: the first one is checked
         shutil.rmtree(folder.path)
@@ -385,7 +405,8 @@ def _prepare_load(step: Step, proposed: LoadProposal) -> Mapping[str, Any]:
     job = find_checked(step.service, step.connection, proposed.file)
     ended = job.ended
     result = {} if ended is None else ended["result"]
-    known = {"file": job.name, "format": job.options["format"], "digest": job.digest}
+    layout = {name: job.options[name] for name in ("format", "mapping") if name in job.options}
+    known = {"file": job.name, "digest": job.digest, **layout}
     return known | {"accepted": result.get("accepted"), "quarantined": result.get("quarantined")}
 
 

@@ -73,7 +73,7 @@ async def check(visit: TheVisit, service: TheService) -> Response:
     """Take the archive of a form, and start its check."""
     form, fields = await open_form(visit.request, service, limit=_LONGEST)
     layout = read_field(fields, "format")
-    names = {one.name for one in list_file_formats() if not one.rule}
+    names = {one.name for one in list_file_formats(service) if not one.rule}
     rule = "not_offered" if layout not in names else ""
     if not rule:
         try:
@@ -130,7 +130,14 @@ def _page(
         "jobs.html",
         json_address="/v1/jobs",
         jobs=found,
-        checked=[one for one in found if one.what == "check" and one.has_input and one.result],
+        checked=[
+            one
+            for one in found
+            if one.what == "check"
+            and one.has_input
+            and one.result
+            and one.options["format"] == "contract"
+        ],
         waiting=[
             (one.state, moment(one.state.proposed_at))
             for one in proposals

@@ -19,7 +19,7 @@ from threading import Thread
 from typing import IO, Any, Final
 
 from api.analysis.folders import JobFolder, folder_of, sweep_folders
-from api.analysis.jobs import MOST
+from api.analysis.jobs import MAPPING, MOST
 from api.service.executors import read_refusal
 from api.service.runtime import Runtime
 from api.service.structured_logging import fault
@@ -45,6 +45,8 @@ def list_words(job: Job, home: Path, folder: JobFolder, checked: JobFolder) -> S
     """Return the command of a job; ``checked`` is the folder of the file that it reads."""
     options = {name: str(value) for name, value in job.options.items()}
     layout = ["--format", options.get("format", "contract")]
+    if layout[1].endswith(MAPPING):
+        layout = ["--mapping", str(checked.path / layout[1])]
     words: Mapping[JobSort, Sequence[str]] = {
         "check": ["load", str(folder.input), "--check", *layout, "--out",
                   str(folder.path / "quarantine.csv")],

@@ -553,7 +553,7 @@ def load(
         typer.Option(help="How the tables of the office become the contract's.", metavar="FILE"),
     ] = None,
     *,
-    check: Annotated[bool, typer.Option("--check", help="Read all, and touch no home.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Read all, and load nothing.")] = False,
     guess: Annotated[
         bool, typer.Option("--guess", help="Propose a mapping for one file; loads nothing.")
     ] = False,
@@ -575,7 +575,7 @@ def load(
     if (mapping is not None) and (format != "contract" or settings is not None or ignored):
         raise InputError("--mapping", "goes with no --format, --settings or --ignore-columns")
     loaded = (
-        _check(folder, ignored, settings, kind=format, out=out, mapping=mapping)
+        _check(home, folder, ignored, settings, kind=format, out=out, mapping=mapping)
         if check
         else _load(home, folder, ignored, settings, kind=format, mapping=mapping)
     )
@@ -637,6 +637,7 @@ def _show_withdrawal(done: Mapping[str, Any]) -> None:
 
 
 def _check(
+    home: Path,
     folder: Path,
     ignored: Sequence[str],
     settings: Path | None,
@@ -645,12 +646,21 @@ def _check(
     out: Path,
     mapping: Path | None,
 ) -> "LoadResult":
-    """Read a folder, and write its faults."""
+    """Read a folder by what a home that is there says of posts and goods, and write its faults."""
+    from engine.audit.file_anchors import open_network
+    from engine.criteria.policy import read_goods_classes
+    from engine.storage.home import Home
     from features.intake.load import check_folder
     from features.intake.mapping import read_mapping
-    from features.messages.settings import read_settings
+    from features.messages.settings import choose_settings
     from features.offline.memory_release import pause_collection
 
+    network = goods = None
+    if (home / "history").is_dir():
+        with opened_to_read(home) as (found, store):
+            network = open_network(found, store)
+            with store.read() as connection:
+                goods = read_goods_classes(connection)
     with pause_collection(), progress() as report_progress:
         return check_folder(
             folder,
@@ -658,7 +668,9 @@ def _check(
             format=kind,
             ignore_columns=ignored,
             progress=report_progress,
-            settings=read_mapping(mapping) if mapping else read_settings(settings),
+            settings=read_mapping(mapping) if mapping else choose_settings(Home(home), settings),
+            network=network,
+            goods=goods,
         )
 
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from engine.storage.database import Store
 
 TABLES = ("network.toml", "retention.toml", "messages.toml", "links-ca.pem")
-FILES = ("history", "bundles", "files", "reports", "mlflow", *TABLES)
+FILES = ("history", "bundles", "files", "mappings", "reports", "mlflow", *TABLES)
 """What is copied besides the store."""
 
 
@@ -443,7 +443,9 @@ def _print_result(result: dict[str, Any]) -> None:
 
 def subject(
     home: HomeOption,
-    identifier: Annotated[str, typer.Argument(help="A plate, VIN, container, party or driver.")],
+    identifier: Annotated[
+        str, typer.Argument(help="A plate, VIN, container, party, driver or national text.")
+    ],
     by: ByOption,
     out: Annotated[Path | None, typer.Option(help="A file to write; the terminal else.")] = None,
 ) -> None:

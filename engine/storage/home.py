@@ -44,6 +44,11 @@ class Home:
         return self.root / "messages.toml"
 
     @property
+    def mappings(self) -> Path:
+        """Mapping files that a check of a file may name; absent before the first."""
+        return self.root / "mappings"
+
+    @property
     def retention(self) -> Path:
         """The retention schedule: days by kind of record."""
         return self.root / "retention.toml"

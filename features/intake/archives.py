@@ -19,7 +19,7 @@ MOST_FILES: Final = 10_000
 """One table each, or one message each."""
 MOST_BYTES: Final = 2 << 30
 """Of all files, unpacked."""
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.(?:csv|json|toml|txt|xml)")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\.(?:csv|json|parquet|toml|txt|xlsm|xlsx|xml)")
 _PIECE = 1 << 20
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 0x1
@@ -90,7 +90,9 @@ _WHY: Final = {
     "empty": "holds no file",
     "too_many_files": f"holds more than {MOST_FILES:,} files",
     "several_folders": "holds files of several folders: pack the files of one folder",
-    "unexpected_file": "holds something else than .csv, .json, .toml, .txt and .xml files",
+    "unexpected_file": (
+        "holds something else than .csv, .json, .parquet, .toml, .txt, .xlsm, .xlsx and .xml files"
+    ),
     "encrypted": "is encrypted",
     "file_twice": "holds a file twice",
     "unpacks_too_large": f"holds more than {MOST_BYTES >> 30} GB",

@@ -260,11 +260,14 @@ def check_folder(
     ignore_columns: Collection[str] = (),
     progress: Progress | None = None,
     settings: Any = None,
+    network: Network | None = None,
+    goods: GoodsClasses | None = None,
 ) -> LoadResult:
-    """Read a bulk folder as a load into an empty home would, and write its faults to a file.
+    """Read a bulk folder as a load into a home without history would, and write its faults.
 
-    Arguments are those of :func:`read_folder`. Raises InputError where that does, and where
-    ``quarantine`` is a file of another kind.
+    Arguments are those of :func:`load`; ``network`` and ``goods`` are those of the home, None
+    where there is none. Raises InputError where :func:`load` does, and where ``quarantine`` is a
+    file of another kind.
     """
     if is_there(quarantine) and not is_quarantine(quarantine):
         raise InputError(str(quarantine), "is there already, and is no quarantine file")
@@ -274,6 +277,8 @@ def check_folder(
         ignore_columns=ignore_columns,
         progress=progress,
         settings=settings,
+        network=join_networks(folder, network or Network()),
+        goods=goods,
     )
     write_quarantine(quarantine, intake.quarantine)
     found = _summarize(intake, quarantine.parent, format=format)

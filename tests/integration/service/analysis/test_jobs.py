@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -71,15 +72,18 @@ def analyst(world: World) -> Iterator[dict[str, str]]:
 
 
 def test_a_file_is_checked_and_loaded_by_two_people(world: World, analyst: dict[str, str]) -> None:
-    sent = send_file(world, pack(HEADER + ROWS + "bad,OYB,sideways,2026-05-01,truck,1\n"), analyst)
+    before = loads(world.home)
+    bad = "bad,OYB,sideways,2026-05-01,truck,1\nfar,UZ-XXX,entry,2026-05-01T08:00:00Z,truck,1\n"
+    sent = send_file(world, pack(HEADER + ROWS + bad), analyst)
     assert sent.status_code == 201, sent.text
     checked = wait(world, sent.json()["id"], analyst)
     assert checked["state"] == "done", checked
     assert checked["result"]["accepted"] == {"crossings.csv": 40}
-    assert checked["result"]["quarantined"] == {"crossings.csv": 1}
-    assert not loads(world.home), "nothing was loaded"
+    assert checked["result"]["quarantined"] == {"crossings.csv": 2}
+    assert loads(world.home) == before, "nothing was loaded"
     faults = world.client.get(f"/v1/jobs/{checked['id']}/files/quarantine.csv", headers=analyst)
     assert faults.status_code == 200 and b",direction," in faults.content
+    assert b",post,unknown_post," in faults.content, "the folder has no network file, the home has"
     told = world.client.get("/v1/notifications", headers=analyst).json()["notifications"]
     assert {"job_ended"} == {one["kind"] for one in told if one["id"] == checked["id"]}
 
@@ -92,10 +96,51 @@ def test_a_file_is_checked_and_loaded_by_two_people(world: World, analyst: dict[
     assert send(world, path, {}, person(world, Role.SUPERVISOR)).status_code == 201
     loaded = wait(world, proposed.json()["id"], analyst)
     assert loaded["state"] == "done" and loaded["result"]["accepted"] == {"crossings.csv": 40}
-    assert loads(world.home) == (loaded["result"]["load"],)
+    assert set(loads(world.home)) == {*before, loaded["result"]["load"]}
     assert not folder_of(world.home, checked["id"]).input.exists(), "rows of vehicles leave"
     again = send(world, "/v1/proposals", wanted, analyst)
     assert again.status_code == 409, again.text
+
+
+MAPPING = """
+delimiter = ";"
+[crossings]
+file = "journal.csv"
+[crossings.columns]
+crossing_id = "number"
+post = { constant = "OYB" }
+direction = { column = "way", codes = { "in" = "entry" } }
+arrived_at = "time"
+vehicle_class = { constant = "truck" }
+plate = "plate"
+"""
+
+
+def test_a_mapping_file_of_the_home_is_chosen_and_the_load_reads_the_checked_one(
+    world: World, analyst: dict[str, str]
+) -> None:
+    world.home.mappings.mkdir()
+    mapping = world.home.mappings / "office.toml"
+    mapping.write_text(MAPPING, "utf-8")
+    listed = world.client.get("/v1/jobs", headers=analyst).json()["formats"]
+    assert "office.toml" in [one["name"] for one in listed]
+    content = "number;way;time;plate\nmapped-1;in;2026-05-02T08:00:00Z;01A111BC\n"
+    sent = send_file(world, pack(content, "journal.csv"), analyst, "?format=office.toml")
+    assert sent.status_code == 201, sent.text
+    checked = wait(world, sent.json()["id"], analyst)
+    assert checked["state"] == "done", checked
+    assert checked["result"]["accepted"] == {"journal.csv": 1} and checked["files"] == []
+    digest = sha256(MAPPING.encode()).hexdigest()
+    assert checked["options"] | {"format": "office.toml", "mapping": digest} == checked["options"]
+    mapping.unlink()
+    wanted = {"matter": "load", "content": {"file": checked["id"]}}
+    proposed = send(world, "/v1/proposals", wanted, analyst).json()
+    path = f"/v1/proposals/{proposed['receipt']['sequence']}/approvals"
+    assert send(world, path, {}, person(world, Role.SUPERVISOR)).status_code == 201
+    loaded = wait(world, proposed["id"], analyst)
+    assert loaded["state"] == "done", loaded
+    assert loaded["result"]["accepted"] == {"journal.csv": 1}
+    assert loaded["options"]["mapping"] == digest
 
 
 def test_what_is_no_folder_is_refused_and_leaves_nothing(
@@ -108,7 +153,8 @@ def test_what_is_no_folder_is_refused_and_leaves_nothing(
         (pack("x", "keys.pem"), 422),
     ):
         assert send_file(world, content, analyst).status_code == status
-    assert send_file(world, pack(HEADER), analyst, "?format=--home").status_code == 422
+    for form in ("--home", "absent.toml", "../absent.toml"):
+        assert send_file(world, pack(HEADER), analyst, f"?format={form}").status_code == 422
     monkeypatch.setattr(jobs, "LARGEST", 10)
     assert send_file(world, pack(HEADER), analyst).status_code == 413
     monkeypatch.undo()
@@ -228,7 +274,7 @@ def test_the_pages_send_start_and_show(world: World, analyst: dict[str, str]) ->
         "/jobs/files", data=fields, files={"archive": ("x.zip", b"nothing", "application/zip")}
     )
     assert wrong.status_code == 422 and 'id="archive-wrong"' in wrong.text
-    assert json.loads(desk.get(f"/v1/jobs/{name}").text)["files"] == ["quarantine.csv"]
+    assert json.loads(desk.get(f"/v1/jobs/{name}").text)["files"] == [], "nothing was quarantined"
 
 
 @pytest.mark.parametrize("role", [Role.CHECKPOINT, Role.INTEGRITY, Role.COUNTERPART])

@@ -128,6 +128,23 @@ def test_a_check_prints_what_a_load_would_and_touches_no_home(
     assert run(folder, "--check", "--max-bad", "0.01").exit_code == 1
 
 
+def test_a_check_knows_the_posts_of_the_home_and_leaves_it_as_it_is(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(write(tmp_path, CLEAN), "--home", str(home)).exit_code == 0
+    before = verify(home)
+    wrong = write(tmp_path, {"crossings": [folders.crossing(901, post="UZ-XXX")]}, "wrong")
+    (tmp_path / "wrong" / "network.toml").unlink()
+    checked = read_summary(run(wrong, "--check", "--home", str(home)))
+    assert checked["quarantined"] == {"crossings.csv": 1}
+    faults = (tmp_path / "quarantine.csv").read_text("utf-8")
+    assert ",post,unknown_post," in faults
+    assert verify(home) == before
+    alone = read_summary(run(wrong, "--check", "--home", str(tmp_path / "absent")))
+    assert (alone["quarantined"], alone["new_posts"]) == ({"crossings.csv": 0}, {"UZ-XXX": 1})
+
+
 def test_a_check_states_what_each_field_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
