@@ -123,15 +123,15 @@ def test_optional_papers_of_a_subject_are_erased_with_it(
 
 
 def test_a_national_field_is_a_subject_on_every_table(home: Home, tmp_path: Path) -> None:
-    stated = {"national": '{"permit": "РП 2026/0417", "axles": 5}'}
+    stated = '{"permit": "РП 2026/0417", "axles": 5}'
+    numbers = 901, 903, 905, 907
     rows: folders.Tables = {
-        "crossings": [folders.crossing(901, **stated), folders.crossing(903), folders.crossing(905),
-                      folders.crossing(907)],
-        "declarations": [folders.declaration(901), folders.declaration(903, **stated),
-                         folders.declaration(905), folders.declaration(907)],
-        "goods_items": [folders.item(901), folders.item(903), folders.item(905, **stated),
-                        folders.item(907)],
-    }  # fmt: skip
+        "crossings": [folders.crossing(number) for number in numbers],
+        "declarations": [folders.declaration(number) for number in numbers],
+        "goods_items": [folders.item(number) for number in numbers],
+    }
+    for at, table in enumerate(rows.values()):
+        table[at]["national"] = stated
     folders.write(rows, tmp_path / "stated")
     run(home, "load", str(tmp_path / "stated"))
     erase(home, "рп-2026-0417")
