@@ -30,6 +30,7 @@ from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import PastOf, PastView, read_past
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import read_approval_state
+from engine.criteria.indicator_rules import QUIET
 from engine.criteria.match import HARD_FACT, SUPERSEDED
 from engine.criteria.policy import read_policy
 from engine.decision.inspection_minutes import Minutes
@@ -419,6 +420,7 @@ def put_in_words(made: Sequence[ReasonBar]) -> ReasonsInWords:
         and one.reason["code"] not in SUPPORT
         and one.reason["parameters"].get("strength") not in weak
         and one.reason["message"] not in _DRAWN
+        and not one.reason["message"].endswith(QUIET)
     ]
     facts = {one.reason["message"] for one in told if one.reason["code"] == HARD_FACT}
     if facts > {SUPERSEDED}:  # what is known now leads; the tabs have the rest

@@ -31,7 +31,7 @@ from engine.decision.inspection_minutes import FORWARD, Minutes, place_of
 from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.records import Arrival
 from engine.explanation.facts import Fact, data_gaps, facts
-from engine.explanation.messages import Message
+from engine.explanation.messages import Message, render
 from engine.explanation.reasons import REASONS_VERSION, Reason, make_whole_reason
 from engine.ports import Chances, Evidence
 from engine.search_orders.order import NO_ORDER, SearchOrder, search_order
@@ -385,28 +385,27 @@ def attach_reasons(
 
 def _name_free_place(reason: Reason) -> Reason:
     """Return what is told of a vehicle against which nothing speaks, or the reason as it is."""
-    if reason.message == "no_single_circumstance":
-        message = Message("free_place")
-    elif reason.message == "small_signs_led" and reason.parameters["is_outweighed"]:
-        message = Message("free_place_led", reason.parameters)
-    else:
+    is_free = reason.message == "no_single_circumstance" or (
+        reason.message == "small_signs_led" and reason.parameters["is_outweighed"]
+    )
+    if not is_free:
         return reason
+    message = Message("free_place", reason.parameters)
     return make_whole_reason(message, reason.contribution, code=reason.code)
 
 
 def _random_check(selection: Selection) -> Reason:
     share = selection.propensities[Channel.RED]
     is_alone = {RANDOM, LAWFUL_CHECK}.issuperset(selection.fired)
+    message = Message("random_check" if is_alone else "random_check_and_more", {"share": share})
     return Reason(
         code="random_check",
-        text="Random check: selected at random, not because of its risk."
-        if is_alone
-        else "Random check: selected at random, and for another reason as well.",
+        text=render(message),
         fact="member of the random stream",
         comparison=f"any vehicle like it is sent to red with a chance of {share:.1%}",
         contribution=0.0,
-        message="random_check" if is_alone else "random_check_and_more",
-        parameters={"share": share},
+        message=message.id,
+        parameters=message.parameters,
     )
 
 

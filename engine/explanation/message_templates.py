@@ -29,44 +29,36 @@ class CountedText:
 
 Template = str | CountedText
 
-_SHARE = "{amount} of crossings of {whom} {within} were "
-_HITS = "{whom}: {finds} of {inspections} "
+_SHARE = "{whom}: {amount} of crossings {within} "
 _BY_DIRECTION = {
-    "crossed_times_unknown": "number of crossings of {whom}{way} {within}: not known",
-    "crossed_times": "{whom} crossed {amount}{way} {within}",
+    "crossings_count": "crossings of {whom}{way} {within}: {amount}",
     "last_crossing": "last crossing of {whom}{way}: {amount} ago",
-    "nothing_earlier": "no earlier crossing of {whom}{way} is known",
-    "never_together": "first crossing of {both} together{way}",
-    "together": "{both} crossed together{way} before",
-    "other_than_last": "{noun} changed since the last crossing of {whom}{way}",
-    "same_as_last": "same {noun} as at the last crossing of {whom}{way}",
-    "unlike_last_unknown": "{noun}: no earlier crossing of {whom}{way} to compare with",
+    "last_crossing_far": "last crossing of {whom}{way}: {amount} away",
+    "nothing_earlier": "no earlier crossing of {whom}{way}",
+    "never_together": "{both}: first time together{way}",
+    "together": "{both}: together before{way}",
+    "other_than_last": "another {noun} than last time{way}",
+    "same_as_last": "same {noun} as last time{way}",
+    "unlike_last_unknown": "{noun}: nothing earlier to compare with",
 }
 """Facts of crossings both ways, or in this direction alone."""
 _PAIRED = {
-    "paired_other": "{noun} differs from the record of {opposite}",
-    "paired_same": "{noun} agrees with the record of {opposite}",
-    "paired_other_unknown": "{noun}: nothing to compare with in the record of {opposite}",
-    "paired_last_record": "{opposite} last recorded this vehicle {amount} ago",
-    "paired_no_record": "no record of {opposite} was found",
-    "paired_found_by": "the record of {opposite} was found by {noun}",
-    "paired_not_found_by": "{noun} did not find the record of {opposite}",
-    "paired_window": "the record of {opposite} is looked for within {amount}",
-    "paired_sooner_share": ("took longer from {opposite} than {amount} of vehicles on this line"),
-    "paired_transit": (
-        "took {elapsed} from {opposite}; {amount} of vehicles on this line take less"
-    ),
-    "paired_sooner_unknown": "time from {opposite}, against others on this line: not known",
-    "paired_times_unknown": ("number of records of this vehicle at {opposite} {within}: not known"),
-    "paired_times": "{opposite} recorded this vehicle {amount} {within}",
-    "paired_elapsed": "took {amount} from {opposite}",
-    "paired_elapsed_unknown": "time from {opposite}: not known",
-    "paired_ratio": "{noun} is {amount} of the record of {opposite}",
-    "paired_amounts": "{noun}: {own} here, {there} by the record of {opposite} ({difference})",
-    "paired_ratio_unknown": "{noun}: not in the record of {opposite}",
-    "paired_less": "{noun}, difference from the record of {opposite}: {amount}",
-    "paired_less_unknown": "{noun}: the record of {opposite} is not known",
-    "paired_value": "{noun}, by the record of {opposite}: {amount}",
+    "paired_other": "{noun}: not as at {opposite}",
+    "paired_same": "{noun}: as at {opposite}",
+    "paired_unknown": "{noun}: not known at {opposite}",
+    "paired_last_record": "last record of {opposite}: {amount} ago",
+    "paired_no_record": "no record of {opposite}",
+    "paired_found_by": "record of {opposite} found by {noun}",
+    "paired_not_found_by": "record of {opposite} not found by {noun}",
+    "paired_window": "records of {opposite} looked for: within {amount}",
+    "paired_sooner_share": "longer from {opposite} than {amount} of vehicles",
+    "paired_transit": "{elapsed} from {opposite}; {amount} of vehicles take less",
+    "paired_times": "records of {opposite} {within}: {amount}",
+    "paired_elapsed": "time from {opposite}: {amount}",
+    "paired_ratio": "{noun}: {amount} of that at {opposite}",
+    "paired_amounts": "{noun}: {own} here, {there} at {opposite} ({difference})",
+    "paired_less": "{noun}: {amount} over that at {opposite}",
+    "paired_value": "{noun} at {opposite}: {amount}",
 }
 """Facts of the opposite post's record; the post is named where its name is known."""
 PARTY: Final = "_party"
@@ -75,13 +67,11 @@ NONE: Final = "_none"
 """Ends the identifier of a template that says that there are no finds."""
 _SPREAD = {
     "own": "recent {finds} with {whom}",
-    "linked": "recent {finds} with those that crossed with {whom}",
-    "far": "recent {finds} two links away from {whom}",
+    "linked": "recent {finds} one link from {whom}",
+    "far": "recent {finds} two links from {whom}",
 }
 """Whose finds an index counts, by step along the links."""
-
-
-_IN_CROSSINGS = ": in {amount} of crossings"
+_IN_CROSSINGS = ": {amount} of crossings"
 
 
 def _name_spread(kind: str, finds: str) -> dict[str, str]:
@@ -89,7 +79,7 @@ def _name_spread(kind: str, finds: str) -> dict[str, str]:
     made = {}
     for step, text in _SPREAD.items():
         of_one = text.replace("{finds}", finds)
-        several = of_one.replace("{whom}", "its vehicle, driver or firms")
+        several = of_one.replace("{whom}", "its parties")
         made[f"spread_{kind}_{step}{PARTY}"] = of_one + _IN_CROSSINGS
         made[f"spread_{kind}_{step}"] = several + _IN_CROSSINGS
         made[f"spread_{kind}_{step}{NONE}"] = f"no {several}"
@@ -98,46 +88,43 @@ def _name_spread(kind: str, finds: str) -> dict[str, str]:
 
 FACTS: Final[Mapping[str, Template]] = {
     **_BY_DIRECTION,
-    "first_together_count": "new combinations of {both} {within} ({whom}): {amount}",
-    "first_together_share": _SHARE + "the first of {both} together",
-    "close_following_share": (_SHARE + "within half an hour after another vehicle of the carrier"),
+    "first_together_count": "crossings of {whom} with a new {companion} {within}: {amount}",
+    "first_together_share": _SHARE + "with a new {companion}",
+    "close_following_share": _SHARE + "within 30 min of another of the carrier",
     "empty_share": _SHARE + "empty",
     "night_share": _SHARE + "at night",
     "this_post_share": _SHARE + "at this post",
     "this_day_part_share": _SHARE + "in this part of the day",
     "with_this_share": _SHARE + "with this {noun}",
-    "inspected_at_this_post_share": "{amount} of inspections of {whom} {within} were at this post",
-    "no_earlier_inspections": "no earlier inspections of {whom} {within}",
-    "no_earlier_crossings": "no earlier crossings of {whom} {within}",
-    "crossings_count": "crossings of {whom} {within}: {amount}",
+    "inspected_at_this_post_share": "{whom}: {amount} of inspections {within} at this post",
+    "no_inspections": "no inspection of {whom} {within}",
+    "no_earlier_crossings": "no crossing of {whom} {within}",
     "others_here": CountedText(
-        "another vehicle of {party} crossed here {within}",
-        "other vehicles of {party} that crossed here {within}: {amount}",
+        "another vehicle of {party} here {within}",
+        "other vehicles of {party} here {within}: {amount}",
         by="value",
     ),
     "inspections_hit": CountedText(
-        _HITS + "inspection {within} found something",
-        _HITS + "inspections {within} found something",
+        "{whom}: finds in {finds} of {inspections} inspection {within}",
+        "{whom}: finds in {finds} of {inspections} inspections {within}",
         by="inspections",
     ),
     "inspections_seizure": CountedText(
-        _HITS + "inspection {within} led to a seizure",
-        _HITS + "inspections {within} led to a seizure",
+        "{whom}: seizures in {finds} of {inspections} inspection {within}",
+        "{whom}: seizures in {finds} of {inspections} inspections {within}",
         by="inspections",
     ),
-    "never_inspected": "{whom} has never been inspected",
-    "not_inspected": "{whom} was not inspected {within}",
     "finds_count": "finds in inspections of {whom} {within}: {amount}",
     "inspections_count": "inspections of {whom} {within}: {amount}",
-    "linked_finds_count": "finds elsewhere, later linked to {whom}, {within}: {amount}",
-    "passed_hits_count": "finds at a connected {noun} of {whom} {within}: {amount}",
+    "linked_finds_count": "finds elsewhere linked to {whom} {within}: {amount}",
+    "passed_hits_count": "finds at a {noun} of {whom} {within}: {amount}",
     **_name_spread("found", "finds"),
     **_name_spread("seized", "seizures"),
-    "weighed_average": "{whom} weighed {amount} on average {within}",
+    "weighed_average": "mean mass of {whom} {within}: {amount}",
     "not_weighed": "{whom} was not weighed {within}",
     "together_unknown": "{both}: not all are known",
     **_PAIRED,
-    "against_usual": "{noun} is {amount} of the usual for {whom} {within}",
+    "against_usual": "{noun}: {amount} of the usual for {whom} {within}",
     "amount_against_usual": "{noun}: {own}; usual for {whom} {within}: {there}",
     "against_usual_unknown": "usual {noun} for {whom} {within}: not known",
     "declared_before_arrival": "declared {amount} before arrival",
@@ -165,29 +152,22 @@ COMPARISONS: Final[Mapping[str, Template]] = {
     "usual_of_class": "usual for {among}: {usual}",
     "true_of_class_at_post": "so with {usual} of {among} here",
     "true_of_class": "so with {usual} of {among}",
-    "usual_finds_at_post": "usual at this post: {per_hundred} in 100",
-    "usual_finds": "usual at all posts: {per_hundred} in 100",
+    "usual_finds_at_post": "usual at this post: {expected}",
+    "usual_finds": "usual at all posts: {expected}",
     "usual_unknown": "nothing usual is known",
     "usual_varies": "it varies",
 }
 """What a fact is compared with; parameter ``comparison``. Of flags ``usual`` becomes ``true``."""
 WHOLE: Final[Mapping[str, Template]] = {
-    "random_check": "Random check: selected at random, not because of its risk.",
-    "random_papers_check": "Random check of papers: selected at random, not because of its risk.",
-    "random_check_and_more": "Random check: selected at random, and for another reason as well.",
-    "no_single_circumstance": "No single circumstance stands out.",
+    "random_check": "Random check, not for its risk.",
+    "random_papers_check": "Random check of papers, not for its risk.",
+    "random_check_and_more": "Random check, and another reason.",
+    "no_single_circumstance": "Nothing stands out.",
     "free_place": "No sign of risk: checked because there was time.",
-    "free_place_led": "No sign of risk: checked because there was time.",
     "nothing_else_stands_out": "Nothing else stands out.",
-    "small_signs": CountedText(
-        "No single circumstance stands out; {signs} small sign together raises the risk.",
-        "No single circumstance stands out; {signs} small signs together raise the risk.",
-        by="signs",
-    ),
     "small_signs_led": CountedText(
-        "No single circumstance stands out; {signs} small sign raises the risk: {figures}.",
-        "No single circumstance stands out; {signs} small signs together raise the risk, "
-        "most of all: {figures}.",
+        "{signs} small sign: {figures}.",
+        "{signs} small signs, most of all: {figures}.",
         by="signs",
     ),
     "profile": "Profile {code} «{title}»: {figures}.",
@@ -210,31 +190,26 @@ WHOLE: Final[Mapping[str, Template]] = {
         "{gap} less."
     ),
     "fact_seals": (
-        "Goods under customs seal left {opposite} on {left_at} with another seal than {names}, "
-        "which was read here on {came_at}."
+        "Left {opposite} on {left_at} with another customs seal than {names}, "
+        "read here on {came_at}."
     ),
     "fact_trailer": (
-        "Goods in transit left {opposite} on {left_at} on another trailer than {text}, "
-        "which arrived on {came_at}."
+        "Transit goods left {opposite} on {left_at} on another trailer than {text}, "
+        "arrived on {came_at}."
     ),
     "fact_two_places": (
-        "The same plate was at {place}, {distance} away, on {seen_at} and here on {came_at}."
+        "Same plate at {place} ({distance} away) on {seen_at} and here on {came_at}."
     ),
     "fact_elsewhere": (
-        "The same plate was at another post, {distance} away, on {seen_at} and here on {came_at}."
+        "Same plate at another post ({distance} away) on {seen_at} and here on {came_at}."
     ),
     "fact_too_soon": (
-        "Left {opposite} on {left_at} and arrived on {came_at}: the road takes more than {limit}."
+        "Left {opposite} on {left_at}, arrived on {came_at}; the road takes over {limit}."
     ),
-    "fact_papers": (
-        "The papers are of another line: the route {names} does not lead through {opposite} and "
-        "{post}, where the vehicle arrived on {came_at}."
-    ),
-    "fact_body": (
-        "{body} arrived on {came_at} with papers for goods that it cannot carry: HS {names}."
-    ),
+    "fact_papers": "Papers of another line: {names} does not lead through {opposite} and {post}.",
+    "fact_body": "{body} cannot carry the declared goods, HS {names}.",
     "fact_superseded": "An earlier record said: «{figures}»",
-    "watchlist": "Watch list: {listed}; reason: {reason}; by {author}; until {until}.",
+    "watchlist": "Watch list: {listed}: {reason}; {author}, until {until}.",
     "conveyance": "{vehicle}.",
     "weighed": "Weighed {mass} at this post.",
     "seals": CountedText("{number} seal recorded.", "{number} seals recorded."),
@@ -248,23 +223,16 @@ WHOLE: Final[Mapping[str, Template]] = {
     "network_stale": "The centre has not answered for {silence}; later lists are not known here.",
     "ahead_differs": "Differs from what was declared ahead: {fields}.",
     "precursor_declared": (
-        "Declares {substance} (HS {hs_code}), a precursor under international control, "
-        "Table {table}."
+        "Declares {substance} (HS {hs_code}), a controlled precursor (Table {table})."
     ),
     "watched_declared": (
-        "Declares {watched} (HS {hs_code}), which is used beside precursors and is under no "
-        "international control."
+        "Declares {watched} (HS {hs_code}), used beside precursors and not controlled."
     ),
-    "precursor_usual": (
-        "Declares {substance}, a precursor under international control (Table {table}); nothing "
-        "unusual of it is known."
-    ),
-    "precursor_unusual": (
-        "Declares {substance}, a precursor under international control (Table {table}): {unusual}."
-    ),
-    "not_seen_before": "Not seen in this network in the last 365 days.",
+    "precursor_usual": "Precursor {substance} (Table {table}): nothing unusual.",
+    "precursor_unusual": "Precursor {substance} (Table {table}): {unusual}.",
+    "not_seen_before": "Not seen in 365 days.",
     "seen_before": CountedText(
-        "Seen {number} time in the last 365 days.", "Seen {number} times in the last 365 days."
+        "Seen {number} time in 365 days.", "Seen {number} times in 365 days."
     ),
     "amended_once": "Its papers were changed once after arrival.",
     "amended": CountedText(
@@ -276,10 +244,12 @@ WHOLE: Final[Mapping[str, Template]] = {
 BRIEF: Final[Mapping[str, Template]] = {
     "usual_of_class_at_post": "usual {usual}",
     "usual_of_class": "usual {usual}",
-    "usual_finds_at_post": "usual {per_hundred} in 100",
-    "usual_finds": "usual {per_hundred} in 100",
+    "usual_finds_at_post": "usual {expected}",
+    "usual_finds": "usual {expected}",
+    "true_of_class_at_post": "{usual} of {among}",
+    "true_of_class": "{usual} of {among}",
     "amount_against_usual": "{noun}: {own}; usual {there}",
-    "paired_transit": "took {elapsed} from {opposite}",
+    "paired_transit": "{elapsed} from {opposite}",
     "fact_came_laden": (
         "Left {opposite} empty ({mass_there}, {left_time}), "
         "arrived laden ({mass_here}, {came_time})."
@@ -296,6 +266,10 @@ BRIEF: Final[Mapping[str, Template]] = {
     ),
     "fact_seals": "Left {opposite} ({left_time}) with another seal than {names}.",
     "fact_trailer": "Left {opposite} ({left_time}) on another trailer than {text}.",
+    "fact_two_places": "Same plate at {place} ({distance} away) on {seen_at}.",
+    "fact_elsewhere": "Same plate at another post ({distance} away) on {seen_at}.",
+    "fact_too_soon": "Left {opposite} at {left_time}; the road takes over {limit}.",
+    "watchlist": "Watch list: {listed}: {reason}.",
 }
 """How the head of a page says in short what the record says with days and comparisons."""
 TEMPLATES: Final[Mapping[str, Template]] = {**FACTS, **COMPARISONS, **WHOLE}
@@ -313,8 +287,8 @@ ACTORS: Final[Mapping[str, str]] = {
 }
 TERMS: Final = ("hs6", "dispatch", "origin", "preference", "rate")
 """HS code, countries, tariff preference and duty rate: too long to be listed."""
-SAME_TERMS: Final = ("the same goods on the same terms", "the same goods on the same terms, {both}")
-SAME: Final = "the same {both}"
+SAME_TERMS: Final = ("same goods and terms", "same goods and terms, {both}")
+SAME: Final = "same {both}"
 NOUNS: Final[Mapping[str, str]] = {
     "line_key": "pair of posts",
     "vin_key": "VIN",
@@ -362,7 +336,6 @@ UNITS: Final[Mapping[str, Template]] = {
     "t": "{number} t",
     "USD": "{number} USD",
     "USD/kg": "{number} USD/kg",
-    "times": CountedText("{number} time", "{number} times"),
     "days": CountedText("{number} day", "{number} days"),
     "hours": CountedText("{number} hour", "{number} hours"),
     "minutes": CountedText("{number} minute", "{number} minutes"),
@@ -389,18 +362,15 @@ SHORT: Final = {
     "unknown": "not known",
     "yes": "yes",
     "no": "no",
-    "once": "once",
-    "twice": "twice",
-    "year": "in the last year",
-    "day": "in the last 24 hours",
-    "days": "in the last {number} days",
-    "minutes": "in the last {number} minutes",
-    "ever": "ever before",
+    "year": "in a year",
+    "day": "in 24 h",
+    "days": "in {number} days",
+    "minutes": "in {number} min",
+    "ever": "so far",
     "hours_and_minutes": "{h} h {m} min",
     "not_weighed": "not weighed",
-    "other_vehicles": "other vehicles",
     "opposite": "the opposite post",
-    "this_way": " in this direction",
+    "this_way": " this way",
 }
 """Words of amounts and spans."""
 CONVEYANCES: Final[Mapping[str, str]] = {
@@ -452,10 +422,10 @@ PAPER_FIELDS: Final[Mapping[str, str]] = {
 }
 """By what a declaration ahead was found, and in what it may differ from what came."""
 PRECURSOR_SIGNS: Final[Mapping[str, str]] = {
-    "first_consignee": "the first of it for this consignee in this direction",
-    "first_consignor": "the first of it from this consignor in this direction",
-    "first_route": "the first of it on this route",
-    "large_quantity": "much more of it than usual",
+    "first_consignee": "first for this consignee this way",
+    "first_consignor": "first from this consignor this way",
+    "first_route": "first on this route",
+    "large_quantity": "much more than usual",
 }
 """What is unusual of a declared precursor."""
 WORDS: Final[tuple[Template, ...]] = (

@@ -157,10 +157,10 @@ def render(
     Raises ``LookupError`` where its identifier, a parameter or a word is not known: a record of
     another version.
 
-    >>> render(Message("never_inspected", {"whom": ["consignee"]}))
-    'this consignee has never been inspected'
+    >>> render(Message("no_inspections", {"whom": ["consignee"], "within_minutes": None}))
+    'no inspection of this consignee so far'
     >>> render(Message("paired_no_record", {"opposite": "Yallama"}))
-    'no record of Yallama was found'
+    'no record of Yallama'
     """
     parameters = message.parameters
     template = templates[message.id]
@@ -237,12 +237,6 @@ def _percent(value: float, speaker: Speaker) -> str:
     return speaker.share(value, max(0, -int(exponent)))
 
 
-def _times(value: float, speaker: Speaker) -> str:
-    if word := {1: "once", 2: "twice"}.get(round(value)):
-        return speaker.say(SHORT[word])
-    return _count(UNITS["times"], value, speaker)
-
-
 _AMOUNTS: Mapping[str, Callable[[float, Speaker], str]] = {
     "flag": lambda value, speaker: speaker.say(SHORT["yes" if value >= 0.5 else "no"]),
     "share": _percent,
@@ -252,7 +246,6 @@ _AMOUNTS: Mapping[str, Callable[[float, Speaker], str]] = {
     "hours": lambda value, speaker: _span(value * HOUR, speaker),
     "HS number": lambda value, _: f"{value:06.0f}",
     "0 is Monday": lambda value, speaker: speaker.say(WEEK[round(value) % 7]),
-    "times": _times,
 }
 """Amounts that are not a number and a unit."""
 
@@ -292,7 +285,7 @@ def _usual(parameters: Parameters, speaker: Speaker) -> str:
     if unit == "flag":  # of how many the fact as it is stated is true: a flag may be off
         is_on = (parameters["value"] or 0.0) >= 0.5
         return _percent(usual if is_on else 1.0 - usual, speaker)
-    return render_amount("" if unit == "times" else unit, usual, speaker)
+    return render_amount(unit, usual, speaker)
 
 
 def _among(parameters: Parameters, speaker: Speaker) -> str:
@@ -399,13 +392,15 @@ _PLACES: Mapping[str, Callable[[Parameters, Speaker], str]] = {
     "amount": lambda p, speaker: render_amount(p["unit"], p["value"], speaker),
     "elapsed": lambda p, speaker: _span(p["elapsed"], speaker),
     "noun": lambda p, speaker: speaker.say(noun(p["noun"])),
+    "companion": lambda p, speaker: speaker.say(
+        next(noun(name) for name in p["both"] if name not in p["whom"])
+    ),
     "both": lambda p, speaker: _nouns(p["both"], speaker),
     "plain": lambda p, speaker: speaker.say(p["of"]),
     "silence": lambda p, speaker: render_amount("hours", p["hours"], speaker),
     "usual": _usual,
-    "per_hundred": lambda p, speaker: speaker.figure(round(100.0 * p["usual"], 1)),
+    "expected": lambda p, speaker: speaker.figure(float(f"{p['usual'] * p['inspections']:.2g}")),
     "among": _among,
-    "times": lambda p, speaker: _times(p["number"], speaker),
     "figures": _figures,
     "listed": _identifiers,
     "until": lambda p, speaker: _moment(p["until"], speaker),

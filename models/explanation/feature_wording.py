@@ -23,8 +23,8 @@ from features.catalogue.spec import EVER, SPREAD_PARTS, Fact, Feature, Read
 
 _KEY_NOUN: Mapping[str, str] = {"plate": "plate_key", "vin": "vin_key"}
 """Nouns of the keys by which the paired post's record is found, where not the key's own."""
-_TIMES = (("plate",), ("trailer",), ("driver",))
-"""Whose crossings are stated as "crossed 14 times"."""
+_ACTORS = (("plate",), ("trailer",), ("driver",))
+"""Whose crossings are counted by direction or without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +115,11 @@ def _word_count(read: Read, span: Mapping[str, Any]) -> Wording | None:
     """Return the wording of a number of events."""
     if read.of != read.by:
         within = {"within_minutes": span["within_minutes"]}
-        return Wording("paired_times", "times", unknown="paired_times_unknown", parameters=within)
-    if read.stream == "crossings" and _without_direction(read.by) in _TIMES:
+        return Wording("paired_times", "events", parameters=within)
+    if read.stream == "crossings" and _without_direction(read.by) in _ACTORS:
         whom = list(_without_direction(read.by))
         parameters = {**span, "whom": whom, "this_way": "direction" in read.by}
-        unknown = "crossed_times_unknown"
-        return Wording("crossed_times", "times", unknown=unknown, parameters=parameters)
+        return Wording("crossings_count", "events", parameters=parameters)
     if read.by[:2] == ("post", "direction") and len(read.by) == 3:
         unknown = "crossings_count"
         return Wording("others_here", "events", unknown=unknown, parameters=span)
@@ -129,21 +128,24 @@ def _word_count(read: Read, span: Mapping[str, Any]) -> Wording | None:
 
 
 def _word_since(feature: Feature) -> Wording:
-    (read,) = _reads(feature)
+    """Return the wording of how long ago, or how far away, the last crossing was."""
+    read = _reads(feature)[0]
     parameters = {"whom": list(_without_direction(read.by)), "this_way": "direction" in read.by}
-    known, unknown = "last_crossing", "nothing_earlier"
-    return Wording(known, feature.unit, unknown=unknown, parameters=parameters)
+    known = "last_crossing_far" if feature.unit == "km" else "last_crossing"
+    return Wording(known, feature.unit, unknown="nothing_earlier", parameters=parameters)
 
 
 def _word_rate(feature: Feature) -> Wording:
     read = _reads(feature)[0]
-    never = "not_inspected" if read.window < EVER else "never_inspected"
-    return Wording(f"inspections_{read.measure}", "share", unknown=never, parameters=_span(read))
+    known, unknown = f"inspections_{read.measure}", "no_inspections"
+    return Wording(known, "share", unknown=unknown, parameters=_span(read))
 
 
 def _word_ratio(feature: Feature) -> Wording | None:
     part, whole = _reads(feature)
-    parameters, unknown = _span(whole), f"no_earlier_{whole.stream}"
+    is_crossing = whole.stream == "crossings"
+    parameters = _span(whole)
+    unknown = "no_earlier_crossings" if is_crossing else "no_inspections"
     if part.measure == "weighed_kg":
         return Wording("weighed_average", "kg", unknown="not_weighed", parameters=parameters)
     if part.measure.startswith("new_"):
@@ -153,7 +155,6 @@ def _word_ratio(feature: Feature) -> Wording | None:
         (rest,) = (name for name in part.by if name not in whole.by)
         known = {"day_part": "this_day_part_share"}.get(rest, "with_this_share")
         if rest == "post":
-            is_crossing = whole.stream == "crossings"
             known = "this_post_share" if is_crossing else "inspected_at_this_post_share"
         parameters["noun"] = rest
     elif part.measure in _SHARES:
@@ -203,21 +204,20 @@ def _word_matched(feature: Feature) -> Wording:
     """Return the wording of a difference to the paired post's record."""
     how, last = int(feature.parameters[0]), feature.inputs[-1]
     fact = last.measure if isinstance(last, Read) else ""
-    about = {"noun": fact}
+    about, unknown = {"noun": fact}, "paired_unknown"
     if fact == "known_at":
         return Wording("paired_last_record", feature.unit, unknown="paired_no_record")
     if how == DIFFERS:
-        unknown = "paired_other_unknown"
         return Wording(
             "paired_other", "flag", denied="paired_same", unknown=unknown, parameters=about
         )
     if how == OVER:
-        return Wording("paired_ratio", "ratio", unknown="paired_ratio_unknown", parameters=about)
+        return Wording("paired_ratio", "ratio", unknown=unknown, parameters=about)
     if how != LESS:
         return Wording("paired_value", feature.unit, parameters=about)
     if feature.inputs[0] == Fact("arrived_at"):
-        return Wording("paired_elapsed", feature.unit, unknown="paired_elapsed_unknown")
-    return Wording("paired_less", feature.unit, unknown="paired_less_unknown", parameters=about)
+        return Wording("paired_elapsed", feature.unit)
+    return Wording("paired_less", feature.unit, unknown=unknown, parameters=about)
 
 
 def _word_match(feature: Feature) -> Wording:
@@ -226,7 +226,7 @@ def _word_match(feature: Feature) -> Wording:
     if what == WINDOW:
         return Wording("paired_window", feature.unit)
     if what == SHARE:
-        return Wording("paired_sooner_share", "share", unknown="paired_sooner_unknown")
+        return Wording("paired_sooner_share", "share", unknown="paired_elapsed")
     key = KEYS[what]
     return Wording(
         "paired_found_by",
@@ -269,6 +269,8 @@ _BY_OPERATOR: Mapping[str, Callable[[Feature], Wording | None]] = {
     "value": _word_value,
     "scaled": _word_scaled,
     "since": _word_since,
+    "distance": _word_since,
+    "less": _word_since,
     "rate": _word_rate,
     "recent_rate": _word_rate,
     "ratio": _word_ratio,

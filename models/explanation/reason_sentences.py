@@ -121,6 +121,10 @@ COMMON = 1 / 3
 """A circumstance of more vehicles than this share is no distinction."""
 HABITS = frozenset({"this_post_share", "this_day_part_share"})
 """What a vehicle or party usually does: that it does so again is nothing against anybody."""
+SEARCHES = frozenset({"inspected_at_this_post_share", "inspections_count"})
+"""Where and how often a vehicle or party was searched, whatever was found."""
+FEWEST_USUAL = 0.5
+"""Finds that would be usual in a party's inspections before having fewer speaks for the party."""
 OWN_PART = 0.25
 """A fact speaks for its topic where it bears this part of the topic's contribution at least."""
 
@@ -228,6 +232,7 @@ class Eligibility:
         rate = behind.finds / behind.inspections
         is_higher = rate > behind.usual * (1.0 + NEAR)
         is_lower = rate < behind.usual * (1.0 - NEAR)
+        is_lower &= behind.usual * behind.inspections >= FEWEST_USUAL
         return Grade.TELLING if (is_higher if one.log_odds > 0 else is_lower) else Grade.USUAL
 
     def _is_usual(self, one: Contribution) -> bool:
@@ -235,15 +240,15 @@ class Eligibility:
         unit = wording.unit
         if unit in CODE_UNITS:  # a name, of which none is usual
             return True
-        if wording.known == "inspected_at_this_post_share":  # where it was searched, not what for
+        if wording.known in SEARCHES:
             return True
         if wording.known in HABITS and one.value >= one.normal:
             return True
         if unit == "flag":
             alike = one.normal if one.value >= 0.5 else 1.0 - one.normal
             return alike > COMMON
-        if self._counts_finds[one.feature] and one.log_odds > 0 and one.value <= one.normal:
-            return True  # fewer finds than usual are nothing against anybody
+        if self._counts_finds[one.feature] and (one.value <= one.normal) == (one.log_odds > 0):
+            return True  # fewer finds are nothing against anybody, and more are nothing in favour
         near = abs(one.value - one.normal) <= NEAR * abs(one.normal)
         return near or render_amount(unit, one.value) == render_amount(unit, one.normal)
 
@@ -371,7 +376,7 @@ _NONE = Evidence(0, 0, float("nan"), is_of_post=False)
 
 def _usual_finds(behind: Evidence) -> dict[str, Any]:
     """Return how often inspections find something, a share, and where."""
-    if isnan(behind.usual):
+    if isnan(behind.usual) or not behind.inspections:
         return {"comparison": "usual_unknown"}
     comparison = "usual_finds_at_post" if behind.is_of_post else "usual_finds"
     return {"comparison": comparison, "usual": behind.usual}

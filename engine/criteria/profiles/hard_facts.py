@@ -2,7 +2,8 @@
 
 A profile that states a hard fact says what no lawful passage can show: a lorry that left the
 opposite post empty and arrives laden, for example. The expression decides whether it fits; a
-sentence here says what was recorded there and here. All of it was declared or measured.
+sentence here says what was recorded there and here. All of it was declared or measured. What the
+papers contradict has no other time than the arrival's, and states none.
 
 A time is when the vehicle was at a post, where it is weighed, and not when the record of it became
 known.
@@ -115,16 +116,15 @@ def _papers(one: _Passage) -> Message:
     found = {
         "names": list(dict.fromkeys(path)),
         "post": crossing.post if here is None else here.name,
-        "came_at": rfc3339(micros(crossing.arrived_at)),
+        "opposite": one.network.name_opposite(crossing.post),
     }
-    return Message("fact_papers", found | {"opposite": one.both["opposite"]})
+    return Message("fact_papers", found)
 
 
 def _body(one: _Passage) -> Message:
     declared, crossing = one.arrival.declaration, one.arrival.crossing
     codes = [] if declared is None else [item.hs_code for item in declared.items]
-    found = {"body": crossing.body_type, "names": list(dict.fromkeys(codes))}
-    return Message("fact_body", found | {"came_at": rfc3339(micros(crossing.arrived_at))})
+    return Message("fact_body", {"body": crossing.body_type, "names": list(dict.fromkeys(codes))})
 
 
 _SENTENCES: Mapping[HardFact, Callable[[_Passage], Message]] = {

@@ -47,7 +47,7 @@ NOT_OF_THE_MODEL = frozenset(
 """Reasons that say what picked the vehicle, or that it declares a precursor: not of the model."""
 HABITS = frozenset({"this_post_share", "this_day_part_share", "inspected_at_this_post_share"})
 """Messages on where and when a vehicle comes or is inspected."""
-FREE_PLACES = frozenset({"free_place", "free_place_led"})
+FREE_PLACES = frozenset({"free_place"})
 """Messages that say that a place was free."""
 _NAMES = frozenset({"chapter", "HS number", "0 is Monday"})
 _FIGURE = re.compile(r"\d+(?:\.\d+)?%|\d of \d")

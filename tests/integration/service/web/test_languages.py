@@ -63,8 +63,7 @@ COUNTED = re.compile(
 )
 NEVER_ONE = {
     # A constant, or a number below which nothing is said.
-    "in the last {number} days",
-    "in the last {number} minutes",
+    "in {number} days",
     "{n} days",
     "fewer than %(n)s vehicles were dealt with.",
     "%(v)s vehicles, %(o)s officers or teams; dealt again %(p)s times; an alarm below %(a)s",

@@ -188,7 +188,7 @@ def test_a_random_check_alone_says_so_first() -> None:
 
 SMALL = {
     "signs": 2,
-    "figures": [{"message": "never_inspected", "parameters": {"whom": ["driver"]}}],
+    "figures": [{"message": "nothing_earlier", "parameters": {"whom": ["driver"]}}],
 }
 FREE = "No sign of risk: checked because there was time."
 

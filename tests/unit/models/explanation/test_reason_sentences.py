@@ -129,8 +129,7 @@ def test_a_rate_is_stated_as_a_count_of_inspections() -> None:
     found = [Contribution("consignee_hit_rate", 0.21, 0.034, 0.5, "", behind)]
     first = sentences(found, ARRIVAL)[0]
     assert first.text == (
-        "This consignee: 5 of 16 inspections in the last year found something;"
-        " usual at this post: 3.4 in 100."
+        "This consignee: finds in 5 of 16 inspections in a year; usual at this post: 0.54."
     )
     assert first.message == "inspections_hit"
     assert first.parameters == {
@@ -152,7 +151,7 @@ def test_what_was_never_inspected_has_no_rate_and_raises_nothing() -> None:
         "no_single_circumstance",
         "consignee_hit_rate_ever",
     ]
-    assert result[1].text == "No information: this consignee has never been inspected."
+    assert result[1].text == "No information: no inspection of this consignee so far."
     assert "finds" not in result[1].parameters and not re.search(r"\d", result[1].fact)
 
 
@@ -163,6 +162,7 @@ def test_what_was_never_inspected_has_no_rate_and_raises_nothing() -> None:
         (0, 16, 0.034, 0.5, False),  # nothing was found: no reason that raises
         (1, 30, 0.034, 0.5, False),  # at what is usual
         (0, 46, 0.034, -0.5, True),  # speaks for the trader
+        (0, 14, 0.034, -0.5, False),  # half a find would not be usual: too few to speak
         (5, 16, 0.034, -0.5, False),
         (1, 3, NAN, 0.5, False),  # nothing to compare with
         (5, 16, 0.034, 0.05, False),  # weak
@@ -175,6 +175,14 @@ def test_what_may_be_a_reason(
     found = [Contribution("carrier_hit_rate", 0.1, 0.03, log_odds, "", behind)]
     result = sentences(found, ARRIVAL)
     assert any(direction(one.text) for one in result) is may
+
+
+def test_searches_alone_and_more_finds_than_usual_speak_for_nobody() -> None:
+    favour = Contribution("carrier_finds_elsewhere", 0.0, 2.0, -0.9)
+    assert direction(sentences([favour], ARRIVAL)[1].text) == -1, "fewer than usual may"
+    for name in ("terms_inspections", "carrier_finds_elsewhere"):
+        made = sentences([Contribution(name, 4.0, 0.0, -0.9)], ARRIVAL)
+        assert not any(direction(one.text) for one in made), name
 
 
 def test_what_is_true_of_most_or_of_all_by_definition_is_no_reason() -> None:
@@ -220,15 +228,15 @@ def test_something_in_favour_is_shown_where_there_is_any() -> None:
     ("name", "party", "text"),
     [
         ("found_spread_0_largest", "driver",
-         "Recent finds with this driver: in 12% of crossings; usual for trucks here: 0.8%."),
+         "Recent finds with this driver: 12% of crossings; usual for trucks here: 0.8%."),
         ("seized_spread_1_largest", "carrier",
-         "Recent seizures with those that crossed with this carrier: in 12% of crossings;"
+         "Recent seizures one link from this carrier: 12% of crossings;"
          " usual for trucks here: 0.8%."),
         ("seized_spread_2_second", "consignor",
-         "Recent seizures two links away from this consignor: in 12% of crossings;"
+         "Recent seizures two links from this consignor: 12% of crossings;"
          " usual for trucks here: 0.8%."),
         ("found_spread_0_sum", "",
-         "Recent finds with its vehicle, driver or firms: in 12% of crossings;"
+         "Recent finds with its parties: 12% of crossings;"
          " usual for trucks here: 0.8%."),
     ],
 )  # fmt: skip
