@@ -121,8 +121,7 @@ def test_a_heading_alone_declares_no_precursor_and_is_a_neighbour() -> None:
 def test_acetic_anhydride_is_a_fact() -> None:
     texts = [fact.text for fact in facts(declare("291524"), {})]
     assert any(
-        "acetic anhydride" in text and "a controlled precursor (Table I)." in text
-        for text in texts
+        "acetic anhydride" in text and "a controlled precursor (Table I)." in text for text in texts
     )
 
 
