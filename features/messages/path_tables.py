@@ -37,7 +37,16 @@ _SIZE_AND_TYPE = re.compile(r"[0-9A-Z]{2}[A-Z][0-9A-Z]")
 _DIGITS = re.compile(r"[0-9]+")
 _SLASH_DATE = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_COMPACT = {"102": "%Y%m%d", "203": "%Y%m%d%H%M", "204": "%Y%m%d%H%M%S", "205": "%Y%m%d%H%M%z"}
+_COMPACT = {
+    "102": "%Y%m%d",
+    "203": "%Y%m%d%H%M",
+    "204": "%Y%m%d%H%M%S",
+    "205": "%Y%m%d%H%M%z",
+    "304": "%Y%m%d%H%M%S%z",
+}
+"""Layouts by the code of a format in UN/EDIFACT, data element 2379."""
+_HOURS = re.compile(r"[+-]\d\d$")
+"""An offset of whole hours: a zone has three characters in 205 and 304."""
 _PLATE = re.compile(r"[A-Z0-9ЀԯА-Яа-я]{4,12}", re.IGNORECASE)
 _KG_PER_UNIT = {"KGM": 1.0, "TNE": 1000.0, "GRM": 0.001, "LBR": 0.45359237}
 
@@ -292,10 +301,8 @@ def _moment(node: Node, context: TranslationContext) -> datetime | str:
     """Return a time, or the rule that its text breaks."""
     raw, zone = node.text, timezone(context.settings.offset)
     code = node.attributes.get("formatCode") or node.attributes.get("formatId")
-    if code == "304":  # CCYYMMDDHHMMSSZZZ, the zone in letters, 'Z' or as an offset
-        return _in_format(raw.replace("Z", "+0000"), "%Y%m%d%H%M%S%z", zone)
     if code in _COMPACT:
-        return _in_format(raw, _COMPACT[code], zone)
+        return _in_format(_HOURS.sub(r"\g<0>00", raw), _COMPACT[code], zone)
     slashed = _SLASH_DATE.fullmatch(raw)
     if slashed is not None:
         return _read_slash_date(slashed, context.settings.date_order, zone)

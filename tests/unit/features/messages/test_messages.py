@@ -443,6 +443,25 @@ def test_dates_are_read_or_are_gaps(raw: str, order: Any, expected: str) -> None
     assert (found or context.gaps[0].rule) == expected
 
 
+@pytest.mark.parametrize(
+    ("code", "raw", "expected"),
+    [
+        ("102", "20260916", "2026-09-16T00:00:00Z"),
+        ("102", "20260916+01", "bad_time"),
+        ("205", "202609161530+05", "2026-09-16T10:30:00Z"),
+        ("304", "20260916153000Z", "2026-09-16T15:30:00Z"),
+        ("304", "20260916153000+01", "2026-09-16T14:30:00Z"),
+        ("304", "20260916153000-0330", "2026-09-16T19:00:00Z"),
+        ("304", "20260916153000", "bad_time"),
+    ],
+)
+def test_times_are_read_by_the_code_of_their_format(code: str, raw: str, expected: str) -> None:
+    context = TranslationContext(MessageSettings())
+    node = Node("AcceptanceDateTime/DateTimeString", raw, {"formatCode": code})
+    found = path_tables.moment("lodged_at", [node], context)
+    assert (found or context.gaps[0].rule) == expected
+
+
 def test_pseudonyms_are_keyed_and_never_the_name(tmp_path: Path) -> None:
     data = (SAMPLES / "asycuda.xml").read_bytes()
     key_file = tmp_path / "key"
