@@ -420,6 +420,7 @@ def render_page(
         "judged": judged,
         "officers": list_officers(service.accounts.look(), post) if may_give else [],
         "opened": opened,
+        "complaints": _list_complaints(visit, service, decision_id),
         "wrong": {},
         "kept": {name: list(values) for name, values in (kept or {}).items()},
         "find_ends": [end_of(number) for number in range(1, count_finds(kept or {}) + 1)],
@@ -440,6 +441,17 @@ def render_page(
         "json_address": f"/v1/decisions/{decision_id}",
     }
     return visit.page(template, status=status, post=post, **(values | more))
+
+
+def _list_complaints(visit: Visit, service: Runtime, decision_id: str) -> list[Any]:
+    """Return the complaints about a decision that a visitor may see; none without their area."""
+    may_see = visit.visitor.may("GET", "/v1/complaints")
+    asked: dict[str, Any] = {"asked": PeriodAsked(), "decision_id": decision_id}
+    return [
+        one
+        for read_complaints in (list_parts("complaints") if may_see else ())
+        for one in read_complaints(service, visit.caller, **asked).complaints
+    ]
 
 
 order_router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema=False)
@@ -476,13 +488,6 @@ def show_recomputation(visit: TheVisit, service: TheService, decision_id: str) -
     reading = DecisionReader(service, visit.caller)
     made, seen = reading.recompute(decision_id), reading.decision(decision_id)
     post = str(seen["post"])
-    may_see = visit.visitor.may("GET", "/v1/complaints")
-    asked: dict[str, Any] = {"asked": PeriodAsked(), "decision_id": decision_id}
-    complaints = [
-        one
-        for read_complaints in (list_parts("complaints") if may_see else ())
-        for one in read_complaints(service, visit.caller, **asked).complaints
-    ]
     return visit.page(
         "recomputation.html",
         post=post,
@@ -490,7 +495,7 @@ def show_recomputation(visit: TheVisit, service: TheService, decision_id: str) -
         made=made,
         seen=seen,
         reviews=seen.get("reviews") or (),
-        complaints=complaints,
+        complaints=_list_complaints(visit, service, decision_id),
         retell=MessageReader(speech_of(visit.request, post)),
     )
 

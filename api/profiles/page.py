@@ -515,20 +515,18 @@ def _editor(
         json_address="/v1/profiles/fields",
         kept=form,
         wrong=wrong,
-        field_names=_name_rows(tolerated),
+        field_names={
+            "field": N_("Field"),
+            "value": N_("Value"),
+            "tolerances": N_("Tolerance"),
+            **{_AT_POST + post: post for post in tolerated},
+        },
         families=_families(offered),
         posts=posts,
         tolerated=tolerated,
         **_check(visit, service, form),
         **values,
     )
-
-
-def _name_rows(tolerated: Sequence[str]) -> dict[str, str]:
-    numbers = range(1, MOST_ROWS + 1)
-    names = {"field": N_("Field"), "value": N_("Value")}
-    rows = {f"{name}_{number}": text for number in numbers for name, text in names.items()}
-    return rows | {_AT_POST + post: post for post in tolerated} | {"tolerances": N_("Tolerance")}
 
 
 def _show_backtest(

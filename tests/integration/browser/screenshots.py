@@ -147,10 +147,10 @@ HEAD_WORDS = """() => {
 
 
 def measure_heads(address: str, passwords: Mapping[str, str], decisions: Sequence[str]) -> str:
-    """Return words of the heads of decisions' pages for a supervisor, and their heights."""
+    """Return words of the heads of decisions' pages for a supervisor, and heights of pages."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     name = next(one for one in passwords if one.startswith("malika"))
-    words, tall = [], []
+    words, tall, narrow = [], [], []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(base_url=address, viewport={"width": 1280, "height": 900})
@@ -158,15 +158,23 @@ def measure_heads(address: str, passwords: Mapping[str, str], decisions: Sequenc
         for decision in decisions[:MOST_MEASURED]:
             page.goto(f"/decisions/{decision}")
             words.append(page.evaluate(HEAD_WORDS))
-            tall.append(page.evaluate("document.documentElement.scrollHeight"))
+            tall.append(page.evaluate(HEIGHT))
+        page.goto("/network")
+        network = page.evaluate(HEIGHT)
+        page.set_viewport_size({"width": WIDTHS["phone"], "height": 800})
+        for decision in decisions[:MOST_MEASURED]:
+            page.goto(f"/decisions/{decision}")
+            narrow.append(page.evaluate(HEIGHT))
         browser.close()
     within = sum(one <= 80 for one in words)
     return (
         f"{len(words)} decisions: {sum(words) / max(len(words), 1):.0f} words in the head on "
-        f"average, {within} within 80; pages at most {max(tall, default=0)} px"
+        f"average, {within} within 80; pages at most {max(tall, default=0)} px, on a phone "
+        f"{max(narrow, default=0)}; the network's {network}"
     )
 
 
+HEIGHT = "document.documentElement.scrollHeight"
 MOST_MEASURED = 60
 
 
@@ -357,7 +365,7 @@ def _picture(page: Page, shot: Shot, path: Path) -> None:
     page.set_viewport_size({"width": shot.width, "height": 800})
     page.emulate_media(color_scheme=shot.scheme)  # type: ignore[arg-type]
     page.goto(shot.path)
-    tall = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
+    tall = min(page.evaluate(HEIGHT), TALLEST)
     clip: Any = {"x": 0, "y": 0, "width": shot.width, "height": tall}
     taken = page.screenshot(full_page=True, clip=clip)
     drawn = Image.open(BytesIO(taken)).convert("RGB")

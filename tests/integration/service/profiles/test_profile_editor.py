@@ -163,6 +163,7 @@ def test_the_editor_writes_what_its_rows_ask(ann: Desk) -> None:
     bad = form | {"build": "write", "rows": "2", "field_1": "crossing.no"}
     refused = ann.send("/profiles/new", "/profiles/checks", bad)
     assert refused.status_code == 422 and 'id="field_1-wrong"' in refused.text
+    assert '<a href="#field_1">Field 1</a>: ' in refused.text, "the summary names the row's field"
 
 
 def try_and_count(world: World, desk: Desk) -> int:

@@ -63,6 +63,13 @@ def test_a_complaint_and_its_answer_are_listed_with_the_decision(
     page = desk.get(f"/complaints?decision={filed.decision['decision_id']}").text
     assert "nine hours" in page and "the scanner was down" in page
     assert 'action="/complaints' not in page, "an analyst neither files nor answers"
+    seen = f"/decisions/{filed.decision['decision_id']}"
+    head = desk.get(seen).text.partition('id="complaint"')[2].partition("</p>")[0]
+    assert (
+        "delay" in head and "(justified)" in head and "damage" in head and "(not answered)" in head
+    )
+    unseen = at_desk(world, "complaint-officer", Role.CHECKPOINT).get(seen).text
+    assert 'id="complaint"' not in unseen
     proof = f"/decisions/{filed.decision['decision_id']}/recomputation"
     paper = desk.get(proof).text
     assert "nine hours" in paper and "the scanner was down" in paper and 'id="reviews"' not in paper

@@ -172,6 +172,10 @@ def test_the_pages_ask_before_a_vehicle_is_taken_over(world: World) -> None:
     assert bob.send(page, f"{page}/takings", {"over": over}).status_code == 303
     assert "Taken by you since" in bob.get(page).text
     sent = {"once": "a" * 24, "outcome": "clear", "methods": "physical"}
+    checked = {
+        desk: desk.send(page, f"{page}/acts", sent | {"minutes": "9"}) for desk in (ann, bob)
+    }
+    assert 'id="taken-by">page-bob' in checked[ann].text and "taken-by" not in checked[bob].text
     assert ann.send(page, f"{page}/acts", sent).status_code == 303
     text = ann.get(page).text
     assert 'id="taken-by">page-bob' in text
