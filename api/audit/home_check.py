@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import Connection, Table, delete, func, inspect, select
+from sqlalchemy import Connection, Table, delete, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from api.audit.home_verification import (
@@ -271,7 +271,8 @@ def _copy(live: Connection, target: Connection, table: Table) -> Iterator[str]:
     count = 0
     try:
         with live.begin_nested():
-            rows = live.exec_driver_sql(query, execution_options={"yield_per": _AT_ONCE})
+            typed = text(query).columns(*table.columns)
+            rows = live.execute(typed, execution_options={"yield_per": _AT_ONCE})
             for part in rows.partitions():
                 with target.begin_nested():
                     insert_rows(target, table, [tuple(row) for row in part])

@@ -368,16 +368,18 @@ def rebuild(
 
 @contextmanager
 def _opened_new(into: str, old: "Store") -> Iterator["Store"]:
-    """Open a new store with empty tables, on the same database as another."""
+    """Open a new store with empty tables: on PostgreSQL, or in a file where the old one is too."""
     from api.auth.credentials import check_database
     from api.migrations.upgrade import upgrade
     from engine.storage.database import Store
 
-    file = require_folder_of(Path(into).absolute()) if old.dialect.is_sqlite else None
-    if file is not None and file.exists():
-        raise InputError(into, "it is there already, and no store is written over")
-    if file is None and not into.startswith("postgresql"):
-        raise InputError("--into", "not the URL of a PostgreSQL database")
+    file = None
+    if not into.startswith("postgresql"):
+        if not old.dialect.is_sqlite:
+            raise InputError("--into", "not the URL of a PostgreSQL database")
+        file = require_folder_of(Path(into).absolute())
+        if file.exists():
+            raise InputError(into, "it is there already, and no store is written over")
     url = into if file is None else f"sqlite:///{file}"
     check_database(url)
     try:

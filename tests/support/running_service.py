@@ -23,7 +23,7 @@ from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.auth.permissions import BOUND, OWNED
 from api.migrations.upgrade import upgrade
-from api.service.assembly import open_runtime, open_store
+from api.service.assembly import Models, open_runtime, open_store
 from api.service.runtime import Runtime
 from api.service.settings import Settings
 from engine.audit.file_anchors import open_network
@@ -176,7 +176,7 @@ class World:
     """A running service and a key for every role."""
 
     home: Home
-    models: FakeModels
+    models: Any
     client: TestClient
     runtime: Runtime
     keys: Mapping[Role, str]
@@ -310,7 +310,7 @@ def make_keys(home: Home) -> tuple[dict[Role, str], str]:
     return keys, other
 
 
-def open_world(home: Home, models: FakeModels, settings: Settings) -> tuple[TestClient, Any]:
+def open_world(home: Home, models: Models, settings: Settings) -> tuple[TestClient, Any]:
     settings = settings.model_copy(update={"link_seconds": 0.0})  # tests exchange themselves
     app = create_app(lambda: open_runtime(home, settings, models))
     return TestClient(app, raise_server_exceptions=False), app

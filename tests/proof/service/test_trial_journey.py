@@ -66,9 +66,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     home = make_home(tmp_path_factory.mktemp("home"))
     keys, other = make_keys(home)
     settings = Settings(model_seconds=0.05, red_share=0.1, yellow_share=0.4)
-    client, running = open_world(home, HomeModels(home), settings)  # type: ignore[arg-type]
+    client, running = open_world(home, HomeModels(home), settings)
     with client:
-        yield World(home, None, client, running.state.runtime, keys, other)  # type: ignore[arg-type]
+        yield World(home, None, client, running.state.runtime, keys, other)
 
 
 def register_bundle(world: World, home: Home, *, heavy: bool) -> str:

@@ -39,9 +39,9 @@ MODULE = "estimators_of_an_analyst"
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     home = make_home(tmp_path_factory.mktemp("home"))
     keys, other = make_keys(home)
-    client, running = open_world(home, HomeModels(home), Settings(model_seconds=0.05))  # type: ignore[arg-type]
+    client, running = open_world(home, HomeModels(home), Settings(model_seconds=0.05))
     with client:
-        yield World(home, None, client, running.state.runtime, keys, other)  # type: ignore[arg-type]
+        yield World(home, None, client, running.state.runtime, keys, other)
 
 
 @pytest.fixture(autouse=True)
