@@ -6,7 +6,7 @@ would show which vehicles were picked at random. Supervisors and analysts see th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -18,11 +18,10 @@ from api.auth.permissions import MACHINES
 from api.http.access import check_post
 from api.http.answers import Answer, Time
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
-from api.http.request_bodies import body_of, find_formats
+from api.http.request_bodies import TheOptionalReason, find_formats
 from api.http.responses import answer, creates, document_problems, json_router
 from api.service.runtime import Runtime
 from api.web.page_route import PageRoute, TheVisit
-from engine.decision.decision import Band, Mode
 from engine.declarations.lodgings import (
     LodgedVersion,
     Use,
@@ -35,8 +34,8 @@ from engine.declarations.lodgings import (
     read_history,
     read_uses,
 )
-from engine.domain.advance_declarations import AdvanceDeclaration, Cancellation, MatchKind
-from engine.domain.records import Identifier, PostCode
+from engine.domain.advance_declarations import AdvanceDeclaration, MatchKind
+from engine.domain.records import Identifier, OptionalReason, PostCode
 from engine.domain.records import Time as AskedTime
 from engine.domain.rights import Role
 from engine.domain.time_units import HOUR, micros, moment, rfc3339
@@ -45,8 +44,7 @@ from engine.journal.batch_worker import StoredRecord, read_stored
 from engine.journal.idempotency import IdempotencyClaim, claim
 from engine.journal.kinds import DECLARATION_CANCELLED, DECLARATION_LODGED
 from engine.journal.receipts import Receipt
-from engine.selection import ChannelCode
-from engine.targeting.forecast import ExpectedArrival
+from engine.targeting.forecast import ExpectedArrival, Forecast
 
 State = Literal["lodged", "expected", "arrived", "expired", "cancelled"]
 """A declarant is told ``lodged`` or ``cancelled`` alone."""
@@ -71,25 +69,6 @@ class AcknowledgedDeclaration(Answer):
     """Counted from 1; a cancellation is the last one."""
     received_at: Time
     receipt: Receipt
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProvisionalRisk(Answer):
-    """What is to be expected of the vehicle, as of now; drawn, counted and recorded nowhere."""
-
-    provisional: Literal[True]
-    channel: ChannelCode
-    band: Band
-    percentile: float | None
-    discrepancy_percentile: float | None
-    p_seizure: float | None
-    p_discrepancy: float | None
-    seizure_between: tuple[float, float] | None
-    """Null without a model, and where the chance tells an order alone."""
-    discrepancy_between: tuple[float, float] | None
-    watchlist: bool
-    mode: Mode
-    model_version: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +100,7 @@ class ExpectedDeclaration(Answer):
 class ForecastDeclaration(ExpectedDeclaration):
     """The same, for supervisors and analysts."""
 
-    provisional: ProvisionalRisk | None
+    provisional: Forecast | None
     """Null where the post is not known, and for a cancelled one."""
 
 
@@ -172,7 +151,7 @@ class DeclarationView(ExpectedDeclaration):
 class ForecastDeclarationView(DeclarationView):
     """The same, for supervisors and analysts."""
 
-    provisional: ProvisionalRisk | None
+    provisional: Forecast | None
     """Null where the post is not known, and for a cancelled one."""
 
 
@@ -224,7 +203,7 @@ def cancel(
     service: Runtime,
     caller: Caller,
     declaration_id: str,
-    cancellation: Cancellation,
+    cancellation: OptionalReason,
     key: str | None,
 ) -> AcknowledgedDeclaration:
     """Record that a declaration is withdrawn; raises ``NotFoundError``, ``ConflictError``."""
@@ -355,7 +334,7 @@ class DeclarationReader:
         lodged: Sequence[AdvanceDeclaration],
         *,
         at: str | None,
-    ) -> Mapping[int, ProvisionalRisk]:
+    ) -> Mapping[int, Forecast]:
         """Return the forecast of each that is still expected, by its record."""
         due = [
             (one.seq, ExpectedArrival(content, one.post or at or "", one.due_at))
@@ -366,10 +345,7 @@ class DeclarationReader:
         found = self._service.forecasts.forecast(
             self._snapshot, [one for _, one in due], as_of=as_of
         )
-        return {
-            seq: ProvisionalRisk(provisional=True, **asdict(one))
-            for (seq, _), one in zip(due, found, strict=True)
-        }
+        return {seq: one for (seq, _), one in zip(due, found, strict=True)}
 
     def _fields(
         self, version: LodgedVersion, lodged: AdvanceDeclaration, uses: Sequence[Use]
@@ -495,14 +471,14 @@ def declarations(
 # an identifier may hold a slash, which comes as one from %2F
 @router.post(
     "/{declaration_id:path}/cancellations",
-    **creates(AcknowledgedDeclaration, 404, 409, 413, body=Cancellation, is_owed=False),
+    **creates(AcknowledgedDeclaration, 404, 409, 413, body=OptionalReason, is_owed=False),
 )
 def cancel_declaration(
     caller: TheCaller,
     service: TheService,
     key: IdempotencyKey,
     declaration_id: DeclarationId,
-    cancellation: Annotated[Cancellation, Depends(body_of(Cancellation, is_owed=False))],
+    cancellation: TheOptionalReason,
 ) -> Response:
     """Withdraw a declaration for good; a vehicle that comes is not matched with it."""
     return answer(cancel(service, caller, declaration_id, cancellation, key), 201)

@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse
 from api.auth.callers import Caller
 from api.decisions.readers import read_duties
 from api.http.access import check_path
-from api.http.answers import Answer, Recorded, Time
+from api.http.answers import Acknowledged, Answer, Time, acknowledge
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
@@ -31,7 +31,6 @@ from engine.queue.expected_duty import ExpectedDuty, UsualDuties
 from engine.queue.queue import read_decision
 from engine.queue.release_audits import (
     AuditClosure,
-    ClosureCode,
     closure_name,
     draft_closure,
     list_open_audits,
@@ -61,15 +60,6 @@ class OpenAudits(Answer):
 
     tables = ("audits",)
     audits: list[OpenAuditView]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClosedAudit(Recorded):
-    """An audit that will not be made."""
-
-    decision_id: str
-    crossing_id: str
-    reason_code: ClosureCode
 
 
 MOST = 500
@@ -112,7 +102,7 @@ def close_audit(
     decision_id: str,
     closure: AuditClosure,
     key: str | None = None,
-) -> ClosedAudit:
+) -> Acknowledged:
     """Close an audit that will not be made; raises ``NotFoundError`` and ``ConflictError``."""
     with service.store.read() as snapshot:
         post = read_decision(snapshot, decision_id).post
@@ -126,8 +116,7 @@ def close_audit(
             snapshot, closure, decision_id, by=caller.person, claim=asked
         ),
     )
-    known: Any = {name: done.body[name] for name in ("decision_id", "crossing_id", "reason_code")}
-    return ClosedAudit(**known, **service.answers.receipt(done))
+    return acknowledge(service, done, decision_id)
 
 
 router = json_router("/v1/audits", "audits", 404)
@@ -142,7 +131,7 @@ def audits(
     return answer(OpenAudits(open_audits(service, caller, post)))
 
 
-@router.post("/{decision_id}/closures", **creates(ClosedAudit, 409, 413, body=AuditClosure))
+@router.post("/{decision_id}/closures", **creates(Acknowledged, 409, 413, body=AuditClosure))
 def close(
     caller: TheCaller,
     service: TheService,

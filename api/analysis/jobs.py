@@ -24,7 +24,7 @@ from api.analysis.folders import KEPT_DAYS, JobFolder, folder_of
 from api.areas import find_part
 from api.auth.accounts import GOVERNORS
 from api.auth.callers import Caller
-from api.http.answers import Answer, Recorded, Time
+from api.http.answers import Acknowledged, Answer, Time, acknowledge
 from api.proposals.desk import EVERY_POST
 from api.proposals.matters import ProposalMatter, Step, name_at_random
 from api.service.executors import MEGABYTE, Bounds, run_apart
@@ -103,13 +103,6 @@ class _FileSent(Record):
     format: str
     mapping: str | None = None
     """SHA-256 of the mapping file."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobStarted(Recorded):
-    """A job that was asked for."""
-
-    id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,7 +274,7 @@ def check_free(connection: Connection, sort: JobSort) -> None:
 
 def start_job(
     service: Runtime, caller: Caller, asked: JobRequest, *, key: str | None = None
-) -> JobStarted:
+) -> Acknowledged:
     """Ask for a training or an evaluation; raises ``ConflictError``, ``NotFoundError``."""
     _check_post(caller)
     options = orjson.loads(asked.model_dump_json(exclude={"what"}, exclude_none=True))
@@ -297,7 +290,7 @@ def _record(
     *,
     key: str | None,
     name: str = "",
-) -> JobStarted:
+) -> Acknowledged:
     name = name or f"{sort}-{secrets.token_hex(8)}"
     asked = claim(f"{sort}_job", content, post="", name=f"job:{name}", key=caller.own(key))
 
@@ -309,7 +302,7 @@ def _record(
         return JOB_ASKED.draft(name, body)
 
     done = service.recording.once(asked, draft)
-    return JobStarted(id=done.entry.subject, **service.answers.receipt(done))
+    return acknowledge(service, done, done.entry.subject)
 
 
 async def receive_file(
@@ -319,7 +312,7 @@ async def receive_file(
     layout: Format,
     *,
     key: str | None = None,
-) -> JobStarted:
+) -> Acknowledged:
     """Take the archive of a bulk folder as it arrives, and ask for its check.
 
     Raises ``BodyTooLargeError``, ``RecordError`` for an archive that is not taken, ``HomeError``
@@ -374,7 +367,7 @@ def _ask_check(
     layout: Format,
     digest: str,
     key: str | None,
-) -> JobStarted:
+) -> Acknowledged:
     within = folder.path.relative_to(service.home.root)
     given = {"archive": str(within / "archive"), "folder": str(within / "input")}
     files = orjson.loads(run_apart(service.home, ARCHIVES, UNPACK, orjson.dumps(given)))

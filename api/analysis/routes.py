@@ -12,7 +12,6 @@ from api.analysis.jobs import (
     JobDetail,
     JobRequest,
     Jobs,
-    JobStarted,
     JobView,
     cancel_job,
     describe_detail,
@@ -23,6 +22,7 @@ from api.analysis.jobs import (
     start_job,
 )
 from api.auth.callers import Caller
+from api.http.answers import Acknowledged
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of, stream_bounded
 from api.http.responses import answer, creates, document_problems, json_router
@@ -54,7 +54,7 @@ def jobs(caller: TheCaller, service: TheService) -> Response:
     return answer(list_jobs(service, caller))
 
 
-@router.post("", **creates(JobStarted, 409, 413, body=JobRequest))
+@router.post("", **creates(Acknowledged, 409, 413, body=JobRequest))
 def start(
     caller: TheCaller,
     service: TheService,
@@ -65,7 +65,7 @@ def start(
     return answer(start_job(service, caller, asked, key=key), 201)
 
 
-@router.post("/files", **creates(JobStarted, 409, 413) | {"openapi_extra": _ARCHIVE})
+@router.post("/files", **creates(Acknowledged, 409, 413) | {"openapi_extra": _ARCHIVE})
 async def check(
     request: Request,
     caller: TheCaller,

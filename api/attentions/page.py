@@ -8,13 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from api.attentions.answers import count_requests, list_links_open, list_requests_seen
 from api.attentions.routes import RequestId
-from api.attentions.steps import (
-    AttentionRequest,
-    CaseRequest,
-    RequestAnswer,
-    RequestWithdrawal,
-    RequestWriter,
-)
+from api.attentions.steps import AttentionRequest, CaseRequest, RequestAnswer, RequestWriter
 from api.cases.answers import CaseSummary
 from api.cases.readers import CaseFilter, describe_cases
 from api.cases.steps import list_passable
@@ -24,6 +18,7 @@ from api.web.forms import FieldMistake, FormError, FormReader, TheReader, list_m
 from api.web.labels import TABLES
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
+from engine.domain.records import OptionalReason
 from engine.errors import RecordError
 
 router = APIRouter(prefix="/attentions", route_class=PageRoute, include_in_schema=False)
@@ -87,7 +82,7 @@ def withdraw(
     visit: TheVisit, service: TheService, reader: TheReader, request_id: RequestId
 ) -> Response:
     """Withdraw a request of this side."""
-    withdrawn = reader.record(RequestWithdrawal, reader.texts("reason"))
+    withdrawn = reader.record(OptionalReason, reader.texts("reason"))
     RequestWriter(service, visit.caller, None).withdraw(request_id, reader.finish(withdrawn))
     return RedirectResponse("/attentions?done=withdrawn", 303)
 

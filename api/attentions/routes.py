@@ -13,18 +13,12 @@ from api.attentions.answers import (
     list_requests_seen,
     read_request,
 )
-from api.attentions.steps import (
-    AttentionRequest,
-    CaseRequest,
-    RequestAnswer,
-    RequestWithdrawal,
-    TheWriter,
-)
+from api.attentions.steps import AttentionRequest, CaseRequest, RequestAnswer, TheWriter
 from api.files.transfers import HANDED_OUT, Digest, seal_file
 from api.http.dependencies import TheCaller, TheService
-from api.http.request_bodies import body_of
+from api.http.request_bodies import TheOptionalReason, body_of
 from api.http.responses import answer, creates, document_problems, json_router
-from engine.domain.records import Identifier
+from engine.domain.records import Identifier, OptionalReason
 
 router = json_router("/v1/attentions", "attentions", 404, 409, 413)
 RequestId = Annotated[Identifier, Path()]
@@ -83,12 +77,12 @@ def answer_request(
 
 @router.post(
     "/{request_id}/withdrawals",
-    **creates(AcknowledgedRequest, body=RequestWithdrawal, is_owed=False),
+    **creates(AcknowledgedRequest, body=OptionalReason, is_owed=False),
 )
 def withdraw(
     writer: TheWriter,
     request_id: RequestId,
-    withdrawn: Annotated[RequestWithdrawal, Depends(body_of(RequestWithdrawal, is_owed=False))],
+    withdrawn: TheOptionalReason,
 ) -> Response:
     """Withdraw a request of this side."""
     return answer(writer.withdraw(request_id, withdrawn), 201)

@@ -15,13 +15,7 @@ from api.auth.callers import OWNERLESS, Caller
 from api.cases.steps import choose_passed_files
 from api.http.dependencies import of_caller
 from api.service.runtime import Runtime
-from engine.domain.records import (
-    HandlingCode,
-    Hex32,
-    Identifier,
-    Record,
-    Text,
-)
+from engine.domain.records import HandlingCode, Hex32, Identifier, OptionalReason, Record, Text
 from engine.domain.time_units import moment
 from engine.errors import NotAllowedError
 from engine.journal.batch_worker import StoredRecord
@@ -127,13 +121,6 @@ class RequestAnswer(Record):
         return self
 
 
-class RequestWithdrawal(Record):
-    """The end of a request before its time, by the side that asks."""
-
-    reason: Words | None = None
-    EXAMPLE: ClassVar = {"reason": "It was another vehicle."}
-
-
 class RequestWriter:
     """Takes the steps of one caller; each is answered with its receipt."""
 
@@ -186,7 +173,7 @@ class RequestWriter:
         sent = self._send("request_answer", answered, name, message)
         return self._acknowledge(take_step(self._open_exchange(), name, sent), name)
 
-    def withdraw(self, name: str, withdrawn: RequestWithdrawal) -> AcknowledgedRequest:
+    def withdraw(self, name: str, withdrawn: OptionalReason) -> AcknowledgedRequest:
         """Withdraw a request of this side."""
         read_request(self._service, name, self._caller)
         message = Withdraw(attention=name, reason=withdrawn.reason)

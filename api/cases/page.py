@@ -51,14 +51,11 @@ from engine.cases.area import CASE_EVENT
 from engine.cases.case_events import (
     CaseEvent,
     CaseOpening,
-    FileSubject,
-    Handling,
-    Words,
     find_name_signs,
 )
 from engine.cases.case_ledger import find_opened_from
 from engine.criteria.policy import read_goods_classes
-from engine.domain.records import Code, Identifier, PostCode, Record, Time
+from engine.domain.records import Code, Identifier, PostCode
 from engine.errors import (
     BodyTooLargeError,
     ConflictError,
@@ -405,16 +402,6 @@ def _find_decision(connection: Connection, visitor: Visitor, kind: str, name: st
 file_page_router = APIRouter(prefix="/cases", route_class=PageRoute, include_in_schema=False)
 
 
-class _About(Record):
-    """What a form says of its file."""
-
-    shows: FileSubject
-    sample: Identifier | None = None
-    description: Words | None = None
-    happened_at: Time | None = None
-    handling: Handling = ()
-
-
 @file_page_router.post("/{case_id}/files")
 async def add_file(visit: TheVisit, service: TheService, case_id: Identifier) -> Response:
     """Add the file of a form to a case; a refusal keeps what was typed."""
@@ -463,5 +450,4 @@ def _read_about(reader: FormReader) -> AboutFile:
     values = read_values(reader, FILE_FIELDS)
     if limits := reader.every(HANDLING):
         values["handling"] = limits
-    found = reader.finish(make_record(reader, _About, values))
-    return AboutFile(**dict(found))
+    return reader.finish(make_record(reader, AboutFile, values))

@@ -98,7 +98,13 @@ async def add_file(
     handling: Annotated[list[HandlingCode] | None, Query(max_length=3)] = None,
 ) -> Response:
     """Add a file to a case: the body is its content."""
-    about = AboutFile(shows, sample, description, happened_at, handling or ())
+    about = AboutFile(
+        shows=shows,
+        sample=sample,
+        description=description,
+        happened_at=happened_at,
+        handling=tuple(handling or ()),
+    )
     pieces = stream_bounded(request, LARGEST_FILE)
     return answer(await writer.receive(case_id, pieces, about), 201)
 

@@ -5,7 +5,6 @@ A file is placed in the home before its record stands, and is read as its case i
 
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,8 +29,10 @@ from engine.cases.case_events import (
     CaseOpening,
     Custody,
     FileSubject,
+    Handling,
     Sample,
     Withdrawal,
+    Words,
     find_name_signs,
 )
 from engine.cases.case_ledger import Reporter, draft_event, draft_opening, opening_name
@@ -44,7 +45,7 @@ from engine.cases.case_state import (
     refuse_state,
 )
 from engine.criteria.policy import read_goods_classes
-from engine.domain.records import HandlingCode, Record
+from engine.domain.records import HandlingCode, Identifier, Record, Time
 from engine.domain.rights import Matter
 from engine.domain.time_units import micros
 from engine.errors import FilesFullError, NotAllowedError, NotFoundError, RecordError
@@ -280,15 +281,14 @@ MOST_BYTES = 512 * 1024 * 1024
 """Bytes of all files of one case."""
 
 
-@dataclass(frozen=True, slots=True)
-class AboutFile:
+class AboutFile(Record):
     """What its sender says of a file."""
 
     shows: FileSubject
-    sample: str | None = None
-    description: str | None = None
-    happened_at: datetime | None = None
-    handling: Sequence[HandlingCode] = ()
+    sample: Identifier | None = None
+    description: Words | None = None
+    happened_at: Time | None = None
+    handling: Handling = ()
 
 
 class CaseFileWriter:
@@ -332,8 +332,9 @@ class CaseFileWriter:
                 "description": about.description,
             }
         )
-        handling = tuple(about.handling)
-        reported = CaseFileReport(event=file, happened_at=about.happened_at, handling=handling)
+        reported = CaseFileReport(
+            event=file, happened_at=about.happened_at, handling=about.handling
+        )
         with self._service.store.read() as connection:
             case = must_see(connection, self._caller, case_id).case
         with received.place():

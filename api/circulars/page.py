@@ -17,7 +17,8 @@ from api.web.forms import FieldMistake, FormError, FormReader, TheReader
 from api.web.i18n import N_
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
-from engine.circulars.ledger import Circular, CircularEnd
+from engine.circulars.ledger import Circular
+from engine.domain.records import StatedReason
 from engine.errors import BodyTooLargeError, FilesFullError, RecordError
 
 router = APIRouter(prefix="/circulars", route_class=PageRoute, include_in_schema=False)
@@ -69,7 +70,7 @@ def end(
 ) -> Response:
     """Show a circular no longer."""
     try:
-        ending = reader.finish(reader.record(CircularEnd, reader.texts("reason")))
+        ending = reader.finish(reader.record(StatedReason, reader.texts("reason")))
     except FormError as error:
         return _page(visit, service, kept=form, wrong=error.mistakes)
     CircularWriter(service, visit.caller).end(circular_id, ending)

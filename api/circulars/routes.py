@@ -8,10 +8,10 @@ from api.circulars.answers import Circulars, RecordedCircular, list_circulars
 from api.circulars.steps import TheCircularWriter, find_circular_file
 from api.files.transfers import FILE_BODY, HANDED_OUT, Digest, seal_file
 from api.http.dependencies import TheCaller, TheService
-from api.http.request_bodies import body_of, stream_bounded
+from api.http.request_bodies import TheEmptyBody, TheReason, body_of, stream_bounded
 from api.http.responses import answer, creates, document_problems, json_router
-from engine.circulars.ledger import Circular, CircularEnd, CircularReading
-from engine.domain.records import Identifier
+from engine.circulars.ledger import Circular
+from engine.domain.records import Identifier, NoContent, StatedReason
 from engine.files.content import LARGEST_FILE
 
 router = json_router("/v1/circulars", "circulars")
@@ -58,22 +58,22 @@ def circular_file(
 
 @router.post(
     "/{circular_id}/readings",
-    **creates(RecordedCircular, 404, 409, 413, body=CircularReading, is_owed=False),
+    **creates(RecordedCircular, 404, 409, 413, body=NoContent, is_owed=False),
 )
 def read(
     writer: TheCircularWriter,
     circular_id: CircularId,
-    _reading: Annotated[CircularReading, Depends(body_of(CircularReading, is_owed=False))],
+    _reading: TheEmptyBody,
 ) -> Response:
     """Say that the caller read a circular; the first time counts."""
     return answer(writer.read(circular_id), 201)
 
 
-@router.post("/{circular_id}/ends", **creates(RecordedCircular, 404, 409, 413, body=CircularEnd))
+@router.post("/{circular_id}/ends", **creates(RecordedCircular, 404, 409, 413, body=StatedReason))
 def end(
     writer: TheCircularWriter,
     circular_id: CircularId,
-    ending: Annotated[CircularEnd, Depends(body_of(CircularEnd))],
+    ending: TheReason,
 ) -> Response:
     """Show a circular no longer."""
     return answer(writer.end(circular_id, ending), 201)

@@ -16,8 +16,9 @@ from engine.circulars.area import (
     CIRCULAR_ISSUED,
     CIRCULAR_READ,
 )
-from engine.circulars.ledger import LONGEST, Circular, CircularEnd, CircularReading
+from engine.circulars.ledger import LONGEST, Circular
 from engine.domain.free_text import looks_like_name
+from engine.domain.records import NoContent, StatedReason
 from engine.domain.time_units import moment
 from engine.errors import FilesFullError, NotAllowedError, NotFoundError, RecordError
 from engine.files.content import recognise
@@ -73,11 +74,11 @@ class CircularWriter:
             raise NotAllowedError(OWNERLESS)
         person = self._caller.person
         name, about = f"{CIRCULAR_READ}:{circular_id}:{person}", f"{circular_id}\0{person}"
-        reading, post = CircularReading(), self._caller.post or ""
+        reading, post = NoContent(), self._caller.post or ""
         asked = claim(CIRCULAR_READ, reading, post=post, name=name, key=self._key, about=about)
         return self._record(CIRCULAR_READ, circular_id, asked, self._sign(asked))
 
-    def end(self, circular_id: str, ending: CircularEnd) -> RecordedCircular:
+    def end(self, circular_id: str, ending: StatedReason) -> RecordedCircular:
         """Show a circular no longer; raises ``NotFoundError`` and ``ConflictError``."""
         find_circular(self._service, self._caller, circular_id)
         name = f"{CIRCULAR_ENDED}:{circular_id}"
@@ -95,9 +96,7 @@ class CircularWriter:
         media_type = recognise(self._service.home, received.path)
         file = {"digest": digest, "media_type": media_type, "size_bytes": received.size_bytes}
         name = f"{CIRCULAR_FILE}:{circular_id}:{digest}"
-        asked = claim(
-            CIRCULAR_FILE, CircularReading(), post="", name=name, key=self._key, about=name
-        )
+        asked = claim(CIRCULAR_FILE, NoContent(), post="", name=name, key=self._key, about=name)
         self._check_room(circular_id)
         with received.place():
             return self._record(

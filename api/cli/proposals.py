@@ -23,9 +23,11 @@ def propose(
     as_json: JsonOption = False,
 ) -> None:
     """Propose something, or that something leaves, and print the number to approve it by."""
-    from api.proposals.desk import Retirement
     from api.proposals.matters import list_matters
+    from engine.domain.records import StatedReason
 
+    if leaves and not why:
+        raise InputError("--why", "say why it shall leave")
     found = list_matters().get(matter)
     if found is None:
         known = ", ".join(list_matters())
@@ -35,7 +37,7 @@ def propose(
     content = None if leaves else found.read_content(file or home / found.file)
     with open_desk(home, by) as desk:
         if content is None:
-            result = desk.retire(found, leaves, Retirement(reason=why))
+            result = desk.retire(found, leaves, StatedReason(reason=why))
         else:
             result = desk.propose(found, content)
     number = result.receipt.sequence

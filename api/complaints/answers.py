@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from api.auth.callers import Caller
 from api.decisions.readers import DecisionReader
-from api.http.answers import Answer, Recorded, Time
+from api.http.answers import Acknowledged, Answer, Time, acknowledge
 from api.http.periods import PeriodAsked
 from api.notifications.answers import NotificationView
 from api.service.runtime import Runtime
@@ -28,7 +28,6 @@ from engine.domain.free_text import looks_like_name
 from engine.domain.rights import Matter
 from engine.domain.time_units import NEVER, rfc3339
 from engine.errors import NotFoundError
-from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import claim
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.storage.database import split_in_slices
@@ -82,15 +81,6 @@ class Complaints(Answer):
     complaints: list[ComplaintView]
     counts: list[ComplaintCount]
     """Of the complaints listed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedComplaint(Recorded):
-    """A complaint or its answer that stands in the journal."""
-
-    sequence: int
-    """Of the complaint's record."""
-    decision_id: str
 
 
 def read_complaints(
@@ -180,7 +170,7 @@ def _count(found: list[ComplaintView]) -> list[ComplaintCount]:
 
 def file_complaint(
     service: Runtime, caller: Caller, complaint: Complaint, key: str | None
-) -> RecordedComplaint:
+) -> Acknowledged:
     """Record a complaint; raises ``NotFoundError`` for a decision that the caller does not see."""
     known = DecisionReader(service, caller).locate(complaint.decision_id)
     name, own = f"{COMPLAINT_FILED}:{secrets.token_hex(12)}", caller.own(key)
@@ -195,12 +185,12 @@ def file_complaint(
             agency=caller.agency,
         ),
     )
-    return _acknowledge(service, done, done.entry.seq)
+    return acknowledge(service, done, str(done.entry.seq))
 
 
 def answer_complaint(
     service: Runtime, caller: Caller, sequence: int, answer: ComplaintAnswer, key: str | None
-) -> RecordedComplaint:
+) -> Acknowledged:
     """Record an answer, by another person than the one who filed the complaint.
 
     Raises ``NotFoundError``, ``ConflictError`` and ``SecondPersonError``.
@@ -224,13 +214,7 @@ def answer_complaint(
             snapshot, sequence, answer, asked, crossing_id=body["crossing_id"], by=second
         ),
     )
-    return _acknowledge(service, done, sequence)
-
-
-def _acknowledge(service: Runtime, done: StoredRecord, sequence: int) -> RecordedComplaint:
-    decision_id = done.entry.subject
-    receipt = service.answers.receipt(done)
-    return RecordedComplaint(sequence=sequence, decision_id=decision_id, **receipt)
+    return acknowledge(service, done, str(sequence))
 
 
 def list_waiting(service: Runtime, caller: Caller) -> Iterator[NotificationView]:

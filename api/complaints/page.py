@@ -7,13 +7,8 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import RedirectResponse
 
-from api.complaints.answers import (
-    Complaints,
-    RecordedComplaint,
-    answer_complaint,
-    file_complaint,
-    read_complaints,
-)
+from api.complaints.answers import Complaints, answer_complaint, file_complaint, read_complaints
+from api.http.answers import Acknowledged
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.periods import Asked, AskedPost, PeriodAsked, name_days
 from api.http.request_bodies import body_of
@@ -43,7 +38,7 @@ def complaints(
     return answer(read_complaints(service, caller, asked, post or None, decision))
 
 
-@router.post("", **creates(RecordedComplaint, 404, 409, 413, body=Complaint))
+@router.post("", **creates(Acknowledged, 404, 409, 413, body=Complaint))
 def file(
     caller: TheCaller,
     service: TheService,
@@ -54,9 +49,7 @@ def file(
     return answer(file_complaint(service, caller, complaint, key), 201)
 
 
-@router.post(
-    "/{sequence}/answers", **creates(RecordedComplaint, 404, 409, 413, body=ComplaintAnswer)
-)
+@router.post("/{sequence}/answers", **creates(Acknowledged, 404, 409, 413, body=ComplaintAnswer))
 def reply(
     caller: TheCaller,
     service: TheService,
@@ -93,8 +86,8 @@ def send(visit: TheVisit, service: TheService, form: TheForm, reader: TheReader)
     except FormError as error:
         about = read_field(form, "decision_id")
         return _page(visit, service, decision=about, kept=form, wrong=error.mistakes)
-    done = file_complaint(service, visit.caller, complaint, once)
-    decision = quote(done.decision_id, safe="")
+    file_complaint(service, visit.caller, complaint, once)
+    decision = quote(complaint.decision_id, safe="")
     return RedirectResponse(f"/complaints?decision={decision}&done=filed#done", 303)
 
 

@@ -26,7 +26,7 @@ from api.service.runtime import Runtime
 from api.web.forms import FieldMistake, FormError, FormReader, TheReader, list_mistakes
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm, read_field
-from engine.criteria.list_files import ListFile, read_list_file
+from engine.criteria.list_files import ListFile, RowFault, read_list_file
 from engine.criteria.watchlist import NAMED, NamedList, WatchBatch, list_identifiers, list_rows
 from engine.domain.records import Identifier, Record
 from engine.domain.records import Time as RecordTime
@@ -78,17 +78,6 @@ class Renewal(Record):
     EXAMPLE: ClassVar = {"expiry": "2026-12-01T00:00:00+05:00"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowFaultView(Answer):
-    """Why a row is not taken; its text is not repeated."""
-
-    line: int
-    field: str
-    """A column, empty for the row as a whole."""
-    rule: str
-    why: str
-
-
 @dataclass(frozen=True, slots=True)
 class FaultyLines:
     """One fault with all lines that have it, as the page shows them."""
@@ -106,7 +95,7 @@ class ListCheck(Answer):
     rows: int
     """Rows that can be taken."""
     faulty: int
-    faults: list[RowFaultView]
+    faults: list[RowFault]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,11 +151,7 @@ def check_file(caller: Caller, asked: ListText) -> ListCheck:
 
 def describe_check(found: ListFile) -> ListCheck:
     """Return what a file that was read can give."""
-    faults = [
-        RowFaultView(line=one.line, field=one.field, rule=one.rule, why=one.why)
-        for one in found.faults
-    ]
-    return ListCheck(rows=len(found.rows), faulty=found.faulty, faults=faults)
+    return ListCheck(rows=len(found.rows), faulty=found.faulty, faults=[*found.faults])
 
 
 def propose_list(desk: ProposalDesk, asked: ListProposal) -> AcknowledgedStep:
@@ -376,7 +361,7 @@ def _show_page(
     )
 
 
-def _join_faults(faults: Sequence[RowFaultView]) -> list[FaultyLines]:
+def _join_faults(faults: Sequence[RowFault]) -> list[FaultyLines]:
     """Return each fault once with its lines, the commonest first."""
     lines: dict[tuple[str, str], list[int]] = defaultdict(list)
     for one in faults:

@@ -55,8 +55,7 @@ from engine.domain.rights import Matter, Right, Role
 from engine.domain.time_units import DAY, rfc3339
 from engine.domain.validation import bare
 from engine.errors import ConflictError, RecordError
-from engine.selection import ChannelCode
-from engine.targeting.policy_effects import EFFECT_DAYS, PolicyEffect, measure_effect
+from engine.targeting.policy_effects import PolicyEffect, measure_effect
 
 OPEN_TIME = 30 * DAY
 """After this a proposal can no longer be approved: its effect was computed over other days."""
@@ -112,39 +111,6 @@ POLICY = ProposalMatter(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change(Answer):
-    """A figure as it was, and as it would have been."""
-
-    was: float
-    would: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyEffectView(Answer):
-    """What a value would have done in the last days, by decisions that were recorded."""
-
-    days: int
-    decisions: int
-    """The newest that were chosen again, each with its own draws."""
-    without_model: int
-    """Those among them of which only random checks were drawn again."""
-    stricter: int
-    milder: int
-    channels: dict[ChannelCode, Change]
-    random_checks: Change
-    minutes: Change
-    """Expected minutes of inspection."""
-    shifts: Change | None
-    """Shifts of the posts concerned, where their hours change."""
-    loads: Change | None
-    """Finds that teach the chance of a load, where the classes of goods change."""
-    gravity: Change | None
-    """What finds of classes that are no substances weigh together, where the classes change."""
-    suspended: Change | None
-    """Entries of known lawful trade beyond their bound over 90 days, where it may change."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyValueView(Answer):
     """A value that is in force."""
 
@@ -186,7 +152,7 @@ class WaitingPolicy(Answer):
     reason: str
     by: str
     at: Time
-    effect: PolicyEffectView
+    effect: PolicyEffect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,32 +271,11 @@ def _describe_waiting(
         reason=content["reason"],
         by=state.author,
         at=rfc3339(state.proposed_at),
-        effect=_describe_effect(effect),
+        effect=effect,
     )
 
 
-def _describe_effect(effect: PolicyEffect) -> PolicyEffectView:
-    return PolicyEffectView(
-        days=EFFECT_DAYS,
-        decisions=effect.decisions,
-        without_model=effect.without_model,
-        stricter=effect.stricter,
-        milder=effect.milder,
-        channels={code: _change(pair) for code, pair in effect.channels.items()},
-        random_checks=_change(effect.random_checks),
-        minutes=_change(effect.minutes),
-        **{
-            name: None if (pair := getattr(effect, name)) is None else _change(pair)
-            for name in ("shifts", "loads", "gravity", "suspended")
-        },
-    )
-
-
-def _change(pair: tuple[float, float]) -> Change:
-    return Change(was=pair[0], would=pair[1])
-
-
-def preview_effect(service: Runtime, caller: Caller, asked: PolicyPreview) -> PolicyEffectView:
+def preview_effect(service: Runtime, caller: Caller, asked: PolicyPreview) -> PolicyEffect:
     """Return what a value would have done; nothing is recorded. Raises ``RecordError``."""
     proposed = PolicyProposal(
         setting=asked.setting, post=asked.post, value=asked.value, reason="preview"
@@ -342,10 +287,9 @@ def preview_effect(service: Runtime, caller: Caller, asked: PolicyPreview) -> Po
         content, setting = proposed.complete(history), proposed.find_setting()
         value = None if content["value"] is None else setting.parse(content["value"])
         now = service.journal.now(connection)
-        effect = measure_effect(
+        return measure_effect(
             connection, history, setting, value, post=asked.post, now=now, seen=filter_of(caller)
         )
-    return _describe_effect(effect)
 
 
 router = json_router("/v1/policy", "policy", 404, 409, 413)
@@ -357,7 +301,7 @@ def policy(caller: TheCaller, service: TheService) -> Response:
     return answer(read_policy_view(service, caller))
 
 
-@router.post("/previews", response_model=PolicyEffectView, openapi_extra=takes(PolicyPreview))
+@router.post("/previews", response_model=PolicyEffect, openapi_extra=takes(PolicyPreview))
 def preview(
     caller: TheCaller,
     service: TheService,
@@ -495,7 +439,7 @@ def _page(
     *,
     kept: Form,
     wrong: Sequence[FieldMistake] = (),
-    effect: PolicyEffectView | None = None,
+    effect: PolicyEffect | None = None,
 ) -> Response:
     chosen, post = SETTINGS.get(read_field(kept, "setting")), read_field(kept, "post")
     found = read_policy_view(service, visit.caller)

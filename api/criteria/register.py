@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import RedirectResponse
 
 from api.auth.callers import OTHER_AGENCY, Caller
-from api.http.answers import Answer, Recorded, Time
+from api.http.answers import Acknowledged, Answer, Time, acknowledge
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
@@ -42,23 +42,6 @@ Days = Annotated[int, Query(ge=1, le=3660)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuleFiguresView(Answer):
-    """What became of the vehicles that a rule matched."""
-
-    matches: int
-    alone: int
-    """Matched by no other rule."""
-    shared: int
-    searches: int
-    finds: int
-    finds_alone: int
-    """Finds on vehicles that no other rule matched."""
-    missed: int
-    """Matched, searched by nobody, and a later find was linked to the crossing."""
-    minutes: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleView(Answer):
     """A rule, who answers for it, and what it did."""
 
@@ -76,7 +59,7 @@ class RuleView(Answer):
     is_overdue: bool
     reviewed_at: Time | None
     reviewed_by: str | None
-    figures: RuleFiguresView | None
+    figures: RuleFigures | None
     """None of a family of features and of a setting."""
 
 
@@ -88,14 +71,6 @@ class Register(Answer):
     days: int
     """How far back the figures reach."""
     rules: list[RuleView]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcknowledgedReview(Recorded):
-    """A review that stands in the journal."""
-
-    rule: RuleKind
-    code: str
 
 
 def sees_rule(caller: Caller, rule: Rule) -> bool:
@@ -147,24 +122,13 @@ def _describe(rule: Rule, figures: Mapping[str, RuleFigures], now: int) -> RuleV
         is_overdue=rule.is_overdue(now),
         reviewed_at=None if rule.reviewed_at is None else rfc3339(rule.reviewed_at),
         reviewed_by=rule.reviewed_by,
-        figures=None
-        if rule.kind in ("family", "policy")
-        else RuleFiguresView(
-            matches=found.matches,
-            alone=found.alone,
-            shared=found.matches - found.alone,
-            searches=found.searches,
-            finds=found.finds,
-            finds_alone=found.finds_alone,
-            missed=found.missed,
-            minutes=found.minutes,
-        ),
+        figures=None if rule.kind in ("family", "policy") else found,
     )
 
 
 def review_rule(
     service: Runtime, caller: Caller, review: RuleReview, key: str | None
-) -> AcknowledgedReview:
+) -> Acknowledged:
     """Record a review; raises ``NotFoundError``, ``NotAllowedError`` and ``RecordError``."""
     with service.store.read() as connection:
         now = service.journal.now(connection)
@@ -183,7 +147,7 @@ def review_rule(
             review, by=caller.person, now=service.journal.now(snapshot), claim=asked
         ),
     )
-    return AcknowledgedReview(rule=review.kind, code=review.code, **service.answers.receipt(done))
+    return acknowledge(service, done, review.code)
 
 
 router = json_router("/v1/register", "register", 404)
@@ -195,7 +159,7 @@ def register(caller: TheCaller, service: TheService, days: Days = 365) -> Respon
     return answer(describe_register(service, caller, days=days))
 
 
-@router.post("/reviews", **creates(AcknowledgedReview, 409, 413, body=RuleReview))
+@router.post("/reviews", **creates(Acknowledged, 409, 413, body=RuleReview))
 def review(
     caller: TheCaller,
     service: TheService,

@@ -23,7 +23,7 @@ from api.auth.callers import OTHER_AGENCY, Caller
 from api.http.access import fill_agency
 from api.http.answers import AcknowledgedStep, Answer, Time, describe_step
 from api.http.dependencies import TheCaller, TheService
-from api.http.request_bodies import body_of
+from api.http.request_bodies import TheReason, body_of
 from api.http.responses import answer, creates, json_router, takes
 from api.profiles.answers import (
     LinkedExample,
@@ -38,9 +38,9 @@ from api.profiles.answers import (
     weigh_matches,
 )
 from api.profiles.steps import Days
-from api.proposals.desk import ProposalDesk, Retirement
+from api.proposals.desk import ProposalDesk
 from api.proposals.matters import Approval, ProposalMatter, Step, name_at_random
-from api.proposals.routes import TheApproval, TheDesk, TheRetirement
+from api.proposals.routes import TheApproval, TheDesk
 from api.service.runtime import Runtime
 from api.web.forms import FieldMistake, FormError, FormReader, TheReader, list_mistakes
 from api.web.page_route import PageRoute, TheVisit, Visit
@@ -65,7 +65,7 @@ from engine.criteria.watchlist import (
     read_expiry,
 )
 from engine.domain.identifiers import fold, skeleton
-from engine.domain.records import Identifier
+from engine.domain.records import Identifier, StatedReason
 from engine.domain.rights import Matter, Right, Role
 from engine.domain.time_units import rfc3339
 from engine.errors import (
@@ -429,8 +429,8 @@ def approve(desk: TheDesk, entry_id: EntryId, approval: TheApproval) -> Response
     return answer(desk.approve(WATCH_LIST, entry_id, approval), 201)
 
 
-@router.post("/watchlist/{entry_id}/retirements", **creates(AcknowledgedStep, body=Retirement))
-def retire(desk: TheDesk, entry_id: EntryId, wanted: TheRetirement) -> Response:
+@router.post("/watchlist/{entry_id}/retirements", **creates(AcknowledgedStep, body=StatedReason))
+def retire(desk: TheDesk, entry_id: EntryId, wanted: TheReason) -> Response:
     """Propose that an entry leaves; it stays until another person approves that."""
     return answer(desk.retire(WATCH_LIST, entry_id, wanted), 201)
 

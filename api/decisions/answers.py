@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from api.decisions.questions import OpenQuestionView
 from api.http.answers import Answer, Time
 from engine.decision.decision import Mode, Rank, Risk
-from engine.domain.advance_declarations import MatchKind
+from engine.domain.advance_declarations import MatchKind, UsedVersion
 from engine.domain.records import Basis, Method, Outcome
 from engine.explanation.facts import Fact
 from engine.explanation.reasons import CODE, Reason
@@ -36,23 +36,12 @@ class MirrorAlert(Answer):
 
 
 @dataclass(frozen=True, slots=True)
-class UsedDeclaration(Answer):
-    """A version of a declaration ahead, and which of its vehicles this is."""
-
-    declaration_id: str
-    version: int
-    sequence: int
-    """The journal's record of the version."""
-    vehicle: int
-
-
-@dataclass(frozen=True, slots=True)
 class DeclaredAhead(Answer):
     """The declarations ahead that a vehicle was matched with."""
 
     matched_by: MatchKind | Literal[""]
     """Empty where none was used; the data gaps say why."""
-    uses: list[UsedDeclaration]
+    uses: list[UsedVersion]
     differences: list[str]
     """Fields in which the vehicle, or the declaration that it brought, differs from them."""
     is_brought: bool

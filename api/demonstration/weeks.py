@@ -33,7 +33,6 @@ from api.auth.accounts import Accounts
 from api.auth.credentials import open_pepper
 from api.cases.answers import AcknowledgedCase
 from api.client import Client, RefusedError
-from api.complaints.answers import RecordedComplaint
 from api.decisions.answers import CheckpointView
 from api.http.answers import Acknowledged, AcknowledgedAct, AcknowledgedStep, Problem
 from api.profiles.answers import AcknowledgedProfile
@@ -453,11 +452,11 @@ class _Work:
         complaint = {"decision_id": view.decision_id, "ground": "delay"}
         complaint |= {"text": "The lorry waited a night for a search in vain (synthetic)."}
         first, second = self._clients["dilnoza"], self._clients["rustam"]
-        filed = first.post(RecordedComplaint, "/v1/complaints", complaint)
+        filed = first.post(Acknowledged, "/v1/complaints", complaint)
         self._lived.count("complaints")
         if self._complaints == 1:
             answer = {"verdict": "upheld", "text": "The scanner was down (synthetic)."}
-            second.post(RecordedComplaint, f"/v1/complaints/{filed.sequence}/answers", answer)
+            second.post(Acknowledged, f"/v1/complaints/{filed.id}/answers", answer)
 
     def _open_case(self, seizure_id: object) -> None:
         opening = {"seizure_id": seizure_id, "summary": "SYNTHETIC: a find from search to court."}

@@ -48,27 +48,17 @@ class Recorded(Answer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledged(Recorded):
-    """A report that stands in the journal."""
+    """A report or a step that stands in the journal, and nothing else to be said of it."""
 
-    kind: Literal[
-        "crossing",
-        "seizure",
-        "seizure_corrected",
-        "release",
-        "vehicle_taken",
-        "vehicle_given_back",
-        "roster",
-        "review",
-        "reason_judged",
-    ]
+    kind: str
+    """Kind of the record."""
     id: str
-    """Of the crossing or the seizure; for a roster, the post."""
+    """What it is about, as the route names it: a crossing, a seizure, a post, a job, a key."""
 
 
 def acknowledge(service: Runtime, found: StoredRecord, identifier: str) -> Acknowledged:
-    """Return the acknowledgement of a report."""
-    kind: Any = found.entry.kind
-    return Acknowledged(kind=kind, id=identifier, **service.answers.receipt(found))
+    """Return the acknowledgement of a report or a step."""
+    return Acknowledged(kind=found.entry.kind, id=identifier, **service.answers.receipt(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

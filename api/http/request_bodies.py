@@ -15,14 +15,23 @@ from functools import cache
 from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal, NoReturn, TypeVar
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from pydantic import Field, ValidationError
 
 from api.areas import find_part
 from api.http.dependencies import show_name
 from api.http.responses import answer
 from engine.domain.advance_declarations import AdvanceDeclaration
-from engine.domain.records import Arrival, Crossing, Declaration, InspectionAct, Record
+from engine.domain.records import (
+    Arrival,
+    Crossing,
+    Declaration,
+    InspectionAct,
+    NoContent,
+    OptionalReason,
+    Record,
+    StatedReason,
+)
 from engine.domain.validation import RULES, list_faults
 from engine.errors import BodyTooLargeError, MalformedBodyError, UnsupportedMessageError
 from engine.queue.documents_asked import DocumentsAsked
@@ -100,6 +109,11 @@ def body_of(
         return parse_body(raw if is_owed else raw or b"{}", model)
 
     return read
+
+
+TheReason = Annotated[StatedReason, Depends(body_of(StatedReason))]
+TheOptionalReason = Annotated[OptionalReason, Depends(body_of(OptionalReason, is_owed=False))]
+TheEmptyBody = Annotated[NoContent, Depends(body_of(NoContent, is_owed=False))]
 
 
 async def reported_batch(request: Request) -> list[Arrival | MalformedBodyError]:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from api.auth.callers import Caller
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
-from api.http.request_bodies import body_of
+from api.http.request_bodies import TheOptionalReason, TheReason, body_of
 from api.http.responses import answer, creates, document_problems, json_router
 from api.models.answers import (
     ModelComparison,
@@ -27,7 +27,7 @@ from api.models.answers import (
 )
 from api.models.steps import ModelSteps
 from api.service.runtime import Runtime
-from engine.domain.records import Record, Text
+from engine.domain.records import OptionalReason, Record, StatedReason, Text
 from engine.errors import PromotionRefusedError
 from engine.journal.idempotency import IdempotencyClaim, claim, find_answer, find_holders
 from engine.storage.database import Store
@@ -41,28 +41,6 @@ class ModelApproval(Record):
 
     note: Text | None = None
     EXAMPLE: ClassVar = {"note": "Read the report of the random stream."}
-
-
-class RollBack(Record):
-    """That the model before the present one shall decide again."""
-
-    reason: Text
-    EXAMPLE: ClassVar = {"reason": "It flags every empty truck."}
-
-
-class EndOfTrial(Record):
-    """That the model in force shall decide alone again."""
-
-    reason: Text
-    EXAMPLE: ClassVar = {"reason": "It finds less than what is in force."}
-
-
-class RulesOnly(Record):
-    """That no model shall decide until one is approved or rolled back to."""
-
-    reason: Text | None = None
-    """Expected, but not required: stopping a model must not wait for it."""
-    EXAMPLE: ClassVar = {"reason": "The scale of lane 2 was found to be off."}
 
 
 TheApproval = Annotated[ModelApproval, Depends(body_of(ModelApproval, is_owed=False))]
@@ -130,24 +108,20 @@ def report(_caller: TheCaller, service: TheService, version: Version) -> Respons
     return answer(read_report(service, version))
 
 
-@router.post("/rules-only", **creates(ModelStandings, 409, 413, body=RulesOnly, is_owed=False))
-def rules_only(
-    asked: TheRequest, body: Annotated[RulesOnly, Depends(body_of(RulesOnly, is_owed=False))]
-) -> Response:
+@router.post("/rules-only", **creates(ModelStandings, 409, 413, body=OptionalReason, is_owed=False))
+def rules_only(asked: TheRequest, body: TheOptionalReason) -> Response:
     """Take the model out of force, so that rules and random checks decide; one person is enough."""
     return asked.take("rules-only", body, lambda steps: steps.withdraw(body.reason or ""))
 
 
-@router.post("/rollback", **creates(ModelStandings, 404, 409, 413, body=RollBack))
-def roll_back(asked: TheRequest, body: Annotated[RollBack, Depends(body_of(RollBack))]) -> Response:
+@router.post("/rollback", **creates(ModelStandings, 404, 409, 413, body=StatedReason))
+def roll_back(asked: TheRequest, body: TheReason) -> Response:
     """Put the model before the present one back into force; two people approved it once."""
     return asked.take("rollback", body, lambda steps: steps.roll_back(body.reason))
 
 
-@router.post("/end-trial", **creates(ModelStandings, 409, 413, body=EndOfTrial))
-def end_trial(
-    asked: TheRequest, body: Annotated[EndOfTrial, Depends(body_of(EndOfTrial))]
-) -> Response:
+@router.post("/end-trial", **creates(ModelStandings, 409, 413, body=StatedReason))
+def end_trial(asked: TheRequest, body: TheReason) -> Response:
     """Take the model on trial off it; one person is enough."""
     return asked.take("end-trial", body, lambda steps: steps.end_trial(body.reason))
 

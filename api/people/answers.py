@@ -11,7 +11,7 @@ from api.auth.callers import Caller
 from api.auth.key_uses import TAKEN, read_last_uses
 from api.auth.permissions import OWNED
 from api.auth.tables import KEY_USES, SESSIONS
-from api.http.answers import Answer, Recorded, Time
+from api.http.answers import Answer, Time
 from api.service.runtime import Runtime
 from engine.domain.rights import Role
 from engine.domain.time_units import MINUTE, rfc3339
@@ -118,15 +118,6 @@ class PeopleAnswer(Answer):
     people: list[PersonView]
     keys: list[KeyView]
     proposals: list[AccountProposalView]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountEnd(Recorded):
-    """A withdrawal, a removal or a revocation that stands in the journal."""
-
-    kind: Literal["account_withdrawn", "user_left", "key_revoked"]
-    id: str
-    """Of the proposal or the key, or the name of the person."""
 
 
 def list_people(service: Runtime, caller: Caller) -> PeopleAnswer:

@@ -4,12 +4,13 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Response
 
+from api.http.answers import Acknowledged
 from api.http.dependencies import TheCaller, TheService
-from api.http.request_bodies import body_of
+from api.http.request_bodies import TheEmptyBody, body_of
 from api.http.responses import answer, creates, document_problems, json_router
-from api.people.answers import AccountEnd, KeyUsage, PeopleAnswer, describe_usage, list_people
-from api.people.steps import AccountEnds, AccountRemoval, AccountWithdrawal
-from engine.domain.records import Identifier
+from api.people.answers import KeyUsage, PeopleAnswer, describe_usage, list_people
+from api.people.steps import AccountEnds, AccountRemoval
+from engine.domain.records import Identifier, NoContent
 
 router = json_router("/v1/people", "people")
 ProposalId = Annotated[Identifier, Path()]
@@ -30,19 +31,19 @@ def key(caller: TheCaller, service: TheService, key_id: KeyId) -> Response:
 
 @router.post(
     "/proposals/{proposal}/withdrawals",
-    **creates(AccountEnd, 404, 409, 413, body=AccountWithdrawal, is_owed=False),
+    **creates(Acknowledged, 404, 409, 413, body=NoContent, is_owed=False),
 )
 def withdraw(
     caller: TheCaller,
     service: TheService,
     proposal: ProposalId,
-    _wanted: Annotated[AccountWithdrawal, Depends(body_of(AccountWithdrawal, is_owed=False))],
+    _wanted: TheEmptyBody,
 ) -> Response:
     """End a proposal, or an invitation that was not redeemed; one administrator is enough."""
     return answer(AccountEnds(service, caller).withdraw(proposal), 201)
 
 
-@router.post("/removals", **creates(AccountEnd, 404, 409, 413, body=AccountRemoval))
+@router.post("/removals", **creates(Acknowledged, 404, 409, 413, body=AccountRemoval))
 def remove(
     caller: TheCaller,
     service: TheService,

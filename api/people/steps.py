@@ -19,11 +19,11 @@ from api.auth.agencies import AgencyTable, check_agency, table_content
 from api.auth.authority import Authority, KeyGrant, PersonGrant
 from api.auth.callers import OTHER_AGENCY, Caller
 from api.auth.credentials import FIELD, open_pepper
-from api.http.answers import AcknowledgedAccount, describe_step
+from api.http.answers import Acknowledged, AcknowledgedAccount, acknowledge, describe_step
 from api.proposals.matters import BY_GOVERNORS, ProposalMatter, Step, name_at_random
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState
-from engine.domain.records import Identifier, Record
+from engine.domain.records import Identifier, NoContent, Record
 from engine.domain.rights import Matter, Right, Role
 from engine.errors import (
     ConflictError,
@@ -147,12 +147,6 @@ AGENCIES = ProposalMatter(
 )
 
 
-class AccountWithdrawal(Record):
-    """The end of a proposal, or of an invitation that was not redeemed."""
-
-    EXAMPLE: ClassVar = {}
-
-
 class AccountRemoval(Record):
     """A person to remove, or a key to revoke."""
 
@@ -176,7 +170,7 @@ class AccountEnds:
     service: Runtime
     caller: Caller
 
-    def withdraw(self, subject: str) -> dict[str, Any]:
+    def withdraw(self, subject: str) -> Acknowledged:
         """End a proposal or an invitation; raises ``NotFoundError``, ``ConflictError``."""
 
         def draft(connection: Connection) -> Draft:
@@ -189,9 +183,9 @@ class AccountEnds:
             body: AccountBody = {"by": self.caller.person}
             return ACCOUNT_WITHDRAWN.draft(subject, body)
 
-        return self._record(ACCOUNT_WITHDRAWN, subject, AccountWithdrawal(), draft)
+        return self._record(ACCOUNT_WITHDRAWN, subject, NoContent(), draft)
 
-    def remove(self, wanted: AccountRemoval) -> dict[str, Any]:
+    def remove(self, wanted: AccountRemoval) -> Acknowledged:
         """Remove a person, with sessions and keys, or revoke a key, at once.
 
         Raises ``NotFoundError`` for one that is not known, or not any more, and
@@ -227,7 +221,7 @@ class AccountEnds:
 
     def _record(
         self, kind: Kind[Any], subject: str, wanted: Record, draft: Callable[[Connection], Draft]
-    ) -> dict[str, Any]:
+    ) -> Acknowledged:
         """Record a step that is taken once about its subject, however often it is asked for."""
         asked = claim(kind, wanted, post="", name=f"{kind}:{subject}", about=subject)
 
@@ -238,14 +232,10 @@ class AccountEnds:
         done = self.service.recording.once(asked, draft_claimed)
         if done.body["by"] != self.caller.person:
             raise ConflictError(asked.kind, asked.names[-1], "another person did it already")
-        return {"kind": done.entry.kind, "id": subject} | self.service.answers.receipt(done)
+        return acknowledge(self.service, done, subject)
 
 
 _KINDS = {"person": USER_CREATED, "key": KEY_CREATED, "password": PASSWORD_CHANGED}
-
-
-class Redemption(Record):
-    """The use of an invitation, once."""
 
 
 def redeem(service: Runtime, codes: tuple[str, str]) -> tuple[str, IssuedCredential]:
@@ -263,7 +253,7 @@ def redeem(service: Runtime, codes: tuple[str, str]) -> tuple[str, IssuedCredent
     )
     post = "" if wanted.grant == "password" else wanted.post or ""
     kind = _KINDS[wanted.grant]
-    asked = claim(kind, Redemption(), post=post, name=f"invitation:{subject}", about=subject)
+    asked = claim(kind, NoContent(), post=post, name=f"invitation:{subject}", about=subject)
     made: list[tuple[IssuedCredential, str]] = []
     if wanted.grant == "key":
         service.accounts.check_node(wanted.post)

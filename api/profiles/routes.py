@@ -7,7 +7,7 @@ from fastapi import Depends, Path, Response
 from api.http.answers import AcknowledgedStep
 from api.http.dependencies import TheCaller, TheService
 from api.http.periods import Asked
-from api.http.request_bodies import body_of
+from api.http.request_bodies import TheReason, body_of
 from api.http.responses import answer, creates, json_router, takes
 from api.profiles.answers import (
     AcknowledgedProfile,
@@ -29,10 +29,10 @@ from api.profiles.steps import (
     attach_backtest,
     try_out,
 )
-from api.proposals.desk import Retirement
 from api.proposals.matters import Approval
-from api.proposals.routes import TheApproval, TheDesk, TheRetirement
+from api.proposals.routes import TheApproval, TheDesk
 from engine.criteria.profiles.profile import ProfileProposal
+from engine.domain.records import StatedReason
 
 router = json_router("/v1/profiles", "profiles", 404, 409, 413)
 Code = Annotated[str, Path(pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")]
@@ -100,7 +100,7 @@ def approve(desk: TheDesk, code: Code, approval: TheApproval) -> Response:
     return answer(desk.approve(PROFILE, code, approval), 201)
 
 
-@router.post("/{code}/retirements", **creates(AcknowledgedStep, body=Retirement))
-def retire(desk: TheDesk, code: Code, wanted: TheRetirement) -> Response:
+@router.post("/{code}/retirements", **creates(AcknowledgedStep, body=StatedReason))
+def retire(desk: TheDesk, code: Code, wanted: TheReason) -> Response:
     """Propose that a profile leaves; it stays until another person approves that."""
     return answer(desk.retire(PROFILE, code, wanted), 201)

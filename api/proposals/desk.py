@@ -7,7 +7,7 @@ owner takes no step, and nobody completes what such a key, or a person since rem
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -29,7 +29,7 @@ from engine.criteria.dual_control import (
     draft_proposal,
     draft_retirement,
 )
-from engine.domain.records import Record, Text
+from engine.domain.records import Record, StatedReason
 from engine.domain.rights import Right
 from engine.errors import ConflictError, NotAllowedError, NotFoundError
 from engine.journal.areas import kinds_of, list_steps
@@ -39,13 +39,6 @@ from engine.journal.idempotency import IdempotencyClaim, claim
 
 EVERY_POST = "a person of every post does this"
 BY_COMMAND = "a person takes this step on the machine of the home: darvoza propose, darvoza approve"
-
-
-class Retirement(Record):
-    """A request that something leaves; another person has to agree."""
-
-    reason: Text
-    EXAMPLE: ClassVar = {"reason": "The route is closed."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +175,7 @@ class ProposalDesk:
         return self.propose(matter, content)
 
     def retire(
-        self, matter: ProposalMatter[Any], subject: str, wanted: Retirement
+        self, matter: ProposalMatter[Any], subject: str, wanted: StatedReason
     ) -> AcknowledgedStep:
         """Propose that something leaves; it stays until another person approves that."""
         caller = self.enter(matter, Right.ACT)

@@ -12,12 +12,12 @@ from api.http.answers import AcknowledgedAccount, AcknowledgedStep, Answer, Time
 from api.http.dependencies import TheService, of_caller
 from api.http.request_bodies import body_of, parse_body
 from api.http.responses import answer, creates, json_router
-from api.proposals.desk import Proposal, ProposalDesk, Retirement
+from api.proposals.desk import Proposal, ProposalDesk
 from api.proposals.matters import Approval, ProposalMatter, list_matters
 from api.service.runtime import Runtime
 from api.web.forms import TheReader
 from api.web.page_route import PageRoute, TheVisit, Visit
-from engine.domain.records import Identifier, Record, Text
+from engine.domain.records import Identifier, Record, StatedReason, Text
 from engine.domain.rights import Right
 from engine.domain.time_units import moment, rfc3339
 from engine.errors import NotFoundError, RecordError
@@ -80,7 +80,6 @@ class Proposals(Answer):
 TheDesk = Annotated[ProposalDesk, of_caller(ProposalDesk)]
 Name = Annotated[Identifier, Path()]
 TheApproval = Annotated[Approval, Depends(body_of(Approval, is_owed=False))]
-TheRetirement = Annotated[Retirement, Depends(body_of(Retirement))]
 State = Annotated[
     Literal["waiting", "proposed", "shadow", "in_force", "retired"] | None,
     Query(description="Where a proposal stands; ``waiting``: for a second person."),
@@ -126,7 +125,7 @@ def propose(
     if matter is None:
         raise RecordError("proposal", "matter", "unknown_enumeration", "no such matter")
     if wanted.leaves is not None:
-        asked = parse_body(json.dumps({"reason": wanted.why}).encode(), Retirement)
+        asked = parse_body(json.dumps({"reason": wanted.why}).encode(), StatedReason)
         return answer(desk.retire(matter, wanted.leaves, asked), 201)
     content = parse_body(json.dumps(wanted.content or {}).encode(), matter.content)
     return answer(desk.propose(matter, content), 201)
@@ -167,7 +166,7 @@ def send_retirement(
 ) -> Response:
     """Propose that something leaves."""
     found = _find_matter(matter)
-    wanted = reader.finish(reader.record(Retirement, reader.texts("reason")))
+    wanted = reader.finish(reader.record(StatedReason, reader.texts("reason")))
     ProposalDesk(service, visit.caller).retire(found, subject, wanted)
     return RedirectResponse(_page_of(found, subject, "leaving"), 303)
 

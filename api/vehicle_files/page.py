@@ -28,9 +28,8 @@ from api.web.labels import TABLES
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
 from api.web.visitor import Form, TheForm, read_field
-from engine.domain.records import Record, Text, Time
 from engine.errors import BodyTooLargeError, FilesFullError, NotFoundError, RecordError
-from engine.vehicle_files.ledger import PictureMark, Shown
+from engine.vehicle_files.ledger import PictureMark
 
 router = APIRouter(prefix="/decisions", route_class=PageRoute, include_in_schema=False)
 SHOWN_WIDTH = 640
@@ -38,14 +37,6 @@ SHOWN_WIDTH = 640
 SPOT = 0.12
 """Width and height of the place around a tap, as a share of the picture's width."""
 LABELS = {"file": N_("File"), "made_at": N_("When it was made, if known")}
-
-
-class _About(Record):
-    """What a form says of its file."""
-
-    shows: Shown
-    description: Text | None = None
-    made_at: Time | None = None
 
 
 @router.get("/{decision_id}/files")
@@ -76,10 +67,10 @@ async def _receive(
 ) -> AcknowledgedVehicleFile:
     """Return the answer about the file; raises ``FormError`` with what is wrong with it."""
     values = reader.texts("shows", "description") | {"made_at": reader.moment("made_at")}
-    about = reader.finish(reader.record(_About, values))
+    about = reader.finish(reader.record(AboutVehicleFile, values))
     writer = VehicleFileWriter(service, visit.caller, None)
     try:
-        return await writer.receive(crossing_id, form.content(), AboutVehicleFile(**dict(about)))
+        return await writer.receive(crossing_id, form.content(), about)
     except RecordError as error:
         reader.refuse("file", error.rule)
     except BodyTooLargeError:

@@ -43,7 +43,7 @@ async def add_vehicle_file(
     made_at: Annotated[Time | None, Query()] = None,
 ) -> Response:
     """Add a photograph or a scanner's image of a vehicle: the body is its content."""
-    about = AboutVehicleFile(shows, description, made_at)
+    about = AboutVehicleFile(shows=shows, description=description, made_at=made_at)
     pieces = stream_bounded(request, LARGEST_FILE)
     return answer(await writer.receive(crossing_id, pieces, about), 201)
 

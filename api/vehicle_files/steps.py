@@ -2,8 +2,6 @@
 
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 
 from sqlalchemy import Connection
@@ -15,6 +13,7 @@ from api.http.dependencies import of_caller
 from api.service.runtime import Runtime
 from api.vehicle_files.answers import AcknowledgedMark, AcknowledgedVehicleFile
 from engine.domain.free_text import looks_like_name
+from engine.domain.records import Record, Text, Time
 from engine.domain.rights import Matter
 from engine.errors import FilesFullError, NotFoundError
 from engine.files.content import JPEG, PNG, WEBP, recognise, strip_picture
@@ -36,13 +35,12 @@ MOST_BYTES = 256 * 1024 * 1024
 PICTURES = frozenset({JPEG, PNG, WEBP})
 
 
-@dataclass(frozen=True, slots=True)
-class AboutVehicleFile:
+class AboutVehicleFile(Record):
     """What its sender says of a file."""
 
     shows: Shown
-    description: str | None = None
-    made_at: datetime | None = None
+    description: Text | None = None
+    made_at: Time | None = None
 
 
 class VehicleFileWriter:

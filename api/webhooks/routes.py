@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Response
 
+from api.http.answers import Acknowledged
 from api.http.dependencies import TheCaller, TheService, of_caller
-from api.http.request_bodies import body_of
+from api.http.request_bodies import TheEmptyBody, body_of
 from api.http.responses import answer, creates, document_problems, json_router, takes
 from api.webhooks.answers import WebhookDetail, Webhooks, list_webhooks, read_webhook
 from api.webhooks.steps import (
@@ -13,12 +14,10 @@ from api.webhooks.steps import (
     RotatedWebhook,
     Rotation,
     WebhookRequest,
-    WebhookRetry,
-    WebhookStep,
     WebhookWriter,
 )
-from api.webhooks.trial import WebhookTest, WebhookTrial, send_test
-from engine.domain.records import Identifier
+from api.webhooks.trial import WebhookTrial, send_test
+from engine.domain.records import Identifier, NoContent
 
 router = json_router("/v1/webhooks", "webhooks")
 WebhookId = Annotated[Identifier, Path()]
@@ -62,12 +61,12 @@ def rotate(
 
 @router.post(
     "/{webhook_id}/retries",
-    **creates(WebhookStep, 404, 409, 413, body=WebhookRetry, is_owed=False),
+    **creates(Acknowledged, 404, 409, 413, body=NoContent, is_owed=False),
 )
 def resend(
     writer: TheWriter,
     webhook_id: WebhookId,
-    _wanted: Annotated[WebhookRetry, Depends(body_of(WebhookRetry, is_owed=False))],
+    _wanted: TheEmptyBody,
 ) -> Response:
     """Send all that waits or was set aside again; a disabled webhook is enabled."""
     return answer(writer.resend(webhook_id), 201)
@@ -77,13 +76,13 @@ def resend(
     "/{webhook_id}/tests",
     response_model=WebhookTrial,
     responses=document_problems(404, 409, 413),
-    openapi_extra=takes(WebhookTest, is_owed=False),
+    openapi_extra=takes(NoContent, is_owed=False),
 )
 def test(
     caller: TheCaller,
     service: TheService,
     webhook_id: WebhookId,
-    _wanted: Annotated[WebhookTest, Depends(body_of(WebhookTest, is_owed=False))],
+    _wanted: TheEmptyBody,
 ) -> Response:
     """Send a signed test event now, with a sample of each event that the webhook asks for.
 
@@ -92,7 +91,7 @@ def test(
     return answer(send_test(service, caller, webhook_id))
 
 
-@router.delete("/{webhook_id}", response_model=WebhookStep, responses=document_problems(404))
+@router.delete("/{webhook_id}", response_model=Acknowledged, responses=document_problems(404))
 def end(writer: TheWriter, webhook_id: WebhookId) -> Response:
     """End a webhook: nothing more is sent, and what waits is forgotten."""
     return answer(writer.end(webhook_id))

@@ -42,11 +42,11 @@ from api.auth.authority import Authority
 from api.auth.callers import Caller
 from api.auth.permissions import BOUND
 from api.http.access import check_post
-from api.http.answers import Recorded, Time
+from api.http.answers import Acknowledged, Recorded, Time, acknowledge
 from api.notifications.event_bodies import types_for
 from api.service.runtime import Runtime
 from api.service.settings import MAIL_ADDRESS
-from engine.domain.records import Agency, PostCode, Record
+from engine.domain.records import Agency, NoContent, PostCode, Record
 from engine.domain.rights import Role
 from engine.domain.time_units import HOUR, rfc3339
 from engine.errors import ConflictError, NotFoundError, RecordError
@@ -264,16 +264,6 @@ class Rotation(Record):
     EXAMPLE: ClassVar = {"overlap_hours": 24}
 
 
-class WebhookRetry(Record):
-    """Send again all that waits or was set aside."""
-
-    EXAMPLE: ClassVar = {}
-
-
-class WebhookEnd(Record):
-    """Send nothing more."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredWebhook(Recorded):
     """A new webhook, with its secret, which is shown once."""
@@ -296,13 +286,6 @@ class RotatedWebhook(Recorded):
     secret: str
     until: Time
     """Until when the secret before signs too."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookStep(Recorded):
-    """A step about a webhook that stands in the journal."""
-
-    webhook_id: str
 
 
 class WebhookWriter:
@@ -371,17 +354,17 @@ class WebhookWriter:
             **self._service.answers.receipt(done),
         )
 
-    def resend(self, webhook_id: str) -> WebhookStep:
+    def resend(self, webhook_id: str) -> Acknowledged:
         """Send all that waits again, and enable a disabled webhook; raises ``NotFoundError``."""
         name = f"{WEBHOOK_RESENT}:{secrets.token_hex(8)}"
-        done = self._step(WEBHOOK_RESENT, webhook_id, WebhookRetry(), name=name)
-        return WebhookStep(webhook_id=webhook_id, **self._service.answers.receipt(done))
+        done = self._step(WEBHOOK_RESENT, webhook_id, NoContent(), name=name)
+        return acknowledge(self._service, done, webhook_id)
 
-    def end(self, webhook_id: str) -> WebhookStep:
+    def end(self, webhook_id: str) -> Acknowledged:
         """End a webhook, and forget what waits for it; raises ``NotFoundError``."""
         name = f"{WEBHOOK_ENDED}:{webhook_id}"
-        done = self._step(WEBHOOK_ENDED, webhook_id, WebhookEnd(), name=name)
-        return WebhookStep(webhook_id=webhook_id, **self._service.answers.receipt(done))
+        done = self._step(WEBHOOK_ENDED, webhook_id, NoContent(), name=name)
+        return acknowledge(self._service, done, webhook_id)
 
     def _step(
         self,

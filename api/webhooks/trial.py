@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import orjson
 
@@ -17,7 +17,6 @@ from api.http.answers import Answer, Time
 from api.service.runtime import Runtime
 from api.webhooks.delivery import open_sender, write_message
 from api.webhooks.steps import find_endpoint
-from engine.domain.records import Record
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import ConflictError
 from engine.journal.areas import EventType
@@ -41,12 +40,6 @@ SAMPLES: Final[Mapping[EventType, Mapping[str, Any]]] = {
     },
 }
 """``data`` of an event of each type."""
-
-
-class WebhookTest(Record):
-    """Send a test event now."""
-
-    EXAMPLE: ClassVar = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,19 +59,6 @@ class Circular(Record):
     }
 
 
-class CircularEnd(Record):
-    """Why a circular is shown no longer."""
-
-    reason: Annotated[Text, Field(min_length=1)]
-    EXAMPLE: ClassVar = {"reason": "The lamps were changed by their maker."}
-
-
-class CircularReading(Record):
-    """That its sender read a circular."""
-
-    EXAMPLE: ClassVar = {}
-
-
 @dataclass(frozen=True, slots=True)
 class KnownCircular:
     """A circular, its files and its readers, as records say."""

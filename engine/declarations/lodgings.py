@@ -32,9 +32,9 @@ from sqlalchemy import (
     text,
 )
 
-from engine.domain.advance_declarations import AdvanceDeclaration, Cancellation, MatchKind
+from engine.domain.advance_declarations import AdvanceDeclaration, MatchKind
 from engine.domain.identifiers import fold
-from engine.domain.records import Arrival
+from engine.domain.records import Arrival, OptionalReason
 from engine.domain.time_units import DAY, micros
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.entries import Draft
@@ -418,7 +418,7 @@ def draft_version(
 def draft_cancellation(
     connection: Connection,
     declaration_id: str,
-    cancellation: Cancellation,
+    cancellation: OptionalReason,
     *,
     by: str,
     claim: IdempotencyClaim,

@@ -23,7 +23,6 @@ from engine.domain.records import (
     OptionalId,
     PostCode,
     Record,
-    Text,
     Time,
     VehicleClass,
 )
@@ -103,13 +102,6 @@ class AdvanceDeclaration(Record):
         """Tell whether a time lies in the window; what it leaves open is no bound."""
         first, last = self.arrives_from, self.arrives_until
         return (first is None or first <= arrived_at) and (last is None or arrived_at <= last)
-
-
-class Cancellation(Record):
-    """That a declaration ahead is withdrawn; for good."""
-
-    reason: Text | None = None
-    EXAMPLE: ClassVar = {"reason": "The transport was called off."}
 
 
 @dataclass(frozen=True, slots=True)

@@ -470,6 +470,26 @@ class Record(BaseModel):
     """What a body of such a record holds, for those that a service takes; times are of one day."""
 
 
+class NoContent(Record):
+    """A step that its path says whole."""
+
+    EXAMPLE: ClassVar = {}
+
+
+class StatedReason(Record):
+    """Why a step is taken that changes what others rely on."""
+
+    reason: Annotated[Text, Field(min_length=1)]
+    EXAMPLE: ClassVar = {"reason": "It flags every empty truck."}
+
+
+class OptionalReason(Record):
+    """Why a step is taken; expected, but the step must not wait for it."""
+
+    reason: Text | None = None
+    EXAMPLE: ClassVar = {"reason": "The scale of lane 2 was found to be off."}
+
+
 class Crossing(Record):
     """One passage of a conveyance through a post, in one direction."""
 

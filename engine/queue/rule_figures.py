@@ -34,12 +34,14 @@ class RuleFigures:
     matches: int = 0
     alone: int = 0
     """Matched by no other rule."""
+    shared: int = 0
     searches: int = 0
     """By an act that could have found something, whatever selected the vehicle."""
     finds: int = 0
     finds_alone: int = 0
     """Finds on vehicles that no other rule matched."""
     missed: int = 0
+    """Matched, searched by nobody, and a later find was linked to the crossing."""
     minutes: float = 0.0
 
 
@@ -114,6 +116,7 @@ def _sum_up(
             sums = found[rule]
             sums.matches += 1
             sums.alone += is_alone
+            sums.shared += not is_alone
             sums.searches += one.is_searched
             sums.finds += one.is_hit
             sums.finds_alone += one.is_hit and is_alone

@@ -9,6 +9,7 @@ recorded, so that a forecast enters no queue, no rate and no report.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
+from typing import Literal
 
 from sqlalchemy import Connection, select
 
@@ -21,7 +22,7 @@ from engine.domain.records import Arrival, Crossing, VehicleClass
 from engine.domain.time_units import moment
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.ports import FeatureRows, Features, Scorer, Scores
-from engine.selection import Chance, Channel, Policy, RiskTables, score_chances
+from engine.selection import Chance, Channel, ChannelCode, Policy, RiskTables, score_chances
 from engine.shifts.shift_state import TABLES
 from engine.targeting.context import InForce
 
@@ -57,9 +58,9 @@ class ExpectedArrival:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What is to be expected of an arrival, provisionally."""
+    """What is to be expected of an arrival, as of now; drawn, counted and recorded nowhere."""
 
-    channel: str
+    channel: ChannelCode
     band: Band
     percentile: float | None
     """Of the chance of a seizure among the post's last decisions; None without a model."""
@@ -74,6 +75,7 @@ class Forecast:
     """An entry of the watch list names the vehicle or a party."""
     mode: Mode
     model_version: str | None
+    provisional: Literal[True] = True
 
 
 class Forecasts:

@@ -62,29 +62,38 @@ MOST = 2_000
 EFFECT_DAYS = RECENT_WINDOW // DAY
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A figure by the value in force, and by the proposed one."""
+
+    was: float
+    would: float
+
+
 @dataclass(slots=True)
 class PolicyEffect:
-    """What would have been otherwise; pairs are by the value in force, and by the proposed one."""
+    """What a value would have done in the last days, by decisions that were recorded."""
 
+    days: int = EFFECT_DAYS
     decisions: int = 0
-    """Decisions of the last 28 days that were chosen again, the newest first."""
+    """The newest that were chosen again, each with its own draws."""
     without_model: int = 0
-    """Those among them of which only the random checks were drawn again."""
+    """Those among them of which only random checks were drawn again."""
     stricter: int = 0
     milder: int = 0
-    channels: dict[ChannelCode, tuple[int, int]] = field(default_factory=dict)
-    random_checks: tuple[int, int] = (0, 0)
+    channels: dict[ChannelCode, Change] = field(default_factory=dict)
+    random_checks: Change = Change(0, 0)
     """Members of the random stream of red."""
-    minutes: tuple[float, float] = (0.0, 0.0)
+    minutes: Change = Change(0.0, 0.0)
     """Expected minutes of inspection."""
-    shifts: tuple[int, int] | None = None
-    """Shifts of all posts concerned; None of other settings than their hours."""
-    loads: tuple[int, int] | None = None
-    """Finds that teach the chance of a load; None of other settings than the classes of goods."""
-    gravity: tuple[float, float] | None = None
-    """What finds of classes that are no substances weigh together; None as of ``loads``."""
-    suspended: tuple[int, int] | None = None
-    """Entries of known lawful trade beyond their bound; None of other settings."""
+    shifts: Change | None = None
+    """Shifts of the posts concerned, where their hours change."""
+    loads: Change | None = None
+    """Finds that teach the chance of a load, where the classes of goods change."""
+    gravity: Change | None = None
+    """What finds of classes that are no substances weigh together, where the classes change."""
+    suspended: Change | None = None
+    """Entries of known lawful trade beyond their bound over 90 days, where it may change."""
 
 
 def measure_effect(
@@ -127,16 +136,16 @@ def measure_effect(
         for count, side in zip(channels, sides, strict=True):
             count[side.channel] += 1
         now_is, would_be = (side.is_random for side in sides)
-        randoms = effect.random_checks
-        effect.random_checks = randoms[0] + now_is, randoms[1] + would_be
+        randoms, minutes = effect.random_checks, effect.minutes
+        effect.random_checks = Change(randoms.was + now_is, randoms.would + would_be)
         spent = [filing.inputs.minutes.of(side.channel) for side in sides]
-        effect.minutes = effect.minutes[0] + spent[0], effect.minutes[1] + spent[1]
-    effect.channels = {one.code: (channels[0][one], channels[1][one]) for one in Channel}
+        effect.minutes = Change(minutes.was + spent[0], minutes.would + spent[1])
+    effect.channels = {one.code: Change(*(side[one] for side in channels)) for one in Channel}
     if setting is SHIFT_TIMES:
         times = history.read(setting, post), value
         lengths = [cast("ShiftTimes", one).hours for one in times]
         before, after = (len(posts) * EFFECT_DAYS * DAY // (hours * HOUR) for hours in lengths)
-        effect.shifts = before, after
+        effect.shifts = Change(before, after)
     elif setting is GOODS_CLASSES:
         table = cast("GoodsClasses", value)
         _weigh_finds(connection, effect, table, seen, since=now - RECENT_WINDOW)
@@ -154,7 +163,7 @@ def _count_suspended(
     *,
     post: str | None,
     now: int,
-) -> tuple[int, int]:
+) -> Change:
     """Return how many entries are beyond the bound in force, and how many beyond another one.
 
     A bound of one post holds for the entries of that post, one of all for those without their own.
@@ -169,7 +178,7 @@ def _count_suspended(
         )
     ]
     counts = count_lanes(connection, entries, since=now - WINDOW)
-    return (
+    return Change(
         sum(
             counts[one.subject].is_beyond(history.find_lawful_bound(one.content.get("post")))
             for one in entries
@@ -203,7 +212,7 @@ def _weigh_finds(
     weights = [
         math.fsum(one.gravity(code) for code in codes if code not in SUBSTANCES) for one in tables
     ]
-    effect.loads, effect.gravity = (loads[0], loads[1]), (weights[0], weights[1])
+    effect.loads, effect.gravity = Change(*loads), Change(*weights)
 
 
 def _list_decisions(

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 from api.auth.accounts import Accounts
 from api.cli.main import app
 from api.http.answers import AcknowledgedStep, reader
-from api.models.routes import RulesOnly, _once
+from api.models.routes import _once
 from api.service.settings import Settings
+from engine.domain.records import OptionalReason
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY
 from engine.errors import PromotionRefusedError
@@ -196,7 +197,7 @@ def test_a_model_that_could_not_be_judged_is_not_put_into_force(
 
 def test_the_same_request_twice_at_once_is_one_step(bundle_world: tuple[World, str]) -> None:
     store = bundle_world[0].runtime.store
-    made = claim("model:race", RulesOnly(), post="", name="", key="k")
+    made = claim("model:race", OptionalReason(), post="", name="", key="k")
     asked = replace(made, names=made.names[:1])
 
     def beaten(*, raised: Exception, is_done: bool = True) -> ModelStates:

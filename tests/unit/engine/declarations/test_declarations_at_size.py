@@ -20,8 +20,8 @@ from api.service.runtime import Runtime
 from api.service.settings import Settings
 from engine.declarations import lodgings, matcher
 from engine.declarations.lodgings import LodgedVersion, alerts_of, read_uses
-from engine.domain.advance_declarations import AdvanceDeclaration, Cancellation
-from engine.domain.records import Arrival
+from engine.domain.advance_declarations import AdvanceDeclaration
+from engine.domain.records import Arrival, OptionalReason
 from engine.domain.rights import Role
 from engine.domain.time_units import HOUR, SystemClock, rfc3339
 from engine.journal.batch_worker import StoredRecord
@@ -148,7 +148,7 @@ def run_post(runtime: Runtime, voyages: list[Voyage]) -> Iterator[str]:
         amended = [one for one in ahead if one.is_amended]
         each(lambda one: lodge(runtime, SENDER, one.declare(2), None), amended)
         called_off = [one for one in ahead if one.is_cancelled]
-        each(lambda one: cancel(runtime, SENDER, one.name, Cancellation(), None), called_off)
+        each(lambda one: cancel(runtime, SENDER, one.name, OptionalReason(), None), called_off)
         first = each(lambda one: decide(runtime, one.arrival()), order)
         twice = [one for one in order if one.comes_twice]
         second = each(lambda one: decide(runtime, one.arrival(2)), twice)

@@ -227,7 +227,7 @@ def _traders_complain(world: World, decided: list[Any]) -> None:
         body = {"decision_id": decided[number]["decision_id"], "ground": "delay", "text": "a night"}
         filed = send(world, "/v1/complaints", body, by)
         assert filed.status_code == 201, filed.text
-    path = f"/v1/complaints/{filed.json()['sequence']}/answers"
+    path = f"/v1/complaints/{filed.json()['id']}/answers"
     given = {"verdict": "upheld", "text": "the scanner was down"}
     assert send(world, path, given, second).status_code == 201
 

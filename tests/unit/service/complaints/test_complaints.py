@@ -24,7 +24,7 @@ def filed(world: World) -> SimpleNamespace:
     ann, bob = person(world, Role.SUPERVISOR), person(world, Role.SUPERVISOR)
     made = [file(world, decision, ann, ground=ground) for ground in ("delay", "damage")]
     assert [one.status_code for one in made] == [201, 201], made[0].text
-    first, second = (one.json()["sequence"] for one in made)
+    first, second = (int(one.json()["id"]) for one in made)
     answered = reply(world, first, bob)
     assert answered.status_code == 201, answered.text
     return SimpleNamespace(decision=decision, ann=ann, bob=bob, first=first, second=second)
@@ -111,7 +111,7 @@ def test_nobody_answers_their_own_complaint_and_none_twice(
     world: World, filed: SimpleNamespace
 ) -> None:
     decision = world.decide(arrival(START + 1)).json()
-    made = file(world, decision, filed.ann).json()["sequence"]
+    made = int(file(world, decision, filed.ann).json()["id"])
     refused = reply(world, made, filed.ann)
     assert refused.status_code == 403, refused.text
     assert reply(world, made, person(world, Role.INTEGRITY), verdict="rejected").status_code == 201
@@ -220,7 +220,7 @@ def test_complaints_of_another_agency_are_not_seen(world: World, filed: SimpleNa
     put_into_force(world.runtime, table, "complaint-first", "complaint-second")
     customs, interior = (key_of(world, one, Role.SUPERVISOR) for one in ("customs", "interior"))
     decision = world.decide(arrival(START + 3)).json()
-    made = file(world, decision, customs, text="of customs").json()["sequence"]
+    made = int(file(world, decision, customs, text="of customs").json()["id"])
     seen = world.client.get("/v1/complaints", headers=interior).json()["complaints"]
     assert made not in [one["sequence"] for one in seen]
     assert reply(world, made, interior).status_code == 404

@@ -14,7 +14,7 @@ import pytest
 import api.http.request_bodies
 from api.areas import Route
 from api.auth.permissions import MAY
-from api.models.routes import RulesOnly
+from engine.domain.records import OptionalReason
 from engine.domain.rights import Role
 from tests.support.personal_data import CANARY, leaks
 from tests.support.running_service import World
@@ -188,7 +188,7 @@ def test_without_the_check_it_would_pass_further(
     A service that leaves the reading of JSON to its parser names another fault.
     """
     route = ("POST", "/v1/models/rules-only")
-    good = json.dumps(RulesOnly.EXAMPLE)
+    good = json.dumps(OptionalReason.EXAMPLE)
     body = {
         "doubled key": with_field(good, f'"{CANARY}"', name="reason"),
         "NaN": with_field(good, "NaN", name="note"),

@@ -1,5 +1,6 @@
 """Effects of proposed values that are more than a share in a decision."""
 
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -108,7 +109,7 @@ def count_seen(world: World, table: Any, seen: OutcomeFilter) -> Any:
         effect = measure_effect(
             connection, history, GOODS_CLASSES, value, post=None, now=now, seen=seen
         )
-    return effect.decisions, effect.loads
+    return effect.decisions, effect.loads and astuple(effect.loads)
 
 
 def test_a_bound_says_which_entries_it_would_suspend(world: World, people: People) -> None:

@@ -10,7 +10,8 @@ import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import select
 
-from api.acts.release_audits import ClosedAudit, OpenAudits
+from api.acts.release_audits import OpenAudits
+from api.http.answers import Acknowledged
 from api.service.executors import Backtests
 from engine.criteria.profiles.profile import BacktestSubject
 from engine.domain.rights import Role
@@ -320,7 +321,7 @@ def test_one_that_will_not_be_made_is_closed_once_with_a_reason(
     assert close(world, one, reason="").status_code == 422
     done = close(world, one)
     assert done.status_code == 201, done.text
-    TypeAdapter(ClosedAudit).validate_python(done.json())
+    TypeAdapter(Acknowledged).validate_python(done.json())
     assert one["decision_id"] not in list_audits(world)
     assert close(world, one).content == done.content
     assert close(world, one, reason="Another.").status_code == 409

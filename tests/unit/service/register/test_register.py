@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
 from api.cli.main import app
-from api.criteria.register import AcknowledgedReview, Register
+from api.criteria.register import Register
+from api.http.answers import Acknowledged
 from engine.criteria.dual_control import draft_backtest
 from engine.domain.rights import Role
 from engine.queue import rule_figures
@@ -177,7 +178,7 @@ def test_the_last_review_holds(world: World, people: People) -> None:
         for days in (30, 200):
             answer = send(world, f"{PATH}/reviews", review(code, kind, days), people["ann"])
             assert answer.status_code == 201, answer.text
-            TypeAdapter(AcknowledgedReview).validate_python(answer.json())
+            TypeAdapter(Acknowledged).validate_python(answer.json())
         found = read_rules(world)[kind, code]
         assert (found["owner"], found["threat"]) == ("Centre", "loads")
         due = datetime.fromisoformat(found["review_by"]) - datetime.now(UTC)
