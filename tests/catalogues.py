@@ -7,6 +7,7 @@ those that nothing says any more leave.
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import write_po
 
 from api.web.i18n import FOLDER, LANGUAGES, read_catalogue
-from api.web.labels import TABLES
+from api.web.labels import KINDS
 from api.web.messages import EVERY_TEMPLATE, IN_SHORT
 from engine.criteria.profiles.checker import DERIVED
 from engine.criteria.profiles.parser import PART_KINDS
@@ -65,7 +66,7 @@ def list_texts() -> frozenset[Message]:
         *EVERY_TEMPLATE.values(),
         *WORDS,
         *PART_KINDS,
-        *TABLES["kind"].values(),
+        *chain.from_iterable(KINDS.values()),
         *_words_of_features(),
     )
     said = found.union(text if isinstance(text, str) else text.both for text in made)

@@ -25,7 +25,7 @@ from api.audit.answers import (
 from api.http.access import ReachedPost
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.responses import answer, creates, document_problems, json_router
-from api.web.labels import TABLES
+from api.web.labels import KINDS
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
 from api.web.visitor import TheForm
 from engine.domain.records import Identifier, PostCode
@@ -104,7 +104,7 @@ def show(visit: TheVisit, service: TheService, wanted: Wanted) -> Response:
         found=list_records(service, visit.caller, wanted, most=A_PAGE),
         wanted=wanted,
         query=query,
-        kinds=TABLES["kind"],
+        kinds=KINDS,
         posts=[code for code in service.network.posts if visit.caller.reaches(code)],
     )
 

@@ -45,7 +45,7 @@ _NO_NAMES = N_("left out: it looks as if it named a person")
 _NO_ROOM = N_("not shown: the photographs of a dossier have 24 MB in all")
 _CHANGED = N_("not shown: the file is not here, or is not what was recorded")
 _NOT_SHOWN = N_("not shown: this kind of picture is not taken into a document")
-_BYTES = mark_plural("{n} byte", "{n} bytes")
+_BYTES = mark_plural("%(n)s byte", "%(n)s bytes")
 _SHOWN = frozenset({JPEG, PNG})
 MOST_SHOWN = 24 * 1024 * 1024
 """Bytes of all photographs of one dossier, which is written in memory."""
@@ -180,9 +180,9 @@ class _Words:
         offset = "UTC" + opened.isoformat()[-6:]
         reader = caller.agency or self._label("role", caller.role.value)
         return [
-            self.say("As of record {n} of journal {journal}, signed by key {key}.", **about),
-            self.say("Times are those of {post}, {zone}.", post=case.post, zone=offset),
-            self.say("It holds what {reader} may see.", reader=reader),
+            self.say("As of record %(n)s of journal %(journal)s, signed by key %(key)s.", **about),
+            self.say("Times are those of %(post)s, %(zone)s.", post=case.post, zone=offset),
+            self.say("It holds what %(reader)s may see.", reader=reader),
         ]
 
     def facts(self, case: CaseView) -> list[Fact]:
@@ -266,19 +266,19 @@ class _Words:
         yield say("What was found"), self._grams(case.found_g or 0.0)
         for one in case.goods:
             what = f"{self._label('case_event', one.kind)}: {self.free(one.name)}"
-            remains = say("{grams} remains", grams=self._grams(one.remains_g))
+            remains = say("%(grams)s remains", grams=self._grams(one.remains_g))
             parts = [self._grams(one.quantity_g), remains, self._moment(one.happened_at)]
             if one.differs_g:
-                parts.insert(2, say("differs by {grams}", grams=self._grams(one.differs_g)))
+                parts.insert(2, say("differs by %(grams)s", grams=self._grams(one.differs_g)))
             yield what, "; ".join(parts)
 
     def correction(self, one: ReportCorrection) -> DossierEvent:
         """Return a correction with both statements."""
-        before = self.say("Before: {stated}", stated=self._state(one.was))
+        before = self.say("Before: %(stated)s", stated=self._state(one.was))
         now = self.say("withdrawn") if one.now is None else self._state(one.now)
         what = f"{self._label('linked_thing', one.of)}: {self.free(one.reason)}"
         when = f"{self._moment(one.at)} · {one.by}"
-        return DossierEvent(when, what, [before, self.say("Now: {stated}", stated=now)])
+        return DossierEvent(when, what, [before, self.say("Now: %(stated)s", stated=now)])
 
     def _state(self, report: Json) -> str:
         """Return what an act or a seizure states, in one line."""
@@ -300,7 +300,7 @@ class _Words:
         parts += [label("method", code) for code in report.get("methods") or ()]
         parts += [label("place", code) for code in report.get("places_searched") or ()]
         if report.get("minutes") is not None:
-            parts.append(self.say("{n} min", n=self._speech.number(report["minutes"], 6)))
+            parts.append(self.say("%(n)s min", n=self._speech.number(report["minutes"], 6)))
         return ", ".join(parts)
 
     def _post(self, code: str) -> str:
@@ -326,7 +326,7 @@ class _Words:
         elif not one.is_effective:
             yield self.say("withdrawn or lapsed")
         if one.agreed_by:
-            yield self.say("agreed by {name}", name=one.agreed_by)
+            yield self.say("agreed by %(name)s", name=one.agreed_by)
         yield from (f"{code}: {self._label('handling', code)}" for code in one.handling)
 
     def _list_content(self, kind: str, content: Json) -> Iterator[str]:
@@ -381,10 +381,10 @@ class _Words:
         return f"{self._speech.number(amount, 6)} {self._label('unit', unit)}"
 
     def _grams(self, grams: float) -> str:
-        text = self.say("{n} g", n=self._speech.number(grams, 6))
+        text = self.say("%(n)s g", n=self._speech.number(grams, 6))
         if grams < 1000:
             return text
-        kilograms = self.say("{n} kg", n=self._speech.number(grams / 1000, 6))
+        kilograms = self.say("%(n)s kg", n=self._speech.number(grams / 1000, 6))
         return f"{text} ({kilograms})"
 
     def _moment(self, text: str) -> str:

@@ -438,7 +438,7 @@ async def _receive(
     except BodyTooLargeError:
         refuse_field(reader, "file", "file_too_large")
     except FilesFullError:
-        refuse_field(reader, "file", "full_case")
+        refuse_field(reader, "file", "full")
     except ConflictError as error:
         if error.kind != CASE_EVENT:  # the case was closed
             raise

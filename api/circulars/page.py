@@ -51,7 +51,7 @@ async def add_file(visit: TheVisit, service: TheService, circular_id: CircularId
     except (RecordError, BodyTooLargeError, FilesFullError) as error:
         await form.drain()
         rule = error.rule if isinstance(error, RecordError) else "file_too_large"
-        rule = "full_circular" if isinstance(error, FilesFullError) else rule
+        rule = "full" if isinstance(error, FilesFullError) else rule
         wrong = [FieldMistake("file", rule)]
         return await run_in_threadpool(_page, visit, service, wrong=wrong)
     return _go_back(circular_id, "file_added")

@@ -199,8 +199,10 @@ WARNING = N_(
     "Training: all vehicles and finds are synthetic. It says nothing of a person's work at a post."
 )
 _EXERCISE = mark_plural(
-    "level {level}, {vehicles} vehicle, {minutes} minutes, picked {picked}, skill {skill}",
-    "level {level}, {vehicles} vehicles, {minutes} minutes, picked {picked}, skill {skill}",
+    "level %(level)s, %(vehicles)s vehicle, %(minutes)s minutes, picked %(picked)s, "
+    "skill %(skill)s",
+    "level %(level)s, %(vehicles)s vehicles, %(minutes)s minutes, picked %(picked)s, "
+    "skill %(skill)s",
 )
 _HOW_TO_CHECK = N_(
     "The digest is over all that this certificate states, and signed. Who has the public key from "
@@ -263,4 +265,4 @@ def write_certificate(signed: SignedCertificate, speech: ReaderLocale) -> bytes:
 
 def _say_range(speech: ReaderLocale, one: dict[str, float]) -> str:
     value, low, high = (speech.number(one[name], 2) for name in ("value", "low", "high"))
-    return speech.say("{value} (between {low} and {high})", value=value, low=low, high=high)
+    return speech.say("%(value)s (between %(low)s and %(high)s)", value=value, low=low, high=high)

@@ -98,7 +98,7 @@ class _Words:
     def _conclude(self) -> Iterator[str]:
         say, number, period = self.speech.say, self.speech.number, self.found.period
         yield say(
-            "Vehicles searched: {searched}. Finds: {finds}, of these seizures: {seizures}.",
+            "Vehicles searched: %(searched)s. Finds: %(finds)s, of these seizures: %(seizures)s.",
             searched=number(period.inspected),
             finds=number(period.hits),
             seizures=number(period.seizures),
@@ -112,8 +112,8 @@ class _Words:
         changed.sort(key=lambda one: one.chance or 0.0)
         for one in changed[:MOST_NAMED]:
             yield say(
-                "{what}: {state}. Finds: {finds}, in the period before: {before}; the chance of "
-                "such a difference without a change is {chance}.",
+                "%(what)s: %(state)s. Finds: %(finds)s, in the period before: %(before)s; the "
+                "chance of such a difference without a change is %(chance)s.",
                 what=self._name(one.figure, one.code),
                 state=self._label("difference", one.conclusion),
                 finds=number(one.finds),
@@ -127,23 +127,25 @@ class _Words:
         """Say how many were released and how soon, as far as those that wait leave it certain."""
         say, number, span = self.speech.say, self.speech.number, self.speech.span
         decided = whole.vehicles + whole.waiting + whole.not_recorded
-        yield say("Released: {n} of {all}.", n=number(whole.vehicles), all=number(decided))
+        yield say("Released: %(n)s of %(all)s.", n=number(whole.vehicles), all=number(decided))
         if whole.longest is not None:
             longest = span(whole.longest)
             yield say(
-                "Still wait: {n}, the longest {longest}.", n=number(whole.waiting), longest=longest
+                "Still wait: %(n)s, the longest %(longest)s.",
+                n=number(whole.waiting),
+                longest=longest,
             )
         if whole.not_recorded:
-            yield say("Without a recorded end: {n}.", n=number(whole.not_recorded))
+            yield say("Without a recorded end: %(n)s.", n=number(whole.not_recorded))
         if whole.median is None:
             return
         half = span(max(whole.median, 1))
         if whole.within_95 is None:
-            yield say("Half of the vehicles were released within {half}.", half=half)
+            yield say("Half of the vehicles were released within %(half)s.", half=half)
             return
         most = span(max(whole.within_95, 1))
         yield say(
-            "Half of the vehicles were released within {half}, 95 of 100 within {most}.",
+            "Half of the vehicles were released within %(half)s, 95 of 100 within %(most)s.",
             half=half,
             most=most,
         )
@@ -170,7 +172,7 @@ class _Words:
                     for code, count in reversed(counts.items())
                 ),
             )
-        papers = say("+ %(n)s by papers alone") % {"n": self.speech.number(period.papers_only)}
+        papers = say("+ %(n)s by papers alone", n=self.speech.number(period.papers_only))
         yield say("Searched"), f"{self._both(period.inspected, before.inspected)} {papers}"
         yield say("Finds"), self._both(period.hits, before.hits)
         yield say("Seizures"), self._both(period.seizures, before.seizures)
@@ -195,9 +197,9 @@ class _Words:
         counts = {"k": self.speech.number(one.positives), "n": self.speech.number(one.n)}
         is_told = one.knowable and one.positives
         if not is_told or one.low is None or one.high is None or one.value is None:
-            return self.speech.say("%(k)s of %(n)s") % counts
+            return self.speech.say("%(k)s of %(n)s", **counts)
         ends = {"low": self.speech.share(one.low), "high": self.speech.share(one.high)}
-        between = self.speech.say("between %(low)s and %(high)s") % ends
+        between = self.speech.say("between %(low)s and %(high)s", **ends)
         return f"{self.speech.share(one.value)}, {between}"
 
     def _list_tables(self) -> Iterator[DocumentTable]:
@@ -231,7 +233,7 @@ class _Words:
             )
         for stage in STAGES:
             yield DocumentTable(
-                say("Release times: {stage}", stage=say(STAGES[stage])),
+                say("Release times: %(stage)s", stage=say(STAGES[stage])),
                 [say(one) for one in TIMES],
                 [
                     self._time(one)

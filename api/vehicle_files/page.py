@@ -76,7 +76,7 @@ async def _receive(
     except BodyTooLargeError:
         reader.refuse("file", "file_too_large")
     except FilesFullError:
-        reader.refuse("file", "full_vehicle")
+        reader.refuse("file", "full")
     raise FormError(*reader.mistakes)
 
 

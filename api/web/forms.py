@@ -296,8 +296,10 @@ OTHERWISE: Final = N_("Look at this entry again.")
 FORM: Final = N_("Form")
 """What a fault of the form as a whole is called."""
 RULES: Final[Mapping[str, str]] = {
-    "ambiguous_number": N_("This can be read as {whole} or as {fraction}: write one of these."),
-    "not_a_number": N_("Write a number in digits, without a unit: for example 2300 or {example}."),
+    "ambiguous_number": N_("This can be read as %(whole)s or as %(fraction)s: write one of these."),
+    "not_a_number": N_(
+        "Write a number in digits, without a unit: for example 2300 or %(example)s."
+    ),
     "negative": N_("The number must not be below zero."),
     "greater_than": N_("The number must be above zero."),
     "too_large": N_("The number is too large."),
@@ -312,7 +314,7 @@ RULES: Final[Mapping[str, str]] = {
     "no_plate": N_("A seizure of an old report needs the plate: without one, open a case."),
     "unknown_report": N_("Nothing of this name or number is known here."),
     "unknown_account": N_("Nothing of this name or number is known here."),
-    "unknown_agency": N_("Nobody here is of this agency: choose from the list."),
+    "unknown_agency": N_("Choose from the list."),
     "more_than_remains": N_("This is more than remains of the goods."),
     "malformed_code": N_("Use small letters, digits and _, a letter first."),
     "malformed_country": N_("Write countries by two letters each, with a space between."),
@@ -338,7 +340,7 @@ RULES: Final[Mapping[str, str]] = {
     "unchanged": N_("Nothing differs from what is stated now."),
     "same_signer": N_("You signed as the one who leaves: another supervisor takes over."),
     "not_whole": N_("Write a whole number."),
-    "duplicate_id": N_("A team is named twice."),
+    "duplicate_id": N_("This name or code was used before: choose another."),
     "no_minutes": N_("Write the minutes of at least one method; 0 where there are none."),
     "validity": N_("The last day must come after the first and within 366 days."),
     **dict.fromkeys(
@@ -361,7 +363,7 @@ RULES: Final[Mapping[str, str]] = {
     "not_comparable": N_("The agreement names no common domain of this identifier."),
     "not_offered": N_("Choose from the list."),
     "wrong_password": N_("This is not your present password."),
-    "wait": N_("Too many wrong passwords: try again in {seconds} s."),
+    "wait": N_("Too many wrong passwords: try again in %(seconds)s s."),
     "unknown_field": N_("Choose a field from the list, and a comparison."),
     "empty": N_("Choose a file that is not empty."),
     "unknown_type": N_("Choose a JPEG, PNG, WebP or PDF file, or plain text in UTF-8."),
@@ -372,11 +374,9 @@ RULES: Final[Mapping[str, str]] = {
     "encrypted": N_("The PDF file cannot be looked into: print it to a new PDF file."),
     "unreadable": N_("The PDF file cannot be looked into: print it to a new PDF file."),
     "file_too_large": N_("The file is larger than 32 MB."),
-    "full_circular": N_("The circular has as many files as it may: 10."),
-    "full_vehicle": N_("The vehicle has as many files as it may: 40 files, 256 MB in all."),
-    "full_case": N_("The case holds as many files as it may: 200 files, 512 MB in all."),
-    "no_place": N_("Choose at least one place."),
-    "place_twice": N_("A place is chosen twice."),
+    "full": N_("There are as many files as there may be."),
+    "no_place": N_("Fill in this field."),
+    "place_twice": N_("This name or code was used before: choose another."),
     "few_minutes": N_("It takes more minutes than are left."),
     "picked": N_("This vehicle was picked already, and a pick is final."),
     "too_many_items": N_(
@@ -389,7 +389,7 @@ RULES: Final[Mapping[str, str]] = {
     "contradiction": N_("It must not be below the hours of silence that decisions name."),
     "not_passed_on": N_("A file or its case has H2: it is not to be passed on."),
     "known_file": N_("This file is in the case already, with another description."),
-    "refused_query": N_("The statement was refused: {why}"),
+    "refused_query": N_("The statement was refused: %(why)s"),
     "under_way": N_("One of this sort is under way: wait for its end, or cancel it."),
     "archive_broken": N_("Choose a ZIP archive that is whole."),
     "archive_encrypted": N_("Choose an archive without a password."),
@@ -403,7 +403,7 @@ RULES: Final[Mapping[str, str]] = {
             "and nothing more."
         ),
     ),
-    "archive_too_large": N_("The archive is larger than 256 MB."),
+    "archive_too_large": N_("The archive holds too many files, or too much."),
     "refused_expression": N_("This expression cannot run; what is wrong is said below it."),
 }
 """By the rule that is broken."""
@@ -426,7 +426,6 @@ FIELDS: Final[Mapping[str, str]] = {
     ),
     "code": N_("Use up to 32 capital letters, digits, - and _, a letter or digit first."),
     "percentage": N_("Write a number above 0 and up to 100."),
-    "events": N_("Choose at least one event."),
     "handling": N_("H2 is not passed on: such a list is not compared with partners."),
     "faulty_rows": N_("Some rows are faulty: correct them, or leave them out."),
     "lines": N_(

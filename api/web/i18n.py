@@ -8,7 +8,7 @@ are, those of the configured offset.
 
 import gettext
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
@@ -147,6 +147,11 @@ def _write_decimal(value: float, form: str, code: str) -> str:
     return str(format_decimal(value, form, locale=_open_locale(code)))
 
 
+def _fill(text: str, values: Mapping[str, object]) -> str:
+    """Return a text with its values: pages name a place ``%(name)s``, messages ``{name}``."""
+    return text % values if "%(" in text else text.format(**values)
+
+
 @dataclass(frozen=True, slots=True)
 class ReaderLocale(Speaker):
     """How one reader is spoken to."""
@@ -177,12 +182,12 @@ class ReaderLocale(Speaker):
     def say(self, text: str, /, **values: object) -> str:
         """Return a text of the catalogue, with values in its places."""
         words = translations(self.code, is_strict=self.is_strict).gettext(text)
-        return words.format(**values) if values else words
+        return _fill(words, values) if values else words
 
     def count(self, one: str, many: str, amount: float, /, **values: object) -> str:
         """Return a text that follows a number, by the language's own plural forms."""
         words = translations(self.code, is_strict=self.is_strict)
-        return words.ngettext(one, many, choose_form(amount)).format(**values)
+        return _fill(words.ngettext(one, many, choose_form(amount)), values)
 
     def figure(self, value: float) -> str:
         """Return a number with as many digits as English gives it."""
@@ -308,8 +313,8 @@ class ReaderLocale(Speaker):
     def span(self, minutes: float) -> str:
         """Return a length of time in the unit that suits it."""
         if minutes < 60:
-            return self.say("{n} min", n=self.number(max(minutes, 0)))
+            return self.say("%(n)s min", n=self.number(max(minutes, 0)))
         if minutes < 2 * 24 * 60:
             hours, rest = divmod(round(minutes), 60)
-            return self.say("{h} h {m} min", h=self.number(hours), m=self.number(rest))
-        return self.say("{n} days", n=self.number(minutes / 60 / 24, 1))
+            return self.say("%(h)s h %(m)s min", h=self.number(hours), m=self.number(rest))
+        return self.say("%(n)s days", n=self.number(minutes / 60 / 24, 1))

@@ -1,10 +1,11 @@
 """Names of codes, as the catalogues know them."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from api.web.i18n import N_
-from engine.journal.areas import load_areas
+from engine.journal.areas import list_steps, load_areas
+from engine.journal.entries import Kind
 
 _JOBS: Final[Mapping[str, str]] = {
     "check": N_("check of a file"),
@@ -411,7 +412,6 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "minutes": N_("its minutes"),
         "check": N_("more than the papers"),
     },
-    "kind": {kind: kind.label for area in load_areas() for kind in area.records if kind.label},
     "sign_on": {
         "not_offered": N_("No identity provider is in use here. Sign in with a local account."),
         "stale": N_("This sign-in was begun elsewhere, or too long ago. Begin again."),
@@ -422,15 +422,12 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "unverified": N_(
             "The identity provider's answer could not be verified. Tell your administrator."
         ),
-        "no_role": N_(
-            "The identity provider names no role of yours that counts here. Ask your administrator."
-        ),
-        "no_post": N_(
-            "The identity provider names no post of yours that counts here. Ask your administrator."
-        ),
-        "no_agency": N_(
-            "The identity provider names no agency of yours that counts here."
-            " Ask your administrator."
+        **dict.fromkeys(
+            ("no_role", "no_post", "no_agency"),
+            N_(
+                "The identity provider names no role, post or agency of yours that counts here."
+                " Ask your administrator."
+            ),
         ),
         "removed": N_("Your account was removed here. Ask your administrator."),
         "misconfigured": N_(
@@ -545,6 +542,13 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "lift": N_("Lift over random"),
         "average_precision": N_("Average precision"),
         "auc": N_("AUC"),
+    },
+    # Steps of two people, after what they are about.
+    "step_of_two": {
+        "proposed": N_("proposed"),
+        "approved": N_("approved"),
+        "leaving": N_("withdrawal proposed"),
+        "left": N_("retired"),
     },
     "event": {
         "model_registered": N_("registered"),
@@ -689,15 +693,6 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "alarm.raised": N_("alarm"),
         "case.changed": N_("case changed"),
     },
-    "webhook_event_about": {
-        "decision.changed": N_("a decision was changed, released or has lapsed"),
-        "decision.overridden": N_("a supervisor sent a vehicle to another channel"),
-        "watchlist.hit": N_("an entry named an arriving vehicle"),
-        "vehicle.given": N_("a supervisor gave a waiting vehicle to an officer"),
-        "approval.waiting": N_("waits for a second person"),
-        "alarm.raised": N_("drift, a failed profile, a stopped link, an account changed"),
-        "case.changed": N_("a case was opened, or something was recorded in it"),
-    },
     "webhook_state": {
         "active": N_("active"),
         "disabled": N_("disabled"),
@@ -709,9 +704,9 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "webhook_result": {
         "": N_("none yet"),
-        "timeout": N_("no answer in time"),
-        "connection": N_("no connection"),
-        "refused_address": N_("an address that is not open"),
+        "timeout": N_("it did not answer in time"),
+        "connection": N_("the connection failed"),
+        "refused_address": N_("This address is not public, and no setting opens its network."),
     },
     "reason_verdict": {"helped": N_("helped"), "wrong": N_("wrong")},
     "notification": {
@@ -777,7 +772,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "password": N_("New password"),
     },
     "grant_state": {
-        "proposed": N_("waits for a second administrator"),
+        "proposed": N_("waits for a second person"),
         "approved": N_("approved, waits for its two codes"),
         "used": N_("taken up"),
         "withdrawn": N_("withdrawn"),
@@ -1006,6 +1001,22 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 """Tables by the name that pages call them."""
+
+
+def _name_kind(kind: Kind[Any]) -> tuple[str, ...]:
+    if kind.label:
+        return (kind.label,)
+    if kind in TABLES["event"]:
+        return TABLES["notified_of"]["model"], TABLES["event"][kind]
+    matter, step = list_steps().get(kind, ("", ""))
+    known = TABLES["step_of_two"].get(step)
+    return () if known is None else (TABLES["notified_of"][matter], known)
+
+
+KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+    kind: words for area in load_areas() for kind in area.records if (words := _name_kind(kind))
+}
+"""What a record of each kind is called: a name, or a matter and a step in it."""
 CARD: Final = (
     N_("Ranks crossings for inspection at border posts. It advises; people decide."),
     N_("Not for judging a person, and not for any measure other than whether to inspect."),

@@ -167,7 +167,6 @@ async def render_refusal(request: Request, error: Exception) -> Response:
         "why": type(error).__name__,
         "cause": getattr(error, "cause", ""),
         "record": error.record if isinstance(error, RecordError) else "",
-        "missing": error.kind if isinstance(error, NotFoundError) else "",
         "unknown": _unknown_parameters(error),
         "roles": _list_roles(request) if status == HTTPStatus.FORBIDDEN else [],
         "wrong": corrections(getattr(error, "mistakes", ()), speech_of(request)),

@@ -20,7 +20,7 @@ from starlette.requests import HTTPConnection
 
 from api.http.csv_lists import LISTS
 from api.web.i18n import LANGUAGES, ReaderLocale, choose_form, language_of, translations
-from api.web.labels import TABLES
+from api.web.labels import KINDS, TABLES
 from api.web.menu import menu, split_menu
 from api.web.page_help import HELP, RISK_WORDS, WORDS
 from api.web.visitor import json_route
@@ -71,6 +71,8 @@ def environment(code: str) -> Environment:
     say = catalogue.gettext
 
     def label(table: str, code: str) -> str:
+        if table == "kind":
+            return ": ".join(str(say(one)) for one in KINDS.get(code, ())) or code
         known = TABLES[table].get(code)
         return code if known is None else str(say(known))
 

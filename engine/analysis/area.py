@@ -57,10 +57,10 @@ class JobEndedBody(TypedDict):
 QUERY_RUN: Final = Kind[QueryBody]("query", "query")
 JOB_ASKED: Final = Kind[JobAskedBody]("job_asked", "job started")
 """The subject is the job, as of the next one."""
-JOB_ENDED: Final = Kind[JobEndedBody]("job_ended", "job ended")
-LOAD_PROPOSED: Final = Kind[ApprovalBody]("load_proposed", "load proposed")
+JOB_ENDED: Final = Kind[JobEndedBody]("job_ended", "a job ended")
+LOAD_PROPOSED: Final = Kind[ApprovalBody]("load_proposed")
 """A first person proposes to load a file that was checked."""
-LOAD_APPROVED: Final = Kind[ApprovalBody]("load_approved", "load approved")
+LOAD_APPROVED: Final = Kind[ApprovalBody]("load_approved")
 """A second person agrees; the job begins with this record, whose subject is its name."""
 
 

@@ -41,7 +41,8 @@ class Kind(str, Generic[Body_co]):
     """A kind of record, whose bodies have one type: ``Kind[Body](name, label)``."""
 
     label: str
-    """What pages call a record of the kind, in English; empty for a kind that they do not list."""
+    """What pages call a record of the kind, in English; empty for a step of two people or of a
+    model, which pages call by its matter, and for a kind that they do not list."""
 
     def __new__(cls, name: str, label: str = "") -> Self:
         """Make a kind of its name, which never changes."""

@@ -641,18 +641,14 @@ CLOCK_ACCEPTED: Final = Kind[ClockBody]("clock_accepted", "clock accepted")
 ERASURE: Final = Kind[ErasureBody]("erasure", "erasure")
 """Names earlier records, in ``sequences``, whose bodies were erased."""
 
-ERASURE_PROPOSED: Final = Kind[ApprovalBody]("erasure_proposed", "erasure proposed")
+ERASURE_PROPOSED: Final = Kind[ApprovalBody]("erasure_proposed")
 """A first person proposes what is to be erased; the erasure takes this body too."""
-ERASURE_APPROVED: Final = Kind[ApprovalBody]("erasure_approved", "erasure approved")
+ERASURE_APPROVED: Final = Kind[ApprovalBody]("erasure_approved")
 """A second person approves; the erasures follow in the same transaction."""
 
-LOAD_WITHDRAWAL_PROPOSED: Final = Kind[ApprovalBody](
-    "load_withdrawal_proposed", "withdrawal of loaded history proposed"
-)
+LOAD_WITHDRAWAL_PROPOSED: Final = Kind[ApprovalBody]("load_withdrawal_proposed")
 """A first person proposes that a load be taken out of the history; the content names the load."""
-LOAD_WITHDRAWAL_APPROVED: Final = Kind[ApprovalBody](
-    "load_withdrawal_approved", "loaded history withdrawn"
-)
+LOAD_WITHDRAWAL_APPROVED: Final = Kind[ApprovalBody]("load_withdrawal_approved")
 """A second person approves: from this record on the load is no part of the history."""
 
 DECISION: Final = Kind[DecisionBody]("decision", "decision")
@@ -674,7 +670,7 @@ INSPECTION_CORRECTED: Final = Kind[InspectionCorrectedBody](
 """An inspection act is stated again as a whole; the subject is the act."""
 SEIZURE_CORRECTED: Final = Kind[SeizureCorrectedBody]("seizure_corrected", "seizure corrected")
 """A seizure is stated again, or withdrawn; the subject is the seizure."""
-CORRECTION_ASKED: Final = Kind[CorrectionAskedBody]("correction_asked", "correction asked for")
+CORRECTION_ASKED: Final = Kind[CorrectionAskedBody]("correction_asked", "a correction is asked for")
 """A supervisor is asked to record a correction; the subject is the crossing."""
 FIND_CONFIRMED: Final = Kind[ConfirmationBody]("find_confirmed", "find confirmed")
 """A second person confirms to which crossing a find belongs."""
@@ -711,12 +707,12 @@ SHIFT_CLOSED: Final = Kind[ShiftClosedBody]("shift_closed", "shift's seed reveal
 PERCENTILES: Final = Kind[PercentilesBody]("percentiles", "table of percentiles")
 """The table of percentiles that decisions of a shift refer to."""
 
-PROFILE_PROPOSED: Final = Kind[ApprovalBody]("profile_proposed", "profile proposed")
+PROFILE_PROPOSED: Final = Kind[ApprovalBody]("profile_proposed")
 PROFILE_NOTICED: Final = Kind[ApprovalBody]("profile_noticed")
 PROFILE_BACKTESTED: Final = Kind[ApprovalBody]("profile_backtested", "profile's backtest")
-PROFILE_APPROVED: Final = Kind[ApprovalBody]("profile_approved", "profile approved")
-PROFILE_LEAVING: Final = Kind[ApprovalBody]("profile_leaving", "profile's leaving proposed")
-PROFILE_LEFT: Final = Kind[ApprovalBody]("profile_left", "profile retired")
+PROFILE_APPROVED: Final = Kind[ApprovalBody]("profile_approved")
+PROFILE_LEAVING: Final = Kind[ApprovalBody]("profile_leaving")
+PROFILE_LEFT: Final = Kind[ApprovalBody]("profile_left")
 PROFILE_COUNTED: Final = Kind[ProfileCountsBody]("profile_counted", "profiles' hits counted")
 """Counts of what shadow profiles would have matched."""
 PROFILE_FAILED: Final = Kind[FailedProfileBody]("profile_failed", "profile failed")
@@ -726,39 +722,31 @@ RULE_REVIEWED: Final = Kind[RuleReviewedBody]("rule_reviewed", "rule reviewed")
 
 POLICY_DECLARED: Final = Kind[PolicyDeclaredBody]("policy_declared", "first policy recorded")
 """First values of settings that steer selection, of which the journal has none yet."""
-POLICY_PROPOSED: Final = Kind[ApprovalBody]("policy_proposed", "policy proposed")
-POLICY_APPROVED: Final = Kind[ApprovalBody]("policy_approved", "policy approved")
+POLICY_PROPOSED: Final = Kind[ApprovalBody]("policy_proposed")
+POLICY_APPROVED: Final = Kind[ApprovalBody]("policy_approved")
 """A second person puts a value of a setting into force."""
-WATCHLIST_PROPOSED: Final = Kind[ApprovalBody]("watchlist_proposed", "watch list entry proposed")
+WATCHLIST_PROPOSED: Final = Kind[ApprovalBody]("watchlist_proposed")
 WATCHLIST_NOTICED: Final = Kind[ApprovalBody]("watchlist_noticed", "notice of a counterpart")
 WATCHLIST_BACKTESTED: Final = Kind[ApprovalBody]("watchlist_backtested")
-WATCHLIST_APPROVED: Final = Kind[ApprovalBody]("watchlist_approved", "watch list entry approved")
-WATCHLIST_LEAVING: Final = Kind[ApprovalBody](
-    "watchlist_leaving", "watch list entry's leaving proposed"
-)
-WATCHLIST_LEFT: Final = Kind[ApprovalBody]("watchlist_left", "watch list entry retired")
+WATCHLIST_APPROVED: Final = Kind[ApprovalBody]("watchlist_approved")
+WATCHLIST_LEAVING: Final = Kind[ApprovalBody]("watchlist_leaving")
+WATCHLIST_LEFT: Final = Kind[ApprovalBody]("watchlist_left")
 
-KNOWN_LAWFUL_PROPOSED: Final = Kind[ApprovalBody](
-    "known_lawful_proposed", "known lawful trade proposed"
-)
-KNOWN_LAWFUL_APPROVED: Final = Kind[ApprovalBody](
-    "known_lawful_approved", "known lawful trade approved"
-)
-KNOWN_LAWFUL_LEAVING: Final = Kind[ApprovalBody](
-    "known_lawful_leaving", "known lawful trade's leaving proposed"
-)
-KNOWN_LAWFUL_LEFT: Final = Kind[ApprovalBody]("known_lawful_left", "known lawful trade retired")
+KNOWN_LAWFUL_PROPOSED: Final = Kind[ApprovalBody]("known_lawful_proposed")
+KNOWN_LAWFUL_APPROVED: Final = Kind[ApprovalBody]("known_lawful_approved")
+KNOWN_LAWFUL_LEAVING: Final = Kind[ApprovalBody]("known_lawful_leaving")
+KNOWN_LAWFUL_LEFT: Final = Kind[ApprovalBody]("known_lawful_left")
 KNOWN_LAWFUL_SUSPENDED: Final = Kind[ApprovalBody](
     "known_lawful_suspended", "known lawful trade suspended"
 )
 """A rule ends an entry for the loads that were found; ``figures`` are what it counted."""
 
-MODEL_REGISTERED: Final = Kind[ModelBody]("model_registered", "model registered")
-MODEL_SHADOWED: Final = Kind[ModelBody]("model_shadowed", "model in shadow")
-MODEL_APPROVED: Final = Kind[ModelBody]("model_approved", "model approved")
-MODEL_IN_FORCE: Final = Kind[ModelBody]("model_in_force", "model put into force")
-MODEL_RETIRED: Final = Kind[ModelBody]("model_retired", "model retired")
-MODEL_CHALLENGED: Final = Kind[ModelBody]("model_challenged", "trial of a model approved")
+MODEL_REGISTERED: Final = Kind[ModelBody]("model_registered")
+MODEL_SHADOWED: Final = Kind[ModelBody]("model_shadowed")
+MODEL_APPROVED: Final = Kind[ModelBody]("model_approved")
+MODEL_IN_FORCE: Final = Kind[ModelBody]("model_in_force")
+MODEL_RETIRED: Final = Kind[ModelBody]("model_retired")
+MODEL_CHALLENGED: Final = Kind[ModelBody]("model_challenged")
 SHADOW_SCORES: Final = Kind[ShadowScoresBody]("shadow_scores", "shadow's scores")
 """Shadow scores of one day at a post; the subject is the version."""
 DRIFT_MEASURED: Final = Kind[FiguresBody]("drift_measured", "change of data measured")
@@ -783,13 +771,13 @@ USER_LEFT: Final = Kind[AccountBody]("user_left", "user removed")
 PASSWORD_CHANGED: Final = Kind[AccountBody]("password_changed", "password changed")
 SIGNED_IN: Final = Kind[AccountBody]("signed_in", "sign-in")
 SIGNED_OUT: Final = Kind[AccountBody]("signed_out", "sign-out")
-AGENCIES_PROPOSED: Final = Kind[ApprovalBody]("agencies_proposed", "table of agencies proposed")
+AGENCIES_PROPOSED: Final = Kind[ApprovalBody]("agencies_proposed")
 """A table of what each role of each agency may do, proposed by a first person."""
-AGENCIES_APPROVED: Final = Kind[ApprovalBody]("agencies_approved", "table of agencies approved")
+AGENCIES_APPROVED: Final = Kind[ApprovalBody]("agencies_approved")
 """A second person puts the table into force."""
-OIDC_PROPOSED: Final = Kind[ApprovalBody]("oidc_proposed", "identity provider proposed")
+OIDC_PROPOSED: Final = Kind[ApprovalBody]("oidc_proposed")
 """An identity provider and what its claims grant, proposed by a first person."""
-OIDC_APPROVED: Final = Kind[ApprovalBody]("oidc_approved", "identity provider approved")
+OIDC_APPROVED: Final = Kind[ApprovalBody]("oidc_approved")
 """A second person puts the identity provider into force."""
 OIDC_GRANTED: Final = Kind[OidcGrantBody](
     "oidc_granted", "account changed by the identity provider"
@@ -797,9 +785,9 @@ OIDC_GRANTED: Final = Kind[OidcGrantBody](
 """What the claims of a subject grant from now on; the subject is a keyed digest."""
 OIDC_LINKED: Final = Kind[AccountBody]("oidc_linked", "accounts of one person linked")
 """A subject and the owner of a local account are one person."""
-ACCOUNT_PROPOSED: Final = Kind[ApprovalBody]("account_proposed", "account proposed")
+ACCOUNT_PROPOSED: Final = Kind[ApprovalBody]("account_proposed")
 """A person, a key, a role or a password that a first administrator asks a second one to grant."""
-ACCOUNT_APPROVED: Final = Kind[ApprovalBody]("account_approved", "account approved")
+ACCOUNT_APPROVED: Final = Kind[ApprovalBody]("account_approved")
 """A second administrator grants it; of a role its ``content`` again, for the table of users."""
 ACCOUNT_WITHDRAWN: Final = Kind[AccountBody](
     "account_withdrawn", "proposal of an account withdrawn"

@@ -183,20 +183,16 @@ class MatchStepBody(TypedDict):
     """Why a step of the other side counts for nothing."""
 
 
-LINK_PROPOSED: Final = Kind[ApprovalBody]("link_proposed", "link's agreement proposed")
+LINK_PROPOSED: Final = Kind[ApprovalBody]("link_proposed")
 """The agreement of a link, proposed by a first person; the subject is the link."""
-LINK_APPROVED: Final = Kind[ApprovalBody]("link_approved", "link's agreement approved")
+LINK_APPROVED: Final = Kind[ApprovalBody]("link_approved")
 """A second person of this installation approves the agreement."""
 LINK_ENDED: Final = Kind[LinkEndedBody]("link_ended", "link ended")
 """One person declares the end of a link."""
 LINK_STOPPED: Final = Kind[LinkStoppedBody]("link_stopped", "link stopped by an alarm")
 """An alarm: both sides no longer hold the same envelopes. Nothing moves until two people decide."""
-LINK_RESUMPTION_PROPOSED: Final = Kind[ApprovalBody](
-    "link_resumption_proposed", "link's resumption proposed"
-)
-LINK_RESUMPTION_APPROVED: Final = Kind[ApprovalBody](
-    "link_resumption_approved", "link's resumption approved"
-)
+LINK_RESUMPTION_PROPOSED: Final = Kind[ApprovalBody]("link_resumption_proposed")
+LINK_RESUMPTION_APPROVED: Final = Kind[ApprovalBody]("link_resumption_approved")
 LINK_RESUMED: Final = Kind[LinkResumedBody]("link_resumed", "link resumed")
 """Which envelopes are sent again, or count no more; follows the approval of a resumption."""
 LINK_SENT: Final = Kind[LinkSentBody]("link_sent", "envelope sent")

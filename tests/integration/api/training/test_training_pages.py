@@ -132,9 +132,9 @@ def test_picks_are_made_in_a_form_and_are_final(
     desk = enter(service, "picker")
     first, second, third, *_ = list_vehicles(desk)
     for fields, words in (
-        ({}, "Choose at least one place"),
+        ({}, "Fill in this field"),
         ({"place-1": "cab.cellar"}, "Choose from the list"),
-        ({"place-1": "papers", "place-2": "papers"}, "chosen twice"),
+        ({"place-1": "papers", "place-2": "papers"}, "was used before"),
         ({"place-1": "papers", "minutes-1": "9999"}, "too large"),
         ({"place-1": "papers", "minutes-1": "0"}, "above zero"),
         ({"place-1": "papers", "minutes-1": "much"}, "in digits"),

@@ -67,7 +67,7 @@ def begun(world: World) -> tuple[Desk, Desk]:
 
 def test_a_trial_stands_on_both_pages_with_its_share_and_counts(world: World) -> None:
     bob, _ = begun(world)
-    assert "Not yet measured" in bob.get("/models/m-new").text
+    assert "not yet knowable" in bob.get("/models/m-new").text
     sides = {
         "champion": {"sent": 71, "searched": 66, "found": 4},
         "challenger": {"sent": 58, "searched": 53, "found": 19},
@@ -82,7 +82,7 @@ def test_a_trial_stands_on_both_pages_with_its_share_and_counts(world: World) ->
                 assert value in text, (version, code, value)
     bob.get("/language/en?back=/")
     page = bob.get("/models/m-new").text
-    assert "the challenger decides on 90" in page and "Not decided yet." in page
+    assert "the challenger decides on 90" in page and "not yet knowable" in page
     record_measurement(world, sides=sides, better=0.995, share=0.9, winner="challenger")
     assert "two people may put it into force" in bob.get("/models/m-new").text
     record_measurement(world, sides=sides, better=0.005, share=0.1, winner="champion")

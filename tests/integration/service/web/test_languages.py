@@ -64,7 +64,7 @@ COUNTED = re.compile(
 NEVER_ONE = {
     # A constant, or a number below which nothing is said.
     "in {number} days",
-    "{n} days",
+    "%(n)s days",
     "fewer than %(n)s vehicles were dealt with.",
     "%(v)s vehicles, %(o)s officers or teams; dealt again %(p)s times; an alarm below %(a)s",
     "Bars: crossings by week in the last %(n)s weeks, each line to its own scale.",

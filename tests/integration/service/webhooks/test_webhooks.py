@@ -449,7 +449,7 @@ def test_a_test_says_what_fails_and_an_ended_webhook_has_none(hub: Hub) -> None:
     assert (tried["is_acknowledged"], tried["result"]) == (False, "connection")
     desk = at_desk(hub.world, "tests-a-hook", Role.ADMINISTRATOR)
     page = desk.send(f"/webhooks/{made['webhook_id']}", f"/webhooks/{made['webhook_id']}/tests", {})
-    assert "did not acknowledge the test: no connection" in page.text
+    assert "did not acknowledge the test: the connection failed" in page.text
     headers = hub.world.headers(Role.ADMINISTRATOR)
     assert hub.world.client.delete(path, headers=headers).status_code == 200
     assert hub.world.post(f"{path}/tests", {}, Role.ADMINISTRATOR).status_code == 409
