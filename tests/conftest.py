@@ -1,11 +1,13 @@
 """What every test may rely on: the store that was asked for, and reports that hide nothing."""
 
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.emptied_database import empty_database
 from tests.support.personal_data import find_personal_data
 from tests.support.sizes import PROOF
 
@@ -105,6 +108,18 @@ def cheap_passwords() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def stage(request: pytest.FixtureRequest) -> None:
+    """Set the stage where services run; a module may override each of its fixtures."""
+    folder = request.path.relative_to(Path(__file__).parent).parts[1]
+    if folder in ("browser", "service"):
+        import_module("api.site")  # else in a thread, and filters of warnings are of all threads
+        request.getfixturevalue("cheap_passwords")
+    if folder == "service":
+        request.getfixturevalue("noon")
+        request.getfixturevalue("seeded_shifts")
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[World]":
     """Serve a home with a key for every role, for all tests of a module."""
@@ -140,6 +155,33 @@ def postgresql_database(cluster: "Cluster") -> Iterator[str]:
         with _open(url, migrate=True):
             pass
         yield url
+
+
+def _name_database(request: pytest.FixtureRequest) -> str:
+    """Return what a test states by a parameter, or the database of this run."""
+    return str(getattr(request, "param", request.config.getoption("store")))
+
+
+@pytest.fixture
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of an empty migrated store."""
+    if _name_database(request) == "sqlite":
+        path = tmp_path / "darvoza.sqlite"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        return f"sqlite:///{path}"
+    url: str = request.getfixturevalue("postgresql_database")
+    empty_database(url)
+    return url
+
+
+@pytest.fixture(scope="module")
+def server_url(request: pytest.FixtureRequest) -> str | None:
+    """Return the URL of an empty database on PostgreSQL, or None: a home has its own file."""
+    if _name_database(request) == "sqlite":
+        return None
+    url: str = request.getfixturevalue("postgresql_database")
+    empty_database(url)
+    return url
 
 
 @pytest.fixture

@@ -8,23 +8,13 @@ import pytest
 from experiments.support.processes import Forker
 from tests.integration.api.training.training_exercises import make_training_home
 from tests.integration.service.auth.provider_process import IdentityProvider, running_provider
-from tests.support.emptied_database import empty_database, make_store_url
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return the URL of an empty migrated store, once on SQLite and once on PostgreSQL."""
-    return make_store_url(request, request.param, tmp_path)
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def server_url(request: pytest.FixtureRequest) -> str | None:
-    """Return no URL, for a home with its own file, and that of an empty database on PostgreSQL."""
-    if request.param == "sqlite":
-        return None
-    url: str = request.getfixturevalue("postgresql_database")
-    empty_database(url)
-    return url
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each kind of store in turn to a test that asks for one."""
+    for name in ("store_url", "server_url"):
+        if name in metafunc.fixturenames and not hasattr(metafunc.module, name):
+            metafunc.parametrize(name, ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,4 @@
-"""Empty migrated stores, one for each test."""
-
-import shutil
-from pathlib import Path
-
-import pytest
+"""A migrated database that is emptied, to be as its migrations left it."""
 
 _CUT_OFF = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -29,14 +24,3 @@ def empty_database(url: str) -> None:
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as admin:
         for statement in (_CUT_OFF, _EMPTY, _NEW_IDENTITY):
             admin.execute(statement)
-
-
-def make_store_url(request: pytest.FixtureRequest, database: str, folder: Path) -> str:
-    """Return the URL of an empty migrated store."""
-    if database == "sqlite":
-        path = folder / "darvoza.sqlite"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        return f"sqlite:///{path}"
-    url: str = request.getfixturevalue("postgresql_database")
-    empty_database(url)
-    return url

@@ -3,6 +3,7 @@
 ``make integration`` runs them once more by ``--store postgresql``.
 """
 
+import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import pytest
 
 from engine.storage import worker_process
-from tests.support.emptied_database import empty_database, make_store_url
 
 STORES = {"store_url", "server_url"}
 
@@ -30,33 +30,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
 
 
-def _name_database(request: pytest.FixtureRequest) -> str:
-    """Return what a test states by a parameter, or the database of this run."""
-    return str(getattr(request, "param", request.config.getoption("store")))
-
-
-@pytest.fixture
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return the URL of an empty migrated store, on the database of this run."""
-    return make_store_url(request, _name_database(request), tmp_path)
-
-
-@pytest.fixture(scope="module")
-def server_url(request: pytest.FixtureRequest) -> str | None:
-    """Return the URL of an empty database on PostgreSQL, or None: a home has its own file."""
-    if _name_database(request) == "sqlite":
-        return None
-    url: str = request.getfixturevalue("postgresql_database")
-    empty_database(url)
-    return url
-
-
 @pytest.fixture(autouse=True)
 def _work_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do here what a worker process would do."""
+    """Do here what a worker process would do, and start no command."""
 
     def do_here(root: Path, work: str, given: bytes, **_: Any) -> CompletedProcess[bytes]:
         status, made, why = worker_process.do_work(root, work, given)
         return CompletedProcess([work], status, made, why.encode())
 
+    def refuse(command: list[str], **_: object) -> CompletedProcess[bytes]:
+        return CompletedProcess(command, 1, b"", b"refused none runs here")
+
     monkeypatch.setattr(worker_process, "start_worker", do_here)
+    if (executors := sys.modules.get("api.service.executors")) is not None:
+        monkeypatch.setattr(executors, "run_bounded", refuse)

@@ -2,16 +2,12 @@
 
 import os
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 
 import httpx2 as httpx
 import pytest
-import uvicorn
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -22,7 +18,6 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from api.app import create_app
 from api.service.assembly import open_runtime
 from api.service.runtime import Runtime
 from api.service.settings import Settings
@@ -30,7 +25,8 @@ from engine.domain.rights import Role
 from engine.storage.home import Home
 from models.explanation.reason_sentences import sentences
 from tests.integration.browser.users_and_vehicles import Site, bearer, people
-from tests.support.running_service import FakeModels, cheap_passwords, make_home, make_keys
+from tests.integration.service.http.raw_http import listen
+from tests.support.running_service import FakeModels, make_home, make_keys
 
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -49,34 +45,15 @@ class SayingModels(FakeModels):
     sentences = staticmethod(sentences)  # type: ignore[assignment]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _cheap_passwords() -> Iterator[None]:
-    with cheap_passwords():
-        yield
-
-
 @contextmanager
 def serve(home: Home, *, port: int = 0) -> Iterator[tuple[str, Runtime]]:
     """Serve a home over HTTP; yield its address and what runs there."""
-    opened: list[Runtime] = []
 
     def open_service() -> Runtime:
-        opened.append(open_runtime(home, Settings(model_seconds=0.05), SayingModels()))
-        return opened[0]
+        return open_runtime(home, Settings(model_seconds=0.05), SayingModels())
 
-    listener = socket.create_server(("127.0.0.1", port))
-    config = uvicorn.Config(
-        create_app(open_service), log_level="warning", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}", opened[0]
-    server.should_exit = True
-    thread.join(PATIENCE_MS / 1000)
-    listener.close()
+    with listen(open_service, port=port) as (at, _, runtime):
+        yield f"http://127.0.0.1:{at}", runtime
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,6 @@ from api.cli.common import open_home
 from engine.journal.journal import Journal
 from engine.journal.kinds import TICK
 
-CANARY = "canary-7c1f"
-
 
 @pytest.fixture
 def live(tmp_path: Path) -> Path:
@@ -17,8 +15,3 @@ def live(tmp_path: Path) -> Path:
     with open_home(tmp_path / "live") as (home, store):
         Journal(store).append([TICK.draft("", {})])
     return home.root
-
-
-def has_canary(root: Path) -> bool:
-    """Tell whether a file of a home holds the canary."""
-    return any(CANARY.encode() in path.read_bytes() for path in root.rglob("*") if path.is_file())

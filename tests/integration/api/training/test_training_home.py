@@ -34,8 +34,7 @@ from engine.journal.kinds import NETWORK_DECLARED, TICK
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE, Home
 from experiments.exercises import PAPERS, Pick
-from tests.integration.api.training.conftest import CANARY
-from tests.integration.api.training.training_exercises import ORDER
+from tests.integration.api.training.training_exercises import CANARY, ORDER
 
 FIRST = TRAINING_HOME.draft("", {"seed": 1, "crossings": 500, "mode": "rules_only"})
 PICK = TRAINING_PICK.draft(

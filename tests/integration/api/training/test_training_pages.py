@@ -47,7 +47,7 @@ from engine.journal.journal import Journal
 from engine.journal.receipts import Signer
 from engine.storage.database import Store
 from engine.storage.home import DATABASE_VARIABLE
-from tests.integration.api.training.conftest import CANARY, has_canary
+from tests.integration.api.training.training_exercises import CANARY
 from tests.support.people import Desk
 from tests.support.running_service import CHEAP, World
 from tests.unit.service.cases.sample_files import report
@@ -310,6 +310,11 @@ def test_no_live_route_is_there_and_no_live_home_is_served(
     monkeypatch.setenv(DATABASE_VARIABLE, "postgresql+psycopg://localhost/live")
     with pytest.raises(HomeError, match="unset"):
         open_exercise_runtime(training_home)
+
+
+def has_canary(root: Path) -> bool:
+    """Tell whether a file of a home holds the canary."""
+    return any(CANARY.encode() in path.read_bytes() for path in root.rglob("*") if path.is_file())
 
 
 def test_a_pick_of_the_pages_reaches_no_live_journal(

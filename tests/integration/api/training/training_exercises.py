@@ -30,6 +30,7 @@ def run_forked(forker: Forker, home: Path, port: int) -> Iterator[None]:
         service.stop()
 
 
+CANARY = "canary-7c1f"
 ORDER = HomeOrder(seed=3, crossings=3000, days=20, course=Course(20, (1, 3)), is_modelled=False)
 SPARE_SEEDS = range(4, 8)
 """Which vehicles have finds depends on the hour too: in one of a hundred hours they are too few for

@@ -3,10 +3,12 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -86,26 +88,38 @@ LAST = request("GET", "/healthz", "Connection: close")
 
 
 @contextmanager
-def open_wire(folder: Path) -> Iterator[Wire]:
-    """Serve a fresh home on a socket, as ``darvoza serve`` does."""
-    home = make_home(folder)
-    keys, _ = make_keys(home)
+def listen(
+    open_service: Callable[[], Runtime], *, port: int = 0, configure: Any = uvicorn.Config
+) -> Iterator[tuple[int, uvicorn.Server, Runtime]]:
+    """Serve on a socket; yield its port, the server, and what runs there."""
     opened: list[Runtime] = []
 
-    def open_service() -> Runtime:
-        opened.append(open_runtime(home, Settings(), FakeModels()))
+    def open_once() -> Runtime:
+        opened.append(open_service())
         return opened[0]
 
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    config = configured(
-        create_app(open_service), log_config=None, log_level="error", timeout_graceful_shutdown=1
+    listener = socket.create_server(("127.0.0.1", port), backlog=1024)
+    server = uvicorn.Server(
+        configure(create_app(open_once), log_level="error", timeout_graceful_shutdown=1)
     )
-    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    yield Wire(listener.getsockname()[1], server, opened[0], keys)
+    yield listener.getsockname()[1], server, opened[0]
     server.should_exit = True
     thread.join(PATIENCE_SECONDS)
     listener.close()
+
+
+@contextmanager
+def open_wire(folder: Path) -> Iterator[Wire]:
+    """Serve a fresh home on a socket, as ``darvoza serve`` does."""
+    home = make_home(folder)
+    keys, _ = make_keys(home)
+
+    def open_service() -> Runtime:
+        return open_runtime(home, Settings(), FakeModels())
+
+    with listen(open_service, configure=partial(configured, log_config=None)) as started:
+        yield Wire(*started, keys)

@@ -95,8 +95,8 @@ def test_a_common_entry_is_a_token_on_both_sides_and_no_other_is_anything(sides:
     assert not [one for one in sought if one in held]
 
 
-def test_an_identifier_is_asked_about_once_and_a_new_one_the_next_day(lite_sides: Sides) -> None:
-    uz, tj = lite_sides
+def test_an_identifier_is_asked_about_once_and_a_new_one_the_next_day(sides: Sides) -> None:
+    uz, tj = sides
     find_common(uz, tj)
     add_entry(uz, "u-new", plate="01NEW")
     with pytest.raises(ConflictError, match="in 24 hours"):
@@ -138,49 +138,47 @@ def test_two_people_ask_and_two_release_and_then_details_travel(sides: Sides) ->
 
 
 def test_a_release_by_one_person_would_be_noticed(
-    lite_sides: Sides, monkeypatch: pytest.MonkeyPatch
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: the first release sends the details."""
     monkeypatch.setitem(list_comparison._SENT_AT, "released_once", "release")
     with pytest.raises(AssertionError, match="not in"):
-        test_two_people_ask_and_two_release_and_then_details_travel(lite_sides)
+        test_two_people_ask_and_two_release_and_then_details_travel(sides)
 
 
 @pytest.mark.parametrize(
     ("side", "taken", "state"), [(1, "decline", "declined"), (0, "withdraw", "withdrawn")]
 )
 def test_one_person_declines_or_withdraws_and_both_sides_end(
-    lite_sides: Sides, side: int, taken: ReleaseStep, state: str
+    sides: Sides, side: int, taken: ReleaseStep, state: str
 ) -> None:
-    uz, tj = lite_sides
+    uz, tj = sides
     token = find_common(uz, tj)
     for by in ("anna", "boris"):
         step(uz, token, "ask", by)
     exchange_until_quiet(uz, tj)
-    step(lite_sides[side], token, taken, "farid")
+    step(sides[side], token, taken, "farid")
     exchange_until_quiet(uz, tj)
-    assert {compare(one).read_hit(NAME, token).release.state for one in lite_sides} == {state}
+    assert {compare(one).read_hit(NAME, token).release.state for one in sides} == {state}
 
 
 def test_what_was_not_asked_for_in_time_expires_on_both_sides_and_is_found_again(
-    lite_sides: Sides,
+    sides: Sides,
 ) -> None:
-    uz, tj = lite_sides
+    uz, tj = sides
     token = find_common(uz, tj)
     with travel(datetime.now(UTC) + timedelta(days=31)):
-        assert {compare(one).read_hit(NAME, token).release.state for one in lite_sides} == {
-            "expired"
-        }
+        assert {compare(one).read_hit(NAME, token).release.state for one in sides} == {"expired"}
         with pytest.raises(ConflictError, match="expired"):
             step(uz, token, "ask", "anna")
         add_entry(uz, "u-new", plate="01NEW")
         assert compare(uz).begin(NAME) == 1
         exchange_until_quiet(uz, tj)
-        assert {compare(one).read_hit(NAME, token).release.state for one in lite_sides} == {"hit"}
+        assert {compare(one).read_hit(NAME, token).release.state for one in sides} == {"hit"}
 
 
-def test_a_step_about_an_unknown_token_counts_for_nothing(lite_sides: Sides) -> None:
-    uz, tj = lite_sides
+def test_a_step_about_an_unknown_token_counts_for_nothing(sides: Sides) -> None:
+    uz, tj = sides
     token = find_common(uz, tj)
     with pytest.raises(NotFoundError):
         step(uz, "ab" * 32, "ask", "anna")
