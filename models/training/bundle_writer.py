@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -221,6 +220,8 @@ def serving_files(trained: TrainingResult) -> dict[str, bytes]:
 
 def _for_people(trained: TrainingResult, version: str) -> dict[str, bytes]:
     """Return the card, the report, and the estimators as analysts load them."""
+    import skops.io  # looks at every estimator there is
+
     kept = make_card(trained, named=version)
     return {
         "card.json": _json(kept),

@@ -86,11 +86,14 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
 COMMAND = re.compile(r"(?:^ *|`|/bin/)darvoza ([a-z][^`#\n]*)", re.MULTILINE)
 
 
+MAIN = get_command(app)
+
+
 def list_unknown(text: str) -> list[str]:
     """Return the commands of a text that name a command or an option that does not exist."""
     found = []
     for shown in COMMAND.findall(text):
-        command, words = get_command(app), re.sub(r"[][]", "", shown).split()
+        command, words = MAIN, re.sub(r"[][]", "", shown).split()
         while isinstance(command, TyperGroup) and words and words[0] in command.commands:
             command = command.commands[words.pop(0)]
         known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}

@@ -154,6 +154,7 @@ def test_an_answer_is_that_of_the_command(busy_world: World) -> None:
         busy_world, analyst, "SELECT 1 AS n FROM decisions", as_of="2020-01-01T00:00:00Z"
     )
     assert earlier.json()["rows"] == []
+    assert send(busy_world, "/v1/queries", QueryAsked.EXAMPLE, analyst).status_code == 201
 
 
 def test_a_refusal_names_the_statement_and_is_recorded(busy_world: World) -> None:

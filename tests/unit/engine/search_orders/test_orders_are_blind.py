@@ -42,9 +42,10 @@ from engine.selection import (
     RiskTables,
 )
 from experiments.synthetic.trade import LINES
+from tests.support.sizes import PROOF
 from tests.unit.features.random_histories import START
 
-VEHICLES = 2_000
+VEHICLES = 2_000 if PROOF else 400
 NEVER = 1 - 2**-53
 POLICY = Policy(red_share=0.2, yellow_share=0.1)
 TABLES = RiskTables(tuple(n / 100 for n in range(101)), tuple(n / 100 for n in range(101)))

@@ -47,7 +47,7 @@ UNCOMPARED: Mapping[str, Sequence[str]] = {
 MERGED = ("counters",)
 """Tables whose rows wait elsewhere until they are merged."""
 MOST_COLUMNS = max(len(table.columns) for table in list_declared_tables().tables.values())
-SAMPLE = (1, 4)
+SAMPLE = (1,)
 """Places of the columns that are edited at small sizes."""
 WAVES = (*(range(MOST_COLUMNS) if PROOF else SAMPLE), None)
 """The place of the column that is edited in each table; None: the row is deleted."""

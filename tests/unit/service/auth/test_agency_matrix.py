@@ -33,12 +33,10 @@ from api.decisions import page
 from api.http import access, csv_lists
 from api.http.access import RecordFilter
 from api.notifications.event_bodies import EventBodies
-from api.service.executors import Assessments, Measurements
 from api.service.settings import Settings
 from api.site import PAGES
 from api.web.visitor import OPEN_PAGES, SIGNED_IN_ALONE, json_route
 from engine.domain.rights import Matter, Right, Role, Scope
-from engine.errors import NotEnoughDataError
 from engine.journal.areas import RecordRule, list_events, list_rules
 from engine.journal.entries import Entry
 from engine.journal.journal import JournalReader
@@ -410,17 +408,12 @@ def marked_records(world: World, marks: Mapping[str, Owner]) -> dict[int, tuple[
 
 @pytest.fixture(autouse=True)
 def _short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a page's stream end, and no measurement start a process."""
+    """Let a page's stream end."""
 
     async def end(*_: Any) -> Any:
         yield "retry: 1000\n\n"
 
-    def no_model(*_: Any, **__: Any) -> Any:
-        raise NotEnoughDataError("the measurement", "no model is in force")
-
     monkeypatch.setattr(queue_page, "_changes", end)
-    monkeypatch.setattr(Measurements, "run", no_model)
-    monkeypatch.setattr(Assessments, "run", lambda _: None)
 
 
 def test_every_cell_is_refused_or_answered_as_the_table_says_and_no_row_leaks(

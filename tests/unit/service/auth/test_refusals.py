@@ -16,10 +16,9 @@ from api.auth.credentials import EXAMPLES, PEPPER_FILE, check_database, open_pep
 from api.auth.permissions import MAY, OPEN
 from api.http.problems import STATUS
 from api.service.assembly import open_store
-from api.service.executors import Assessments, Measurements
 from api.service.settings import Settings
 from engine.domain.rights import Role
-from engine.errors import HomeError, NotEnoughDataError, RiskError
+from engine.errors import HomeError, RiskError
 from engine.journal import batch_worker
 from engine.journal.idempotency import MESSAGE_IDENTIFIER_TAKEN, ClaimHolder, IdempotencyClaim
 from engine.storage.home import DATABASE_VARIABLE, Home
@@ -83,15 +82,7 @@ def test_no_setting_lets_a_revoked_key_live_for_more_than_five_seconds() -> None
 
 
 @pytest.mark.parametrize("route", sorted(MAY), ids=" ".join)
-def test_a_role_reaches_its_routes_alone(
-    world: World, route: tuple[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_model(*_: Any, **__: Any) -> Any:
-        """Say what its process would, which takes a second to start."""
-        raise NotEnoughDataError("the measurement", "no model is in force")
-
-    monkeypatch.setattr(Measurements, "run", no_model)
-    monkeypatch.setattr(Assessments, "run", lambda _: None)
+def test_a_role_reaches_its_routes_alone(world: World, route: tuple[str, str]) -> None:
     method, path = route
     path = re.sub(r"\{\w+\}", "x-0", path.replace("{post}", "OYB"))
     for role in Role:

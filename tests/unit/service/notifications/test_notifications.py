@@ -21,6 +21,7 @@ from api.notifications.answers import Notifications
 from api.notifications.event_bodies import EventBodies
 from api.people.steps import AGENCIES
 from api.proposals import desk
+from api.service.executors import Backtests
 from engine.decision.inspection_minutes import CHANNEL_STEP
 from engine.domain.rights import Right, Role
 from engine.domain.shift_plan import ShiftPeriod
@@ -28,6 +29,7 @@ from engine.journal.kinds import ERASURE_PROPOSED
 from engine.queue.queue import DECISIONS
 from engine.selection import Channel
 from engine.shifts.handovers import Handover, read_handover
+from tests.support.backtest_figures import FIGURES
 from tests.support.people import at_desk, person, propose, put_into_force, send
 from tests.support.running_service import POST, World, arrival, serving
 from tests.unit.service.watchlist.test_watchlist import ahead, decide_arrival
@@ -121,8 +123,9 @@ def test_a_vehicle_that_an_entry_names_is_listed_while_it_waits(
 
 
 def test_a_profile_whose_day_of_review_is_past_is_listed_for_who_may_propose_another(
-    world: World,
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Backtests, "run", lambda *_, **__: FIGURES)
     ann, bob = person(world, Role.SUPERVISOR), person(world, Role.SUPERVISOR)
     asked = {"expression": "crossing.weighed_mass_kg > 90000.0", "channel": "blue"}
     asked |= {"valid_until": ahead(60), "owner": "Risk unit"}

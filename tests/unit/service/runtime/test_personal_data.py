@@ -4,7 +4,6 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from io import StringIO
-from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -36,16 +35,6 @@ def library(name: str) -> logging.Logger:
     made = logging.Logger(name)
     made.addHandler(structured_logging.LibraryHandler())
     return made
-
-
-@pytest.fixture(autouse=True)
-def _no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the processes that backtests and measurements are: without a history they refuse."""
-    monkeypatch.setattr("api.service.executors.run_command", refuse_command)
-
-
-def refuse_command(_home: object, _bounds: object, command: list[str]) -> CompletedProcess[bytes]:
-    return CompletedProcess(command, returncode=1, stderr=b"")
 
 
 def mark_texts(value: Any) -> Any:
