@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from api.models import steps
 from api.service.executors import Backtests
 from engine.storage.files import file_digest
-from engine.storage.home import Home
 from models.bundle import MANIFEST
 from models.lifecycle import transitions
 from models.lifecycle.states import find_trial, measurement, read_state
@@ -19,7 +17,7 @@ from models.monitoring import trials
 from tests.integration.browser.conftest import PATIENCE_MS
 from tests.integration.browser.page_layouts import looked_at
 from tests.integration.browser.users_and_vehicles import Site, sign_in, signed_in
-from tests.integration.service.models.signed_bundles import JUDGED, register
+from tests.integration.service.models.signed_bundles import register
 from tests.integration.service.models.test_model_pages import MEASURED
 from tests.support.backtest_figures import FIGURES
 
@@ -95,36 +93,6 @@ def test_from_a_decision_to_an_entry_with_its_preview(
 
 def make_expression(code: str) -> str:
     return f'crossing.carrier_id == "{code}"'
-
-
-def test_a_model_by_two_people(
-    desk: Page, way: tuple[str, bool], site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def verify_bundle(home: Home, _store: object, version: str) -> steps.VerifiedBundle:
-        return steps.VerifiedBundle(
-            file_digest(home.bundles / version / MANIFEST), JUDGED, fits=True
-        )
-
-    monkeypatch.setattr(steps, "_verify_bundle", verify_bundle)  # its papers hold no model to load
-    version = f"m-{way[0]}"
-    register(site.runtime.journal, site.runtime.home, version, by="zafar")
-    for name in ("zafar", "malika", "olim"):
-        desk.context.clear_cookies()
-        signed_in(desk, site, name, language=way[0])
-        desk.goto("/models")
-        desk.click(f"a[href='/models/{version}']")
-        approve = desk.locator("#approve button")
-        if name == "zafar":
-            assert approve.count() == 0, "he trained it"
-            continue
-        approve.click()
-        expect(desk.locator("#done")).to_be_visible()
-    expect(desk.locator(".head .state")).to_have_text(WORDS[way[0]]["in force"])
-    desk.goto("/models")
-    desk.fill("#rules-why", "The scale is off.")
-    desk.click("#rules-only button")
-    expect(desk.locator("#done")).to_be_visible()
-    assert desk.locator("#rules-only").count() == 0
 
 
 def test_the_analysts_pages_can_be_used_by_everybody(

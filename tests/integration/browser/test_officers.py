@@ -174,6 +174,8 @@ def test_keys_alone_are_enough(page: Page, site: Site) -> None:
 BEHIND = {
     "malika": (
         "{red}",
+        "{red}/recomputation",
+        "/complaints?decision={name}",
         "{seen}",
         "/profiles/new",
         "/decisions/none",
@@ -225,7 +227,8 @@ def test_every_page_can_be_used_by_everybody(page: Page, site: Site) -> None:
         signed_in(page, site, name)
         for where in pages_of(name):
             if PROOF or where not in looked:  # at small sizes what two may see is seen by one
-                page.goto(where.format(red=path(red), seen=path(seen), link=link))
+                about = {"red": path(red), "name": red["decision_id"], "seen": path(seen)}
+                page.goto(where.format(**about, link=link))
                 typed = page.locator("#search").evaluate_all("all => all.map((one) => one.value)")
                 assert not any(typed), "nobody searched yet"
                 looked_at(page, where)

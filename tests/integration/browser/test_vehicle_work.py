@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from api.web.i18n import LANGUAGES
 from tests.integration.browser.page_layouts import grave
 from tests.integration.browser.test_forms import ECHO, fill, list_seized_grams, path
 from tests.integration.browser.users_and_vehicles import QUEUE, Site, signed_in
@@ -211,38 +210,4 @@ def test_a_phone_has_help_and_the_button_covers_no_field(page: Page, site: Site)
     assert page.evaluate(COVERED) != [], "a seeded fault is found"
 
 
-OVERLAPS = """() => [...document.querySelectorAll("[data-row]")].flatMap((row) => {
-  const cells = [...row.children].filter((one) => one.checkVisibility());
-  const boxes = cells.map((one) => {
-    const range = document.createRange();
-    range.selectNodeContents(one);
-    return [...range.getClientRects()].filter((box) => box.width && box.height);
-  });
-  const wide = cells.filter((one) => one.scrollWidth > one.clientWidth + 1);
-  return wide.map((one) => one.textContent).concat(
-    boxes.flatMap((mine, at) => boxes.slice(at + 1).flatMap((other) => mine.filter((a) =>
-    other.some((b) => a.left < b.right - 1 && b.left < a.right - 1
-      && a.top < b.bottom - 1 && b.top < a.bottom - 1)).map(() => cells[at].textContent))));
-})"""
-"""Cells of a row of which something is drawn over another cell, or runs out of its own."""
 PHONE = ViewportSize(width=390, height=844)
-
-
-@pytest.mark.parametrize("name", ["umed", "malika"])
-def test_no_cells_of_a_row_lie_over_each_other_on_a_phone(
-    page: Page, site: Site, name: str
-) -> None:
-    site.find("red", trailer_plate="01A90BC")
-    site.find("yellow")
-    signed_in(page, site, name)
-    page.set_viewport_size(PHONE)
-    for language in LANGUAGES:
-        page.goto(f"/language/{language}?back={QUEUE}")
-        assert page.locator("tr[data-row]").count() > 0
-        assert page.evaluate(OVERLAPS) == [], language
-        assert not is_wider_than_the_screen(page), language
-    page.evaluate(
-        "document.querySelector('tr .lasts').style = 'grid-area: cargo; text-align: left'"
-    )
-    page.evaluate("document.querySelector('tr .cargo').textContent = 'over it'")
-    assert page.evaluate(OVERLAPS) != [], "a seeded fault is found"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import isnan
+from math import isnan, nan
 from typing import Any
 
 import pytest
@@ -43,7 +43,7 @@ def last(*passages: Any, shared: Shared | None = None) -> dict[str, float]:
     return dict(zip(PLAN.names, values.tolist(), strict=True))
 
 
-def compare_drivers(there: str, here: str, shared: Shared | None = None) -> dict[str, float]:
+def compare_drivers(there: str, here: str, shared: Shared) -> dict[str, float]:
     """Return the features of a vehicle whose driver has a name at each of two posts."""
     return last(
         make_exit(1, 0.0, driver_ref=there, **PLATE),
@@ -52,7 +52,7 @@ def compare_drivers(there: str, here: str, shared: Shared | None = None) -> dict
     )
 
 
-def compare_consignees(there: str, here: str, shared: Shared | None = None) -> dict[str, float]:
+def compare_consignees(there: str, here: str, shared: Shared) -> dict[str, float]:
     """Return the features of a vehicle whose consignee has a number at each of two posts."""
     journey = [make_exit(1, 0.0, goods={}, cmr_number="C-1"), passage(2, 5.0, cmr_number="C-1")]
     numbered = [
@@ -74,39 +74,37 @@ def arrive(**crossing: Any) -> Arrival:
     return Arrival.model_validate({"crossing": known | crossing}, strict=False)
 
 
-def test_a_driver_of_two_administrations_raises_nothing() -> None:
-    seen = compare_drivers("their-name", "our-name")
-    assert isnan(seen["mirror_driver_differs"]) and not isnan(seen["mirror_days"])
+DRIVERS: Shared = {"driver_ref": "KEY"}
+TRADERS: Shared = {"consignee_id": "EORI"}
+COMPARED: Mapping[str, tuple[str, str, str, Shared, float, float]] = {
+    "a_driver_of_two_administrations_raises_nothing": ("driver", "one", "two", {}, nan, 0.0),
+    "equal_pseudonyms_of_two_keys_are_two_drivers": ("driver", "one", "one", {}, nan, 0.0),
+    "a_driver_of_a_shared_key_is_compared": ("driver", "one", "two", DRIVERS, 1.0, 0.0),
+    "a_driver_of_a_shared_key_is_known": ("driver", "one", "one", DRIVERS, 0.0, 1.0),
+    "a_traders_number_of_two_administrations_raises_nothing": (
+        "consignee", "123", "987", {}, nan, 0.0,
+    ),
+    "equal_numbers_of_two_registers_are_two_traders": ("consignee", "123", "123", {}, nan, 0.0),
+    "a_traders_number_of_a_shared_register_is_compared": (
+        "consignee", "123", "987", TRADERS, 1.0, 0.0,
+    ),
+    "a_trader_of_a_shared_register_is_known": ("consignee", "123", "123", TRADERS, 0.0, 1.0),
+}  # fmt: skip
+"""By statement: who has which name at each post, what is shared; a difference, earlier visits."""
 
 
-def test_equal_pseudonyms_of_two_keys_are_two_drivers() -> None:
-    seen = compare_drivers("name", "name")
-    assert isnan(seen["mirror_driver_differs"])
-    assert seen["driver_crossings_365d"] == 0.0
-
-
-def test_a_driver_of_a_shared_key_is_compared() -> None:
-    shared: Shared = {"driver_ref": "KEY"}
-    assert compare_drivers("one", "another", shared)["mirror_driver_differs"] == 1.0
-    same = compare_drivers("name", "name", shared)
-    assert (same["mirror_driver_differs"], same["driver_crossings_365d"]) == (0.0, 1.0)
-
-
-def test_a_traders_number_of_two_administrations_raises_nothing() -> None:
-    seen = compare_consignees("123", "987")
-    assert isnan(seen["mirror_consignee_differs"]) and not isnan(seen["mirror_days"])
-    assert compare_consignees("123", "123")["consignee_crossings_365d"] == 0.0
-
-
-def test_a_traders_number_of_a_shared_register_is_compared() -> None:
-    shared: Shared = {"consignee_id": "EORI"}
-    assert compare_consignees("123", "987", shared)["mirror_consignee_differs"] == 1.0
-    same = compare_consignees("123", "123", shared)
-    assert (same["mirror_consignee_differs"], same["consignee_crossings_365d"]) == (0.0, 1.0)
+@pytest.mark.parametrize("statement", COMPARED)
+def test_a_name_of_two_posts(statement: str) -> None:
+    who, there, here, shared, differs, crossings = COMPARED[statement]
+    compare = compare_drivers if who == "driver" else compare_consignees
+    seen = compare(there, here, shared)
+    assert not isnan(seen["mirror_days"])
+    assert seen[f"mirror_{who}_differs"] == pytest.approx(differs, nan_ok=True)
+    assert seen[f"{who}_crossings_365d"] == crossings
 
 
 def test_a_plate_is_common_to_all_administrations() -> None:
-    seen = compare_drivers("a", "b")
+    seen = compare_drivers("a", "b", {})
     assert seen["mirror_days"] == pytest.approx(5 / 24)
 
 

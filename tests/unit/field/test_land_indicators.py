@@ -38,74 +38,71 @@ def last(*passages: Any) -> dict[str, float]:
     return dict(zip(PLAN.names, values.tolist(), strict=True))
 
 
-def travel(there: dict[str, Any], here: dict[str, Any]) -> dict[str, float]:
-    """Return the features of a vehicle that left at Fotehobod and enters at Oybek."""
-    return last(make_exit(1, 0.0, **PLATE, **there), passage(2, 5.0, **PLATE, **here))
+SEALS: dict[str, Any] = {"seal_numbers": ("S1",)}
+TRAILER, VIN, DRIVER = {"trailer_plate": "T1"}, {"vin": "1M8GDM9AXKP042788"}, {"driver_ref": "d1"}
+SINCE_EXIT: dict[str, Any] = {
+    "a_seal_changed_since_exit_shows": (
+        "mirror_seals_differ", (SEALS, {"seal_numbers": ("S2",)}, 1.0), (SEALS, SEALS, 0.0),
+    ),
+    "a_trailer_swapped_since_exit_shows": (
+        "mirror_trailer_differs",
+        (TRAILER, {"trailer_plate": "T2"}, 1.0), (TRAILER, {"trailer_plate": "т-1"}, 0.0),
+    ),
+    "a_mass_unlike_the_exit_record_shows": (
+        "mirror_mass_ratio", ({"weighed_mass_kg": 10_000.0}, {"weighed_mass_kg": 12_000.0}, 1.2),
+    ),
+    "a_vehicle_that_left_empty_and_came_laden_shows": (
+        "mirror_was_empty", ({"is_empty": True}, {"is_empty": False}, 1.0),
+    ),
+    "goods_that_changed_on_the_way_show": (
+        "mirror_goods_differ",
+        ({"goods": {"hs_code": "070190"}}, {"goods": {"hs_code": "340510"}}, 1.0),
+    ),
+}  # fmt: skip
+"""By statement: a feature, and its value for what the exit and the entry state."""
+SINCE_ENTRY: dict[str, Any] = {
+    "a_plate_with_another_vin_shows": (
+        "vin_changed", (VIN, {"vin": "1M8GDM9AXKP042789"}, 1.0), (VIN, VIN, 0.0),
+    ),
+    "a_new_driver_of_a_known_vehicle_shows": (
+        "new_driver_for_plate", (DRIVER, {"driver_ref": "d2"}, 1.0), (DRIVER, DRIVER, 0.0),
+    ),
+    "a_vehicle_that_switches_its_post_shows": (
+        "post_changed", ({"post": "SAR"}, {}, 1.0), ({}, {}, 0.0),
+    ),
+    "a_mass_unlike_the_vehicles_own_shows": (
+        "mass_over_usual", ({"weighed_mass_kg": 10_000.0}, {"weighed_mass_kg": 13_000.0}, 1.3),
+    ),
+}  # fmt: skip
+"""The same, for what its entry of thirty days before and this one state."""
 
 
-def come_again(before: dict[str, Any], now: dict[str, Any]) -> dict[str, float]:
-    """Return the features of a vehicle that entered thirty days before."""
-    return last(passage(1, 0.0, **PLATE | before), passage(2, 720.0, **PLATE | now))
+@pytest.mark.parametrize("statement", SINCE_EXIT)
+def test_what_differs_from_the_exit(statement: str) -> None:
+    name, *journeys = SINCE_EXIT[statement]
+    for there, here, value in journeys:
+        seen = last(make_exit(1, 0.0, **PLATE, **there), passage(2, 5.0, **PLATE, **here))
+        assert seen[name] == pytest.approx(value)
 
 
-def test_a_seal_changed_since_exit_shows() -> None:
-    seals: dict[str, Any] = {"seal_numbers": ("S1",)}
-    assert travel(seals, {"seal_numbers": ("S2",)})["mirror_seals_differ"] == 1.0
-    assert travel(seals, seals)["mirror_seals_differ"] == 0.0
-
-
-def test_a_trailer_swapped_since_exit_shows() -> None:
-    trailer = {"trailer_plate": "T1"}
-    assert travel(trailer, {"trailer_plate": "T2"})["mirror_trailer_differs"] == 1.0
-    assert travel(trailer, {"trailer_plate": "т-1"})["mirror_trailer_differs"] == 0.0
-
-
-def test_a_mass_unlike_the_exit_record_shows() -> None:
-    seen = travel({"weighed_mass_kg": 10_000.0}, {"weighed_mass_kg": 12_000.0})
-    assert seen["mirror_mass_ratio"] == pytest.approx(1.2)
-
-
-def test_a_vehicle_that_left_empty_and_came_laden_shows() -> None:
-    seen = travel({"is_empty": True}, {"is_empty": False})
-    assert (seen["mirror_was_empty"], seen["is_empty"]) == (1.0, 0.0)
-
-
-def test_goods_that_changed_on_the_way_show() -> None:
-    seen = travel({"goods": {"hs_code": "070190"}}, {"goods": {"hs_code": "340510"}})
-    assert seen["mirror_goods_differ"] == 1.0
+@pytest.mark.parametrize("statement", SINCE_ENTRY)
+def test_what_differs_from_the_entry_before(statement: str) -> None:
+    name, *journeys = SINCE_ENTRY[statement]
+    for before, now, value in journeys:
+        seen = last(passage(1, 0.0, **PLATE | before), passage(2, 720.0, **PLATE | now))
+        assert seen[name] == pytest.approx(value)
 
 
 def test_an_empty_vehicle_with_a_declaration_shows() -> None:
     seen = last(passage(1, 0.0, **PLATE, is_empty=True, goods={"hs_code": "07"}))
-    assert seen["empty_but_declared"] == 1.0
-
-
-def test_a_plate_with_another_vin_shows() -> None:
-    vin = {"vin": "1M8GDM9AXKP042788"}
-    assert come_again(vin, {"vin": "1M8GDM9AXKP042789"})["vin_changed"] == 1.0
-    assert come_again(vin, vin)["vin_changed"] == 0.0
-
-
-def test_a_new_driver_of_a_known_vehicle_shows() -> None:
-    driver = {"driver_ref": "d1"}
-    assert come_again(driver, {"driver_ref": "d2"})["new_driver_for_plate"] == 1.0
-    assert come_again(driver, driver)["new_driver_for_plate"] == 0.0
+    assert (seen["empty_but_declared"], seen["is_empty"]) == (1.0, 1.0)
 
 
 def test_a_first_crossing_and_a_long_gap_show() -> None:
-    first = last(passage(1, 0.0, **PLATE))
-    assert first["plate_crossings_365d"] == 0.0 and isnan(first["plate_days_since"])
-    assert come_again({}, {})["plate_days_since"] == pytest.approx(30.0)
-
-
-def test_a_vehicle_that_switches_its_post_shows() -> None:
-    assert come_again({"post": "SAR"}, {})["post_changed"] == 1.0
-    assert come_again({}, {})["post_changed"] == 0.0
-
-
-def test_a_mass_unlike_the_vehicles_own_shows() -> None:
-    seen = come_again({"weighed_mass_kg": 10_000.0}, {"weighed_mass_kg": 13_000.0})
-    assert seen["mass_over_usual"] == pytest.approx(1.3)
+    first = passage(1, 0.0, **PLATE)
+    seen = last(first)
+    assert seen["plate_crossings_365d"] == 0.0 and isnan(seen["plate_days_since"])
+    assert last(first, passage(2, 720.0, **PLATE))["plate_days_since"] == pytest.approx(30.0)
 
 
 def test_another_vehicle_of_the_carrier_minutes_ahead_shows() -> None:

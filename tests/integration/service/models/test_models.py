@@ -212,8 +212,3 @@ def test_the_same_request_twice_at_once_is_one_step(bundle_world: tuple[World, s
             _once(store, asked, partial(beaten, raised=error, is_done=False))
     _once(store, asked, partial(beaten, raised=taken))
     _once(store, asked, partial(beaten, raised=refused, is_done=False))
-
-
-def test_a_strange_version_is_refused(bundle_world: tuple[World, str]) -> None:
-    world, _ = bundle_world
-    assert approve(world, "m-none", world.keys[Role.SUPERVISOR]).status_code == 404

@@ -1,9 +1,6 @@
 """A store that fails refuses, leaves nothing half done, and is back when it is back."""
 
-import signal
 import sqlite3
-import threading
-import time
 
 import psycopg
 import pytest
@@ -12,14 +9,9 @@ from sqlalchemy import event, func, select, text
 import engine.storage.database
 from engine.audit.verification import verify
 from engine.errors import HomeError, StoreUnavailableError
-from engine.journal.batch_worker import Writer
-from engine.journal.entries import Draft, Entry
+from engine.journal.entries import Draft
 from engine.journal.journal import JOURNAL, Journal
 from engine.storage.database import STALLED_SECONDS, Store
-from experiments.support.postgres import Cluster
-
-SECONDS = 60
-
 
 only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 only_postgresql = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
@@ -88,50 +80,6 @@ def test_an_answer_waits_for_the_log_whatever_the_server_says(
         found = connection.exec_driver_sql("SHOW synchronous_commit").scalar_one()
 
     assert found == kept
-
-
-@only_postgresql
-def test_a_server_that_dies_loses_and_doubles_nothing(store: Store, cluster: Cluster) -> None:
-    """Three crashes under four senders that go on sending, whatever they are told."""
-    writer, stop = Writer(Journal(store)), threading.Event()
-    seen: list[Entry] = []
-    refused: list[str] = []
-
-    def send(sender: int) -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-            try:
-                seen.append(writer.submit(draft(f"{sender}-{number}")).result(SECONDS))
-            except StoreUnavailableError as error:
-                refused.append(str(error))
-                time.sleep(0.02)
-
-    senders = [threading.Thread(target=send, args=(sender,)) for sender in range(4)]
-    for sender in senders:
-        sender.start()
-    slowest = 0.0
-    for _ in range(3):
-        time.sleep(0.3)
-        cluster.stop(signal.SIGKILL)
-        cluster.start()
-        before, started = len(seen), time.monotonic()
-        while len(seen) == before and time.monotonic() - started < SECONDS:
-            time.sleep(0.01)
-        slowest = max(slowest, time.monotonic() - started)
-    stop.set()
-    for sender in senders:
-        sender.join()
-    writer.close()
-
-    with store.read() as connection:
-        rows = connection.execute(select(JOURNAL.c.seq, JOURNAL.c.subject)).all()
-    found = {row.seq: row.subject for row in rows}
-    assert [entry for entry in seen if found.get(entry.seq) != entry.subject] == []
-    assert len(set(found.values())) == len(found)
-    assert refused != []
-    assert slowest < SECONDS
-    assert verify(store).ok
 
 
 @only_postgresql

@@ -137,13 +137,6 @@ def test_everybody_is_covered_by_the_random_stream(
     assert (made.basis == "random") == made.is_random
 
 
-def test_membership_of_the_random_stream_is_kept_next_to_a_certain_hit() -> None:
-    found = [Chance("rule.a", Channel.RED, 1.0), Chance(RANDOM, Channel.RED, 0.03)]
-    made = select(found, {"rule.a": 0.9, RANDOM: 0.01})
-    assert (made.basis, made.is_random, made.fired) == ("random", True, ("rule.a", RANDOM))
-    assert made.propensities[Channel.RED] == 1.0
-
-
 def test_propensity_multiplies_over_purposes_and_nests_within_one() -> None:
     found = [
         Chance(SCORE, Channel.RED, 0.2),

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from itertools import product
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.domain.network import BorderPost, Network
 from engine.domain.records import Crossing
 from engine.domain.shift_plan import ShiftHours, ShiftPeriod, ShiftPlan
-from engine.domain.time_units import DAY, HOUR, MINUTE, micros, moment, rfc3339
+from engine.domain.time_units import DAY, HOUR, MINUTE, micros, moment
 from engine.selection import (
     LISTED,
     PAPERS,
@@ -62,13 +62,6 @@ def test_a_shift_runs_from_eight_to_eight_local_time() -> None:
     assert (SHIFT.opens_at, SHIFT.closes_at) == (NOON - 4 * HOUR, NOON + 8 * HOUR)
     assert PLAN.shift("OYB", SHIFT.closes_at - 1) == SHIFT
     assert PLAN.shift("OYB", SHIFT.closes_at).opens_at == SHIFT.closes_at
-
-
-@given(st.integers(0, 40_000 * DAY))
-def test_every_instant_is_in_exactly_one_shift(instant: int) -> None:
-    shift = PLAN.shift("OYB", instant)
-    assert shift.opens_at <= instant < shift.closes_at
-    assert shift.closes_at - shift.opens_at == ShiftHours().length
 
 
 def test_a_new_id_or_another_spelling_of_the_plate_draws_the_same() -> None:
@@ -118,12 +111,6 @@ def test_a_commitment_binds_seed_and_head() -> None:
     assert len({commitment(seed, head), commitment(other, head), commitment(seed, other)}) == 3
 
 
-def test_a_shift_can_be_configured() -> None:
-    hours = ShiftHours(utc_offset=6 * HOUR, starts=7 * HOUR + 30 * MINUTE, length=8 * HOUR)
-    plan = ShiftPlan(lambda _post: ((0, hours),))
-    assert plan.shift("X", 90 * MINUTE).opens_at == 90 * MINUTE
-
-
 SUMMER = ShiftPlan(
     lambda _post: ((0, ShiftHours(starts=2 * HOUR + 30 * MINUTE)),),
     network=Network(
@@ -134,13 +121,6 @@ SUMMER = ShiftPlan(
     ),
 )
 """Shifts that change within the hour in which summer time begins and ends."""
-
-
-def test_shifts_change_by_the_clocks_of_each_post() -> None:
-    plan = replace(PLAN, network=SUMMER.network)
-    opens = [rfc3339(plan.shift(post, NOON).opens_at)[11:16] for post in ("DOS", "OYB", "ELSE")]
-    assert opens == ["02:00", "03:00", "03:00"]
-    assert plan.local_start("DOS", NOON) == plan.local_start("OYB", NOON) == 8 * HOUR
 
 
 def check_partition(plan: ShiftPlan) -> bool:

@@ -12,10 +12,7 @@ from sqlalchemy import Connection
 from engine.domain.records import Arrival
 from engine.domain.time_units import DAY, HOUR
 from engine.errors import DamagedStoreError
-from engine.journal.entries import Draft, Entry
 from engine.storage.database import Store
-from features.catalogue.catalogue import CATALOGUE
-from features.catalogue.plan import Rows
 from features.offline.encoded_history import read_log
 from features.offline.feature_matrix import matrix
 from features.online import counter_log, counter_store
@@ -29,28 +26,20 @@ from features.online.counter_states import (
     unpack_block,
 )
 from features.online.online_features import OnlineFeatures
-from features.online.projection import CounterProjection
 from tests.support.sizes import PROOF
 from tests.unit.features.online.replay import (
     PLAN,
     Replay,
-    as_known,
     batches,
     bits,
-    draft,
-    name_of,
     steps,
     unlike_bulk,
     until,
 )
 from tests.unit.features.random_histories import (
-    EVENTFUL,
     NETWORK,
-    History,
     history,
-    list_movable_features,
     tables,
-    thin_history,
 )
 
 Ints = NDArray[np.int64]
@@ -80,48 +69,6 @@ def test_a_loaded_history_reads_as_if_replayed(
     with store.read() as connection:
         served = FEATURES.read(connection, arrivals, as_of=log.as_of.tolist()).values
     assert bits(served, matrix(log, PLAN).values) == 0
-
-
-def apart(found: History) -> History:
-    """Return a history of which no two records became known at once, as in a journal."""
-    known, last = {}, 0
-    for time, kind, record in steps(found):
-        last = max(time, last + 1)
-        known[name_of(kind, record)] = last
-    return as_known(found, known)
-
-
-def serve_rows(connection: Connection, found: History, half: int) -> Rows:
-    """Count what was known before a time; return what the arrivals after it are served then."""
-    early = [step for step in steps(found) if step[0] < half]
-    late = [(c, d) for time, c, d in found.crossings if time >= half]
-    result = iter([FEATURES.record(*record) for _, kind, record in early if kind == 0])
-    entries: Sequence[tuple[Entry, Draft]] = [
-        (Entry("", at, step[0], "", "", "", b"", b""), draft(FEATURES, connection, step, result))
-        for at, step in enumerate(early)
-    ]
-    CounterProjection(PLAN)(connection, entries)
-    arrivals = [Arrival(crossing=c, declaration=d) for c, d in late]
-    return FEATURES.read(connection, arrivals, as_of=[half] * len(arrivals)).values
-
-
-@pytest.mark.parametrize("kind", ["crossings", "inspections", "seizures"])
-def test_earlier_records_move_every_feature_that_reads_them_and_no_other(
-    store: Store, kind: str
-) -> None:
-    moved = set().union(*(moved_in(store, apart(found), kind) for found in EVENTFUL))
-    assert moved == list_movable_features(CATALOGUE, kind=kind)
-
-
-def moved_in(store: Store, found: History, kind: str) -> set[str]:
-    """Name the features that move without some of the records that came before."""
-    half = found.crossings[len(found.crossings) // 2][0]
-    rows = []
-    for one in (found, thin_history(found, half, kind=kind)):
-        with store.engine.connect() as connection:  # nothing is committed
-            rows.append(serve_rows(connection, one, half))
-    differs = rows[0].view(np.int32) != rows[1].view(np.int32)
-    return {name for name, column in zip(PLAN.names, differs.T, strict=True) if column.any()}
 
 
 def test_an_append_right_after_its_read_asks_nothing_again(
