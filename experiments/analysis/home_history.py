@@ -61,6 +61,7 @@ IDENTIFIERS: Final = VEHICLE_IDENTIFIERS | {
     "tir_carnet",
     "cmr_number",
     "previous_documents",
+    "national",
 }
 _INSTANT = pa.timestamp("us", tz="UTC")
 _DECISIONS = pa.schema(
@@ -307,7 +308,8 @@ def digest_column(values: Any, name: str, key: bytes) -> Any:
     """Return a column of identifiers with each value as the keyed digest of it, nulls as nulls.
 
     Sixteen hexadecimal digits of HMAC-SHA256; one key gives equal values equal digests in all
-    tables. Identifiers of vehicles are folded first.
+    tables. Identifiers of vehicles are folded first, and so are texts of national fields, whose
+    numbers and truth values stay.
     """
     if pa.types.is_list(values.type):
         whole = values.combine_chunks()
@@ -322,8 +324,16 @@ def digest_column(values: Any, name: str, key: bytes) -> Any:
     encoded = values.combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.unify_dictionaries().combine_chunks()
+
+    def hide(value: str) -> str:
+        return hmac.new(key, value.encode(), sha256).hexdigest()[:16]
+
+    def hide_texts(value: str) -> str:
+        stated = json.loads(value).items()
+        return json.dumps({k: hide(fold(v)) if isinstance(v, str) else v for k, v in stated})
+
     digests = [
-        hmac.new(key, (fold(value) if is_vehicle else value).encode(), sha256).hexdigest()[:16]
+        hide_texts(value) if name == "national" else hide(fold(value) if is_vehicle else value)
         for value in encoded.dictionary.to_pylist()
     ]
     return pa.chunked_array([pa.array(digests, pa.string()).take(encoded.indices)])

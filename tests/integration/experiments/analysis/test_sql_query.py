@@ -183,6 +183,9 @@ def test_digests_keep_equal_vehicles_equal_and_nulls_null() -> None:
     assert (x, absent, empty) == (again, None, [])
     assert x != y
     assert digest_column(plates, "plate", b"other").to_pylist()[0] != first
+    stated = pa.chunked_array([['{"axles": 5, "permit": "01-a 123 bc"}', None]])
+    national, none = digest_column(stated, "national", b"k").to_pylist()
+    assert (json.loads(national), none) == ({"axles": 5, "permit": first}, None)
 
 
 def test_python_opens_a_home_as_of_a_time(home: Path) -> None:
