@@ -6,7 +6,7 @@ answer. It is recorded with its purpose before the answer leaves; a refused one 
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Final
 
@@ -26,20 +26,35 @@ from api.web.forms import FieldMistake, FormError, TheReader
 from api.web.i18n import N_
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
-from engine.analysis.area import QUERY_RUN, QueryBody
-from engine.domain.records import Record, Text
+from engine.analysis.area import DECISION_COLUMNS, QUERY_RUN, REVIEW_COLUMNS, QueryBody
+from engine.domain.records import (
+    Crossing,
+    DeclarationHead,
+    GoodsItemRow,
+    InspectionRow,
+    Record,
+    Seizure,
+    Text,
+)
 from engine.domain.records import Time as Instant
 from engine.domain.rights import Matter
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import BusyError, MalformedBodyError, NotAllowedError, NotEnoughDataError
 from engine.journal.entries import Entry
 from engine.storage.files import escape_cell
+from features.catalogue.catalogue import CATALOGUE
 
-VIEWS: Final = (
-    "crossings", "declarations", "goods_items", "inspections", "seizures", "decisions", "reviews",
-    "features",
-)  # fmt: skip
-"""What a statement may read; ``DESCRIBE crossings`` lists the columns of one."""
+VIEWS: Final[Mapping[str, tuple[str, ...]]] = {
+    "crossings": (*Crossing.model_fields, "known_at", "as_of"),
+    "declarations": tuple(DeclarationHead.model_fields),
+    "goods_items": tuple(GoodsItemRow.model_fields),
+    "inspections": (*InspectionRow.model_fields, "known_at"),
+    "seizures": (*Seizure.model_fields, "known_at", "linked_crossing_id", "is_load"),
+    "decisions": tuple(DECISION_COLUMNS),
+    "reviews": tuple(REVIEW_COLUMNS),
+    "features": ("crossing_id", "as_of", *CATALOGUE),
+}
+"""What a statement may read, and the columns of each."""
 READ: Final = (
     Matter.DECISIONS, Matter.ACTS, Matter.SEIZURES, Matter.REVIEWS, Matter.WATCHLIST,
     Matter.PROFILES,
@@ -160,6 +175,11 @@ def ask_query(
 
 
 page_router = APIRouter(prefix="/queries", route_class=PageRoute, include_in_schema=False)
+_REFUSALS: Final = {
+    "Parser Error": "query_unreadable",
+    **dict.fromkeys(("Binder Error", "Catalog Error", "no table "), "query_names"),
+}
+"""The rule that a statement breaks, by how its refusal begins."""
 _NAMES: Final = {"query": N_("Statement"), "purpose": N_("Purpose"), "as_of": N_("As known at")}
 
 
@@ -180,8 +200,10 @@ def ask(visit: TheVisit, service: TheService, form: TheForm, reader: TheReader) 
     except FormError as error:
         return _page(visit, service, kept=form, wrong=error.mistakes)
     except MalformedBodyError as error:
-        wrong = [FieldMistake("query", "refused_query", {"why": error.fields[0]["why"]})]
-        return _page(visit, service, kept=form, wrong=wrong)
+        said = error.fields[0]["why"]
+        rules = (rule for start, rule in _REFUSALS.items() if said.startswith(start))
+        wrong = [FieldMistake("query", next(rules, "refused_query"))]
+        return _page(visit, service, kept=form, wrong=wrong, said=said)
     if "file" in form:
         return _write_file(found)
     return _page(visit, service, kept=form, found=found)
@@ -193,8 +215,10 @@ def _page(
     *,
     kept: Form,
     wrong: Sequence[FieldMistake] = (),
+    said: str = "",
     found: QueryAnswer | None = None,
 ) -> Response:
+    """Show the form; ``said`` is what DuckDB says of a statement that it refuses, in English."""
     return visit.form_page(
         "queries.html",
         views=VIEWS,
@@ -204,6 +228,7 @@ def _page(
         found=found,
         kept=kept,
         wrong=wrong,
+        said=said,
         field_names=_NAMES,
     )
 

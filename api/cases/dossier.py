@@ -230,7 +230,8 @@ class _Words:
 
     def _list_goods(self, one: CaseFind) -> Iterator[Fact]:
         say, label = self.say, self._label
-        kind, substance = label("substance", one.substance_class), one.substance
+        kind = label("substance", one.substance_class)
+        substance = one.substance and label("substance_name", one.substance)
         if one.goods_class is not None:
             names = one.class_names
             kind = names.get(self._speech.code) or names.get("en") or one.goods_class
@@ -285,7 +286,9 @@ class _Words:
         label = self._label
         parts = [label("outcome", report["outcome"])] if "outcome" in report else []
         if "substance_class" in report:
-            parts.append(report.get("substance") or label("substance", report["substance_class"]))
+            substance = report.get("substance")
+            table = "substance" if substance is None else "substance_name"
+            parts.append(label(table, substance or report["substance_class"]))
         if much := self._amount(report.get("amount"), report.get("unit")):
             parts.append(much)
         elif report.get("quantity_g") is not None:
@@ -358,7 +361,7 @@ class _Words:
         return f"[{self.say(_NO_NAMES)}]" if looks_like_name(text) else text
 
     def _value(self, field: EventField, given: Any) -> str:
-        if field.control == "choice":
+        if field.control in ("choice", "offered"):
             return self._label(field.table, given)
         if field.control == "checks":
             return ", ".join(self._label(field.table, code) for code in given)

@@ -19,7 +19,7 @@ from engine.domain.goods_classes import GoodsClasses
 Model = TypeVar("Model", bound=BaseModel)
 PREFIX = "event-"
 Control = Literal[
-    "line", "words", "number", "moment", "day", "choice", "checks", "countries",
+    "line", "words", "number", "moment", "day", "choice", "checks", "countries", "offered",
     "goods",  # a class of the table in force
     "agency",  # of this installation
     "authority",  # of any
@@ -47,7 +47,7 @@ _REFERENCE = EventField("reference", N_("Reference number"))
 _WHY = EventField("reason", N_("Reason"), "words", is_owed=True)
 _SAMPLE = EventField("sample", N_("Number of the sample"), is_owed=True)
 _CLASS = EventField("substance_class", N_("Kind"), "choice", "substance", is_owed=True)
-_SUBSTANCE = EventField("substance", N_("Substance"))
+_SUBSTANCE = EventField("substance", N_("Substance"), "offered", "substance_name")
 _QUANTITY = EventField("quantity_g", N_("Quantity, g"), "number")
 EVENT_FIELDS: Final[Mapping[str, tuple[EventField, ...]]] = {
     "note": (EventField("text", N_("Note"), "words", is_owed=True),),
@@ -157,17 +157,18 @@ LABELS: Final[Mapping[str, str]] = {
 def read_values(reader: FormReader, fields: tuple[EventField, ...]) -> dict[str, Any]:
     """Return those of these fields that are filled, as a record takes them."""
     found: dict[str, Any] = {}
+    measures = {"number": reader.number, "moment": reader.moment}
     for one in fields:
-        if one.control == "number":
-            value: Any = reader.number(one.at)
-        elif one.control == "moment":
-            value = reader.moment(one.at)
+        if one.control in measures:
+            value: Any = measures[one.control](one.at)
         elif one.control == "day":
             value = reader.day(one.at, is_last=True)
         elif one.control == "checks":
             value = reader.every(one.at) or None
         elif one.control == "countries":
             value = reader.text(one.at).replace(",", " ").upper().split() or None
+        elif one.control == "offered":
+            value = reader.offered(one.at, one.table) or None
         else:
             value = reader.text(one.at) or None
         if value is not None:

@@ -96,7 +96,9 @@ def read_finds(
 
 def read_find(part: FormReader, classes: GoodsClasses, *, is_whole: bool) -> dict[str, Any]:
     """Return the fields of one find; one that is whole says what, where and how much."""
-    values, amount = part.texts("substance", "place", "concealment"), part.number("amount")
+    values, amount = part.texts("place", "concealment"), part.number("amount")
+    if substance := part.offered("substance", "substance_name"):
+        values["substance"] = substance
     code = part.text("goods_class")
     if is_whole and "place" not in values:
         part.refuse("place", "missing_key")

@@ -102,6 +102,8 @@ class DecisionForm:
             for name in ("channel", "reason_code", "reason"):
                 if name not in fields:
                     reader.refuse(name, "missing_key")
+            if fields.get("channel") == known.channel.code:
+                reader.refuse("channel", "stands_there")
         made = reader.finish(reader.record(Review, fields))
         name = f"{REVIEW}:form:{known.decision_id}:{once}"
         asked = claim(REVIEW, made, post=known.post, name=name)

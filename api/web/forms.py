@@ -159,6 +159,13 @@ class FormReader:
         """Return those of these fields that are filled."""
         return {name: text for name in names if (text := self.text(name))}
 
+    def offered(self, name: str, table: str) -> str:
+        """Return the code that a text names in the reader's language, or the text as it stands."""
+        text = self.text(name)
+        known = TABLES[table].items()
+        named = (code for code, label in known if self._speech.say(label).lower() == text.lower())
+        return next(named, text)
+
     def list_named(self, start: str) -> list[str]:
         """Return what follows ``start`` in the names of the form's fields that begin so."""
         return [name.removeprefix(start) for name in self._form if name.startswith(start)]
@@ -389,7 +396,10 @@ RULES: Final[Mapping[str, str]] = {
     "contradiction": N_("It must not be below the hours of silence that decisions name."),
     "not_passed_on": N_("A file or its case has H2: it is not to be passed on."),
     "known_file": N_("This file is in the case already, with another description."),
-    "refused_query": N_("The statement was refused: %(why)s"),
+    "refused_query": N_("The statement was refused."),
+    "query_unreadable": N_("This cannot be read as SQL."),
+    "query_names": N_("It names a view or a column that is not there, or may not be used so."),
+    "stands_there": N_("The vehicle stands there already: choose “Agree”."),
     "under_way": N_("One of this sort is under way: wait for its end, or cancel it."),
     "archive_broken": N_("Choose a ZIP archive that is whole."),
     "archive_encrypted": N_("Choose an archive without a password."),

@@ -5,6 +5,8 @@ of ours that a person starts from a page; what it did is said by two records, of
 its end. A load waits for a second person first: the history is what every model learns from.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Final, Literal, NotRequired
 
 from typing_extensions import TypedDict
@@ -54,6 +56,25 @@ class JobEndedBody(TypedDict):
     why: NotRequired[str]
 
 
+DECISION_COLUMNS: Final[Mapping[str, type]] = {
+    **dict.fromkeys(("decision_id", "crossing_id", "post"), str),
+    **dict.fromkeys(("decided_at", "as_of"), datetime),
+    **dict.fromkeys(("channel", "basis"), str),
+    "is_random": bool,
+    **dict.fromkeys(("propensity", "percentile"), float),
+    "band": str,
+    **dict.fromkeys(("p_seizure", "p_discrepancy"), float),
+    **dict.fromkeys(("mode", "model_version"), str),
+    "profiles": list,
+    "watchlist": bool,
+    "amends": str,
+}
+"""Columns of the view of decisions, and what each holds."""
+REVIEW_COLUMNS: Final[Mapping[str, type]] = {
+    **dict.fromkeys(("decision_id", "crossing_id"), str),
+    "reviewed_at": datetime,
+    **dict.fromkeys(("person", "verdict", "channel", "reason_code", "reason"), str),
+}
 QUERY_RUN: Final = Kind[QueryBody]("query", "query")
 JOB_ASKED: Final = Kind[JobAskedBody]("job_asked", "job started")
 """The subject is the job, as of the next one."""

@@ -30,6 +30,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection
 
+from engine.analysis.area import DECISION_COLUMNS, REVIEW_COLUMNS
 from engine.criteria.profiles.checker import FOLDED
 from engine.domain.identifiers import fold
 from engine.domain.records import Record
@@ -64,39 +65,16 @@ IDENTIFIERS: Final = VEHICLE_IDENTIFIERS | {
     "national",
 }
 _INSTANT = pa.timestamp("us", tz="UTC")
-_DECISIONS = pa.schema(
-    [
-        pa.field("decision_id", pa.string()),
-        pa.field("crossing_id", pa.string()),
-        pa.field("post", pa.string()),
-        pa.field("decided_at", _INSTANT),
-        pa.field("as_of", _INSTANT),
-        pa.field("channel", pa.string()),
-        pa.field("basis", pa.string()),
-        pa.field("is_random", pa.bool_()),
-        pa.field("propensity", pa.float64()),
-        pa.field("percentile", pa.float64()),
-        pa.field("band", pa.string()),
-        pa.field("p_seizure", pa.float64()),
-        pa.field("p_discrepancy", pa.float64()),
-        pa.field("mode", pa.string()),
-        pa.field("model_version", pa.string()),
-        pa.field("profiles", pa.list_(pa.string())),
-        pa.field("watchlist", pa.bool_()),
-        pa.field("amends", pa.string()),
-    ]
-)
-_REVIEWS = pa.schema(
-    [
-        pa.field("decision_id", pa.string()),
-        pa.field("crossing_id", pa.string()),
-        pa.field("reviewed_at", _INSTANT),
-        pa.field("person", pa.string()),
-        pa.field("verdict", pa.string()),
-        pa.field("channel", pa.string()),
-        pa.field("reason_code", pa.string()),
-        pa.field("reason", pa.string()),
-    ]
+_TYPES = {
+    str: pa.string(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    datetime: _INSTANT,
+    list: pa.list_(pa.string()),
+}
+_DECISIONS, _REVIEWS = (
+    pa.schema([pa.field(name, _TYPES[kind]) for name, kind in columns.items()])
+    for columns in (DECISION_COLUMNS, REVIEW_COLUMNS)
 )
 _PROCESS_KEY: Final = token_bytes()
 Opener = Callable[[], AbstractContextManager[Connection]]

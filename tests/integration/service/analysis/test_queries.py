@@ -125,6 +125,19 @@ def test_forty_hostile_statements_are_refused(
     assert run_query("SELECT name FROM duckdb_settings()", history).rows, "seeded bug: too many"
 
 
+def test_a_page_lists_the_columns_that_a_statement_may_name(busy_world: World) -> None:
+    tables = open_history(busy_world.home.root).tables()
+    assert tuple(VIEWS) == NAMES
+    for name, columns in VIEWS.items():
+        assert set(tables[name].column_names) == set(columns), name
+    analyst = at_desk(busy_world, "analyst-of-columns", Role.ANALYST)
+    fields = {"query": "SELECT post FROM inspections", "purpose": PURPOSE, "as_of": ""}
+    page = analyst.send("/queries", "/queries", fields)
+    assert page.status_code == 422 and page.text.count("Binder Error") == 1
+    assert "It names a view or a column that is not there" in page.text
+    assert "<code>linked_crossing_id</code>" in page.text
+
+
 def test_what_grows_without_end_stops_at_its_limit(busy_world: World) -> None:
     history = open_history(busy_world.home.root)
     for query in BOMBS:
@@ -135,7 +148,6 @@ def test_what_grows_without_end_stops_at_its_limit(busy_world: World) -> None:
 
 def test_an_answer_is_that_of_the_command(busy_world: World) -> None:
     analyst = person(busy_world, Role.ANALYST)
-    assert VIEWS == NAMES
     for query in (
         "SELECT crossing_id, plate, weighed_mass_kg FROM crossings ORDER BY crossing_id",
         "SELECT channel, count(*) AS n, avg(propensity) AS p FROM decisions GROUP BY 1 ORDER BY 1",

@@ -38,10 +38,10 @@ from tests.unit.service.cases.test_cases import (
 
 Headers = dict[str, str]
 WORDS = {
-    "en": ("Dossier of a case", "narcotic", "Found at", "Synthetic data"),
-    "ru": ("Досье дела", "Синтетические", "Для проверки"),
-    "uz": ("Ish yigʻmajildi", "Tekshirish uchun", "mazmunining"),
-    "tg": ("Маҷмӯаи парванда", "Барои санҷиш", "мӯҳтавояшон"),
+    "en": ("Dossier of a case", "narcotic", "Found at", "Synthetic data", "heroin"),
+    "ru": ("Досье дела", "Синтетические", "Для проверки", "героин"),
+    "uz": ("Ish yigʻmajildi", "Tekshirish uchun", "mazmunining", "geroin"),
+    "tg": ("Маҷмӯаи парванда", "Барои санҷиш", "мӯҳтавояшон", "героин"),
 }
 """Words that the dossier says in each language, letters of its own among them."""
 
@@ -105,7 +105,7 @@ def test_it_is_read_back_in_every_language(
     assert "sandbox" in answer.headers["content-security-policy"]
     assert recognise_content(answer.content) == PDF, "it would be taken as a file itself"
     text = read_pdf(answer.content)
-    for word in (*WORDS[language], case_id, "heroin", "01A123BC", "find-0703"):
+    for word in (*WORDS[language], case_id, "01A123BC", "find-0703"):
         assert word in text
     assert "?" not in text.replace("? →", "").replace("→ ?", ""), "a letter is missing"
 

@@ -20,7 +20,7 @@ SUMMARY = re.compile(
     r'<div class="alert" id="wrong" role="alert" tabindex="-1" autofocus>(.*?)</div>', re.DOTALL
 )
 WRONG = {
-    "outcome": "seizure", "minutes": "2.300", "goods_class": "", "substance": "heroin",
+    "outcome": "seizure", "minutes": "2.300", "goods_class": "", "substance": "a powder",
     "amount": "two kilos", "place": "", "methods": "physical",
 }  # fmt: skip
 
@@ -49,9 +49,27 @@ def test_a_refused_act_says_each_mistake_at_its_field(
         assert f'aria-describedby="{name}-wrong"' in refused.text
     assert "2300" in notes["minutes"] and ("2.3" if language == "en" else "2,3") in notes["minutes"]
     assert '<details id="finds" open>' in refused.text
-    for kept in ('value="2.300"', 'value="two kilos"', 'value="heroin"'):
+    for kept in ('value="2.300"', 'value="two kilos"', 'value="a powder"'):
         assert kept in refused.text
     assert 'id="filed"' not in boss.get(path(red)).text
+
+
+def test_a_substance_is_one_word_in_every_language(world: World, boss: Desk) -> None:
+    """Free text stays as it was typed."""
+    for number, (typed, kept, shown) in enumerate(
+        (("Гашиш", "hashish", "гашиш"), ("белый порошок", "белый порошок", "белый порошок"))
+    ):
+        red = find(world, "red", START + 6500 + 400 * number)
+        fields = {"outcome": "seizure", "minutes": "40", "methods": ["physical"]}
+        fields |= {"goods_class": "narcotics", "amount": "2300", "place": "fuel.tank"}
+        boss.get("/language/ru")
+        read = send(boss, red, "acts", **fields, substance=typed, step="")
+        assert read.status_code == 200 and '<option value="гашиш">' in boss.get(path(red)).text
+        filed = send(boss, red, "acts", **fields, substance=typed, step="confirm")
+        assert filed.status_code == 303, filed.text
+        assert f" · {shown}" in boss.get(path(red)).text
+        boss.get("/language/en")
+        assert f" · {kept}" in boss.get(path(red)).text
 
 
 def test_an_act_is_shown_as_read_before_it_is_filed(world: World, boss: Desk) -> None:
@@ -141,6 +159,7 @@ def test_a_verdict_names_the_field_at_fault(world: World, boss: Desk) -> None:
         ({}, {"verdict", "reason_code"}),
         ({"verdict": "override"}, {"channel", "reason_code", "reason"}),
         (override | {"channel": ""}, {"channel"}),
+        (override | {"channel": "green"}, {"channel"}),  # it stands there
         (override | {"reason": ""}, {"reason"}),
         (override | {"reason_code": "agreed"}, {"reason_code"}),
         (override | {"reason_code": "unknown"}, {"reason_code"}),
