@@ -230,6 +230,15 @@ LAWFUL_SHARES: Mapping[str, tuple[float, float]] = {
     "lawful_floor": (0.005, 0.05),
 }
 """Bounds of both shares of known lawful trade: the score always counts, and searches are drawn."""
+_BOUNDS = {
+    "random_share": RANDOM_SHARE,
+    "random_yellow_share": (0, RANDOM_SHARE[1]),
+    "random_blue_share": (0, RANDOM_SHARE[1]),
+    "blur": (0, 1.0),
+    **dict.fromkeys(("red_share", "yellow_share", "blue_share"), (0, 0.5)),
+    **LAWFUL_SHARES,
+}
+"""Of each share of a policy."""
 MOST_DRAWN = 4.0
 """Drawn searches for each one by score, at most, among known lawful trade at a uniform score: a
 search of such a vehicle then does not tell that it was drawn."""
@@ -306,14 +315,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         """Refuse shares that cannot be shares."""
-        low, high = RANDOM_SHARE
-        if not low <= self.random_share <= high:
-            raise ValueError(f"random_share must lie in [{low}, {high}]")
-        most = {"random_yellow_share": high, "random_blue_share": high, "blur": 1.0}
-        for name in ("red_share", "yellow_share", "blue_share", *most):
-            if not 0 <= getattr(self, name) <= most.get(name, 0.5):
-                raise ValueError(f"{name} must lie in [0, {most.get(name, 0.5)}]")
-        for name, (low, high) in LAWFUL_SHARES.items():
+        for name, (low, high) in _BOUNDS.items():
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} must lie in [{low}, {high}]")
         if self.red_share + self.yellow_share > 0.5:

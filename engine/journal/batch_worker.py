@@ -10,7 +10,6 @@ hundreds of records, and a single record is never delayed. Nothing is acknowledg
 commit.
 """
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -31,7 +30,6 @@ from engine.journal.idempotency import (
 )
 from engine.journal.journal import Journal
 
-_LOG = logging.getLogger("darvoza")
 LARGEST_BATCH = 128
 """Bounds how long the first of a batch waits for the last."""
 STEP_SECONDS, QUIET_STEPS, MOST_STEPS = 0.001, 4, 12

@@ -256,18 +256,15 @@ def rate_places(arrival: Arrival, searches: SearchCounts) -> Mapping[str, RatedP
     crossing, item = arrival.crossing, main_item(arrival)
     fits = FITS[form_of(item.hs_code)] if item is not None else {}
     of_body = BODY_FITS.get(crossing.body_type, {}) if crossing.body_type else {}
+    bodies, goods, corridor = map(searches.find_counts, (BODY, GOODS, CORRIDOR))
     is_precursor = declares_precursor(arrival)
     rated = {}
     for place in sorted(candidates(arrival, searches)):
         usual = _usual(crossing.vehicle_class, place, searches)
         raised: dict[Why, float] = {
-            "body": _factor(
-                searches.find_counts(BODY).get(place, NO_COUNT), usual, of_body.get(place, 1.0)
-            ),
-            "goods": _factor(
-                searches.find_counts(GOODS).get(place, NO_COUNT), usual, fits.get(place, 1.0)
-            ),
-            "corridor": _factor(searches.find_counts(CORRIDOR).get(place, NO_COUNT), usual, 1.0),
+            "body": _factor(bodies.get(place, NO_COUNT), usual, of_body.get(place, 1.0)),
+            "goods": _factor(goods.get(place, NO_COUNT), usual, fits.get(place, 1.0)),
+            "corridor": _factor(corridor.get(place, NO_COUNT), usual, 1.0),
         }
         if is_precursor and place == "cargo.disguised":
             raised["precursor"] = PRECURSOR
@@ -279,7 +276,7 @@ def rate_places(arrival: Arrival, searches: SearchCounts) -> Mapping[str, RatedP
             else:
                 raised[sign] = times
         chance = usual * fixed * math.prod(raised.values())
-        why = max(raised, key=lambda reason: raised[reason])
+        why = max(raised, key=raised.__getitem__)
         is_raised = chance > NOTABLE * usual and raised[why] > NOTABLE
         rated[place] = RatedPlace(chance, usual, why if is_raised else "usual")
     return rated

@@ -57,10 +57,7 @@ class Dialect(StrEnum):
         On SQLite a row that is refused fails the statement and leaves those before it, for the
         transaction to undo: to be able to undo a statement by itself costs more than the insertion.
         """
-        head, values = _insert(table, self).split(" VALUES ")
-        if self.is_sqlite:
-            head = head.replace("INSERT", "INSERT OR FAIL", 1)
-        return f"{head} VALUES {', '.join([values] * rows)}"
+        return _insert_together(table, self, rows)
 
     def upsert(self, table: Table) -> str:
         """Return the same, replacing the row with the same value of the first column, the key."""
@@ -87,6 +84,14 @@ def _insert(table: Table, dialect: Dialect) -> str:
     names = [f'"{column.name}"' for column in table.columns]  # one is a word of SQL
     signs = ", ".join("?" * len(names))
     return dialect.spell(f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({signs})")  # noqa: S608
+
+
+@lru_cache
+def _insert_together(table: Table, dialect: Dialect, rows: int) -> str:
+    head, values = _insert(table, dialect).split(" VALUES ")
+    if dialect.is_sqlite:
+        head = head.replace("INSERT", "INSERT OR FAIL", 1)
+    return f"{head} VALUES {', '.join([values] * rows)}"
 
 
 @lru_cache

@@ -44,6 +44,7 @@ from engine.declarations.matcher import match_arrivals
 from engine.domain.advance_declarations import AdvanceMatch
 from engine.domain.network import Network
 from engine.domain.records import Arrival, Crossing
+from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import DAY, SECOND
 from engine.errors import RecordError, RiskError, TooManyAmendmentsError
 from engine.explanation.reasons import Reason, Sentences, add_precursor_reason, name_opposite_post
@@ -375,6 +376,7 @@ class DecisionContextBuilder:
         silences = self._posts.measure_silences(snapshot, posts, now=as_of)
         policy = self._shifts.follow_policy(snapshot)
         running: dict[str, OpenShiftLoad] = {}
+        shares: dict[ShiftPeriod, Policy] = {}
         out = []
         for index, arrival in enumerate(arrivals):
             post = arrival.crossing.post
@@ -386,8 +388,11 @@ class DecisionContextBuilder:
             amends = batch.amended[index]
             if amends is not None:  # draws from the shift that drew for it first
                 standing = self._state(post, amends.as_of, scorer)
+            shift = standing.shift
+            if shift not in shares:
+                shares[shift] = policy.find_shares(post, opens_at=shift.opens_at)
             first = arrival.crossing if amends is None else amends.crossing
-            movement = movement_key(first, standing.shift)
+            movement = movement_key(first, shift)
             led = self._drawn(
                 LeadingModel(scorer, scores, standing), rival, rivals, movement=movement
             )
@@ -414,7 +419,7 @@ class DecisionContextBuilder:
                     amends=amends,
                     advance=batch.matches[index],
                     silence=silences[post],
-                    shares=policy.find_shares(post, opens_at=standing.shift.opens_at),
+                    shares=shares[shift],
                 ),
                 scorer=led.scorer,
             )
@@ -523,7 +528,8 @@ class DecisionContextBuilder:
         tried = () if led.trial is None else (TRIAL,)
         purposes = (*always, AMENDED, *team, *tried, *(match.purpose for match in matches))
         return Inputs(
-            decision_id=f"dec-{secrets.token_hex(12)}",
+            # By time, so that the newest ones share the pages of each index of them.
+            decision_id=f"dec-{as_of:014x}{secrets.token_hex(6)}",
             as_of=as_of,
             epoch=epoch,
             shift_id=standing.shift.shift_id,

@@ -24,7 +24,7 @@ state of the table stands wherever the log has none.
 
 import secrets
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from struct import Struct
@@ -221,13 +221,14 @@ class Overlay:
     spans: dict[Window, Span]
     """What the table answered, for counters whose rows go through the log."""
 
-    def remember(self, window: Window, span: Span) -> None:
-        """Remember an answer of the table."""
-        if window[2] == UNREMEMBERED or not self.floor:
+    def remember(self, answers: Mapping[Window, Span]) -> None:
+        """Remember what the table answered."""
+        if not self.floor:
             return
         if len(self.spans) >= MOST_SPANS:
             self.spans.clear()
-        self.spans[window] = span
+        kept = {one: span for one, span in answers.items() if one[2] != UNREMEMBERED}
+        self.spans.update(kept)
 
     def last(self, counter: Counter, cut: int) -> bytes | None:
         """Return the state before a cut (UTC microseconds), None where the table has to tell."""

@@ -43,6 +43,8 @@ from features.online.counter_log import (
     Overlay,
     Place,
     Row,
+    Span,
+    Window,
     read_overlay,
 )
 from features.online.counter_states import (
@@ -123,30 +125,31 @@ def _latest(connection: Connection, flat: list[int]) -> list[Found]:
     newer, older, last, end = overlay.newer, overlay.older, overlay.last, overlay.end
     floor, spans = overlay.floor, overlay.spans
     numbers = iter(flat)
-    found: list[Found] = []
+    found: list[Found] = [None] * (len(flat) // 4)
     left: list[_Left] = []
     unknown: set[Counter] = set()
     counter: Counter | None = None
     rows: list[tuple[int, bytes]] | None = None
     is_older = False
-    for group, entity, cut, window in zip(numbers, numbers, numbers, numbers, strict=True):
+    lookups = zip(numbers, numbers, numbers, numbers, strict=True)
+    for at, (group, entity, cut, window) in enumerate(lookups):
         if counter != (group, entity):  # its windows stand side by side
             counter = group, entity
             rows, is_older = newer.get(counter), counter in older
         if rows is not None and rows[-1][0] < cut <= end:
-            found.append(rows[-1][1])
+            found[at] = rows[-1][1]
             continue
-        state = None
         # Up to its floor the log has no row, behind it most counters are in neither part: no call.
         if cut > floor and (is_older or (rows is not None and rows[0][0] < cut)):
-            state = last(counter, cut)
-        if state is None:
+            found[at] = last(counter, cut)
+        if found[at] is None:
             span = spans.get((group, entity, window))
             if span is None or not span[0] <= cut <= span[1]:
-                left.append((len(found), group, entity, cut, window))
-            elif (state := span[2]) is None and cut > floor:
+                left.append((at, group, entity, cut, window))
+                continue
+            found[at] = span[2]
+            if span[2] is None and cut > floor:
                 unknown.add(counter)
-        found.append(state)
     _look_up_left(connection, overlay, left, unknown=unknown, found=found)
     return found
 
@@ -169,17 +172,19 @@ def _look_up_left(
     those that it did not know before.
     """
     floor = overlay.floor
+    answers: dict[Window, Span] = {}
     late = [one for one in left if one[3] > floor]
     for (at, group, entity, _, window), (state,) in _ask(connection, late):
         found[at] = state
         # The log has no row before the cut: this state stands wherever it has none.
-        overlay.remember((group, entity, window), (floor + 1, ANY, state))
+        answers[group, entity, window] = floor + 1, ANY, state
         if state is None:
             unknown.add((group, entity))
     early = [one for one in left if one[3] <= floor and one[1:3] not in unknown]
     for (at, group, entity, cut, window), (state, after) in _ask(connection, early, _NEXT):
         found[at] = state
-        overlay.remember((group, entity, window), (cut, min(after or floor, floor), state))
+        answers[group, entity, window] = cut, min(after or floor, floor), state
+    overlay.remember(answers)
 
 
 def _ask(

@@ -1,6 +1,6 @@
 """The store's counters: what is read never moves; remembered states and blocks say the same."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -129,8 +129,8 @@ def change_spans(monkeypatch: pytest.MonkeyPatch, change: Callable[[Overlay, Spa
     """Seed a bug in what is remembered."""
     remember = Overlay.remember
 
-    def wrongly(seen: Overlay, window: Window, span: Span) -> None:
-        remember(seen, window, change(seen, span))
+    def wrongly(seen: Overlay, answers: Mapping[Window, Span]) -> None:
+        remember(seen, {window: change(seen, span) for window, span in answers.items()})
 
     monkeypatch.setattr(Overlay, "remember", wrongly)
 
