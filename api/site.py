@@ -15,7 +15,7 @@ from api.areas import list_doors
 from api.audit import routes as audit
 from api.criteria import known_lawful, named_lists, policy, register, watchlist
 from api.decisions import page as decisions_page
-from api.decisions import reason_verdicts
+from api.decisions import reason_verdicts, stored_routes
 from api.decisions import routes as decisions
 from api.entities import routes as entities
 from api.entities import search
@@ -39,6 +39,7 @@ from engine.journal.areas import load_part
 
 ROUTERS = (
     decisions.router,
+    stored_routes.router,
     reason_verdicts.router,
     declarations.router,
     search.router,

@@ -18,7 +18,10 @@ async def live():
         print("loaded", *sys.modules)
 asyncio.run(live())
 """
-LATE = {"jinja2", "babel", "numba", "api.site", "api.links.worker", "api.webhooks.delivery"}
+LATE = {
+    "jinja2", "babel", "numba", "rich", "api.site", "api.decisions.stored_routes",
+    "api.links.worker", "api.webhooks.delivery",
+}  # fmt: skip
 """What pages, workers of areas and the counters of a loaded history stand on."""
 
 
