@@ -13,12 +13,12 @@ request. It is blind if that answer is: green and blue have one code, and no fig
 it. It repeats both identifiers of a declaration and no other text of the sender.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, get_origin
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-import structlog
 from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 
@@ -35,6 +35,7 @@ from api.http.request_bodies import (
 from api.http.responses import answer, document_problems
 from api.service.executors import LARGE_MESSAGES, MESSAGES, run_apart
 from api.service.runtime import Runtime
+from api.service.structured_logging import log_event
 from engine.domain.advance_declarations import AdvanceDeclaration, ExpectedVehicle
 from engine.domain.records import Arrival, Crossing, Declaration
 from engine.domain.validation import bare, list_faults
@@ -423,8 +424,8 @@ class MessageFormats(BodyFormats):
         from features.messages.installed import list_formats
 
         for one in (one for one in list_formats() if one.package):
-            kind, log = f"{one.name} ({one.package})", structlog.get_logger()
+            kind = f"{one.name} ({one.package})"
             if one.rule:
-                log.warning("format_refused", kind=kind, why=one.rule)
+                log_event("format_refused", kind=kind, why=one.rule)
             else:
-                log.info("format_added", kind=kind)
+                log_event("format_added", logging.INFO, kind=kind)

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import structlog
 from sqlalchemy import Connection
 
 from api.links.movements import MovementContext, take_manifest, take_outcome
 from api.links.post_nodes import AccountIntake, AccountLine, BundleLine, follow_records, make_event
+from api.service.structured_logging import log_event
 from engine.cases.files import keep_part, list_awaited, list_travelling, read_part
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import (
@@ -258,7 +258,7 @@ class FileLine(FileCarrier):
             try:
                 new += keep_part(self.home, *open_part(link, text, keys), awaited=awaited)
             except RecordError as error:
-                structlog.get_logger().warning("file_part_refused", why=error.rule)
+                log_event("file_part_refused", why=error.rule)
         return new
 
     def note_wanted(self, link: str, wanted: Sequence[WantedFile]) -> None:

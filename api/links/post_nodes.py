@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection, func, select
 
 from api.auth.accounts import check_name
@@ -28,6 +27,7 @@ from api.auth.credentials import FIELD, commitment_of, digest, open_pepper
 from api.auth.permissions import MACHINES, OWNED
 from api.auth.tables import USERS, AccountSecret
 from api.links.movements import MovementContext
+from api.service.structured_logging import log_event
 from engine.domain.rights import Role
 from engine.errors import ConflictError, RecordError, RiskError, TamperedBundleError
 from engine.journal.entries import Draft, Kind, ProjectionInput
@@ -339,7 +339,7 @@ class BundleLine:
             _, files = read_verified(folder, read_verify_key(self.home, version))
             files[MANIFEST] = (folder / MANIFEST).read_bytes()
         except (RiskError, OSError, ValueError, KeyError) as error:  # nor would it be loaded here
-            structlog.get_logger().warning("bundle_not_sent", why=type(error).__name__)
+            log_event("bundle_not_sent", why=type(error).__name__)
             return []
         if sha256(files[MANIFEST]).hexdigest() != wanted[version]:
             return []
@@ -362,7 +362,7 @@ class BundleLine:
                 key = signing_key(self.home)
                 keep_bundle(self.home.bundles, version, files, manifest=lacking[version], key=key)
             except TamperedBundleError as error:
-                structlog.get_logger().warning("bundle_not_kept", version=version, why=error.why)
+                log_event("bundle_not_kept", version=version, why=error.why)
 
     def _list_lacking(self, now: ModelStates) -> dict[str, str]:
         """Return registered versions without a bundle here, with their manifest's digest."""

@@ -7,7 +7,6 @@ its agreement; where the name is none, no body is read. Parcels are read one at 
 
 from typing import Annotated, Any
 
-import structlog
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from api.http.dependencies import CheckedRoute, TheCaller, TheService
@@ -16,6 +15,7 @@ from api.http.responses import answer, document_problems, json_router
 from api.links.answers import Links, LinkTraffic, describe_traffic, list_links_of
 from api.service.executors import PARCELS
 from api.service.runtime import Runtime
+from api.service.structured_logging import log_event
 from api.web.page_route import PageRoute, TheVisit
 from engine.errors import NotFoundError
 from engine.journal.power_records import read_records
@@ -92,7 +92,7 @@ def _answer_parcel(service: Runtime, raw: bytes, link: str) -> bytes:
 def log_foreign() -> None:
     """Log that copied records were kept without effect; ``darvoza verify`` counts them."""
     why = "they name what is not of their installation"
-    structlog.get_logger().warning("copies_without_effect", why=why)
+    log_event("copies_without_effect", why=why)
 
 
 pages = APIRouter(prefix="/links", route_class=PageRoute, include_in_schema=False)

@@ -7,11 +7,9 @@ is recorded once. A link that cannot be reached waits for the next turn and hold
 from time import monotonic
 from typing import TYPE_CHECKING
 
-import structlog
-
 from api.links.routes import log_foreign
 from api.service.runtime import Runtime
-from api.service.structured_logging import fault
+from api.service.structured_logging import fault, log_event
 from engine.errors import ConflictError, OtherSideError, RiskError
 from engine.storage.periodic_worker import PeriodicWorker
 
@@ -85,7 +83,7 @@ class LinkWorker(PeriodicWorker):
             after = self._announced.get(link.name, 0)
             self._announced[link.name] = announce_movements(exchange, link, after=after)
         except RiskError as error:
-            structlog.get_logger().warning("link_not_announced", why=type(error).__name__)
+            log_event("link_not_announced", why=type(error).__name__)
         except Exception as error:  # what waits still travels
             fault(error, route="links")
 
@@ -93,12 +91,12 @@ class LinkWorker(PeriodicWorker):
         from api.links.exchanges import exchange_all, open_carrier
 
         service, name = self._service, link.name
-        log, answered_at = structlog.get_logger(), self._answered.get(link.name, 0)
+        answered_at = self._answered.get(link.name, 0)
         try:
             carry = open_carrier(service.home, link)
             result = exchange_all(exchange, link, carry, answered_at=answered_at)
             if result.is_stopped:
-                log.warning("link_stopped")
+                log_event("link_stopped")
             if result.foreign:
                 log_foreign()
             self._answered[name] = result.answered_at
@@ -106,9 +104,9 @@ class LinkWorker(PeriodicWorker):
             service.metrics.links_failing.pop(name, None)
         except OtherSideError as error:
             service.metrics.links_failing[name] = error
-            log.warning("link_unreachable", why=error.cause)
+            log_event("link_unreachable", why=error.cause)
         except RiskError as error:  # the store is away, or a file here cannot be read
-            log.warning("links_waiting", why=type(error).__name__)
+            log_event("links_waiting", why=type(error).__name__)
         except Exception as error:  # the other links go on, and this one has its next turn
             fault(error, route="links")
 
@@ -125,13 +123,13 @@ class LinkWorker(PeriodicWorker):
         except ConflictError:
             pass  # the link's page shows what it waits for
         except RiskError as error:
-            structlog.get_logger().warning("lists_not_compared", why=type(error).__name__)
+            log_event("lists_not_compared", why=type(error).__name__)
         except Exception as error:  # what waits still travels
             fault(error, route="links")
 
     def note_failure(self, error: Exception) -> None:
         """Log it; where the store is away, the next turn finds what waits."""
         if isinstance(error, RiskError):
-            structlog.get_logger().warning("links_waiting", why=type(error).__name__)
+            log_event("links_waiting", why=type(error).__name__)
         else:
             fault(error, route="links")

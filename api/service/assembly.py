@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar, cast
 
-import structlog
 from sqlalchemy import Connection
 
 from api.areas import require_areas
@@ -23,6 +22,7 @@ from api.service.readiness import Probe, list_used_keys, open_keys, require_keys
 from api.service.runtime import Runtime, SignedAnswers
 from api.service.settings import Settings
 from api.service.sign_in import open_sign_in
+from api.service.structured_logging import log_event
 from engine.audit.decision_replay import DecisionReplay
 from engine.audit.erasures import forget_deleted
 from engine.audit.file_anchors import adopt_network, open_network
@@ -296,7 +296,7 @@ def _open_policy(store: Store, settings: Settings, *, is_serving: bool) -> Polic
     policy = declare_policy(store, given)
     if ignored := list_ignored(policy, given):
         where = [f"{setting}.{name}" for setting, name in ignored]
-        structlog.get_logger().warning("policy_ignored", where=where)
+        log_event("policy_ignored", where=where)
     return policy
 
 

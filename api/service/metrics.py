@@ -14,10 +14,10 @@ share of random checks among the red ones: 31 too many or too few of 300 fair co
 from functools import partial
 from typing import Any, NamedTuple, get_args
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from api.areas import list_parts
+from api.service.structured_logging import log_event
 from engine.decision.decision import Mode
 from engine.domain.time_units import SECOND
 from engine.errors import OtherSideError, StoreUnavailableError
@@ -172,12 +172,12 @@ class Metrics:
     def refuse_power(self, kind: str) -> None:
         """Count and log a claim of a table that no record backs; ``kind`` is from a closed list."""
         self.power_refused.labels(kind).inc()
-        structlog.get_logger().warning("power_refused", kind=kind, why=_UNBACKED)
+        log_event("power_refused", kind=kind, why=_UNBACKED)
 
     def refuse_sign_on(self, kind: str) -> None:
         """Count and log a sign-on that opened no session; ``kind`` is from a closed list."""
         self.sign_on_refused.labels(kind).inc()
-        structlog.get_logger().warning("sign_on_refused", kind=kind)
+        log_event("sign_on_refused", kind=kind)
 
     def count_delivery(self, event_type: str, state: str) -> None:
         """Count one attempt, but for what would tell a checkpoint of its vehicle."""

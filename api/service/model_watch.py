@@ -7,15 +7,15 @@ never leads: the model in force decides alone. Assumes that a loaded bundle neve
 model is a new version.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Timer
 
-import structlog
 from sqlalchemy import Connection
 
-from api.service.structured_logging import fault
+from api.service.structured_logging import fault, log_event
 from engine.decision.decision import Mode
 from engine.domain.records import Arrival
 from engine.errors import NoModelError, RiskError, StoreUnavailableError
@@ -86,9 +86,6 @@ class HomeModels:
         return scorer
 
 
-_LOG = structlog.get_logger()
-
-
 @dataclass(frozen=True, slots=True)
 class ServingState:
     """What serves, and why it is not something better."""
@@ -154,14 +151,14 @@ class ModelWatch(PeriodicWorker):
             self._standing = self._next(wanted, current)  # whatever comes of a challenger
             if _of_model(self._standing) != _of_model(current):
                 mode = self._standing.in_force.mode
-                _LOG.info("model", wanted=wanted, mode=mode, why=self._standing.why)
+                log_event("model", logging.INFO, wanted=wanted, mode=mode, why=self._standing.why)
         is_alone = self._standing.in_force.mode != "model"
         if trial is not None and (is_alone or trial.champion != wanted):
             trial = None  # it is another model's
         self._standing = self._add_challenger(trial, current.in_force.challenger)
         now, before = self._standing, (current.trial, current.trial_why)
         if (now.trial, now.trial_why) != before:
-            _LOG.info("trial", wanted=trial and trial.challenger, why=now.trial_why)
+            log_event("trial", logging.INFO, wanted=trial and trial.challenger, why=now.trial_why)
 
     def _next(self, wanted: str | None, current: ServingState) -> ServingState:
         if wanted is None:

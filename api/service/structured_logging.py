@@ -5,14 +5,14 @@ was raised, not by its message, which may quote what was sent; what a library sa
 said it and how grave it is; and a name that is not on the list takes its value with it.
 """
 
+import json
 import logging
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Mapping
 from typing import Any, TextIO
 
-import structlog
-
+from engine.domain.time_units import rfc3339
 from engine.errors import StoreUnavailableError
 
 ALLOWED = {
@@ -35,59 +35,63 @@ _FRAMES = 6
 """Innermost frames that are named."""
 
 
-def filter_event(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Let nothing through but the names of the list."""
-    return {name: event[name] for name in ALLOWED if name in event}
-
-
 OURS = "darvoza"
-"""Logger of the rooms below the service: its messages are names of events."""
+"""Logger of our own events: its messages are their names."""
+
+
+def log_event(event: str, level: int = logging.WARNING, **values: object) -> None:
+    """Log an event of ours and what belongs to it, by names of the list."""
+    logging.getLogger(OURS).log(level, event, extra={"values": values})
 
 
 class LibraryHandler(logging.Handler):
-    """Takes what libraries log, and passes on who spoke, how gravely and where; not the words."""
+    """Writes a line an event; of what libraries log, who spoke, how gravely and where."""
+
+    def __init__(self, to: TextIO | None = None) -> None:
+        super().__init__()
+        self._to = to or sys.stderr
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log one line; an address that cannot be listened on is said, because it is ours."""
-        if record.name == OURS:
-            _log_event(record)
-            return
-        why = record.msg.strerror if isinstance(record.msg, OSError) else None
-        where = [f"{record.filename}:{record.lineno}"]
-        more = {"why": why} if why else {}
-        structlog.get_logger().log(record.levelno, "library", kind=record.name, where=where, **more)
+        """Write one line, with nothing in it but the names of the list."""
+        is_ours = record.name == OURS
+        line = {
+            "event": record.msg if is_ours else "library",
+            "level": record.levelname.lower(),
+            "timestamp": rfc3339(round(record.created * 1_000_000)),
+            **(_describe_event(record) if is_ours else _describe_library(record)),
+        }
+        said = {name: line[name] for name in ALLOWED if name in line}
+        print(json.dumps(said), file=self._to, flush=True)
 
 
-def _log_event(record: logging.LogRecord) -> None:
-    """Log an event of a room below the service: the error behind it by its type and its place."""
+def _describe_library(record: logging.LogRecord) -> Mapping[str, Any]:
+    """Name a library and the place; an address that cannot be listened on is said: it is ours."""
+    why = record.msg.strerror if isinstance(record.msg, OSError) else None
+    said = {"kind": record.name, "where": [f"{record.filename}:{record.lineno}"]}
+    return said | ({"why": why} if why else {})
+
+
+def _describe_event(record: logging.LogRecord) -> Mapping[str, Any]:
+    """Return what belongs to an event; the error behind it by its type and its place."""
+    said: dict[str, Any] = dict(getattr(record, "values", {}))
     error = record.exc_info[1] if record.exc_info else None
-    more: dict[str, Any] = {}
     if error is not None:
-        more = {"kind": type(error).__name__, "where": _frames(error)}
+        said |= {"kind": type(error).__name__, "where": _frames(error)}
     if isinstance(error, StoreUnavailableError):
-        more["why"] = error.why
-    structlog.get_logger().log(record.levelno, record.msg, **more)
+        said["why"] = error.why
+    return said
 
 
 def configure(to: TextIO | None = None) -> None:
     """Send structured lines to standard error, or where else, and nothing but them."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            filter_event,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(to or sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-    logging.basicConfig(handlers=[LibraryHandler()], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[LibraryHandler(to)], level=logging.WARNING, force=True)
+    logging.getLogger(OURS).setLevel(logging.INFO)
 
 
 def fault(error: BaseException, *, route: str) -> None:
     """Log a fault of ours: what kind, where in the code, on which route."""
     kind = type(error).__name__
-    structlog.get_logger().error("fault", kind=kind, where=_frames(error), route=route)
+    log_event("fault", logging.ERROR, kind=kind, where=_frames(error), route=route)
 
 
 def _frames(error: BaseException) -> list[str]:

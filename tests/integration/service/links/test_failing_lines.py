@@ -9,11 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from api.links import exchanges
 from api.links.exchanges import CA_FILE, open_carrier
 from api.links.worker import LinkWorker
+from api.service.structured_logging import OURS
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY, SystemClock, rfc3339
 from engine.errors import HomeError, OtherSideError
@@ -110,13 +110,16 @@ def unreachable(world: World) -> Iterator[LinkExchange]:
 
 
 def test_the_cause_is_in_logs_metrics_pages_and_answers_until_it_is_over(
-    world: World, unreachable: LinkExchange, monkeypatch: pytest.MonkeyPatch
+    world: World,
+    unreachable: LinkExchange,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     gauge = 'darvoza_links_unreachable{cause="refused"} 1.0'
     worker = LinkWorker(world.runtime, seconds=60)
-    with capture_logs() as logs:
-        worker.run_turn()
-    assert [(one["event"], one["why"]) for one in logs] == [("link_unreachable", "refused")]
+    worker.run_turn()
+    found = [(one.msg, vars(one)["values"]) for one in caplog.records if one.name == OURS]
+    assert found == [("link_unreachable", {"why": "refused"})]
     assert gauge in world.client.get("/metrics").text
     (link,) = world.get("/v1/links", Role.INTEGRITY).json()["links"]
     assert link["failure"]["cause"] == "refused"

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from structlog.testing import capture_logs
 
 from api.auth.agencies import Duties
 from api.auth.callers import Caller
@@ -15,6 +14,7 @@ from api.http import access
 from api.http.access import RecordFilter
 from api.links import exchanges, routes
 from api.links.worker import LinkWorker
+from api.service.structured_logging import OURS
 from engine.domain.rights import Matter, Right, Role, Scope
 from engine.errors import EnvelopeRefusedError
 from engine.journal.areas import list_rules
@@ -133,7 +133,10 @@ def test_commas_alone_tell_that_bytes_are_no_parcel(
 
 
 def test_a_link_that_fails_in_a_new_way_ends_no_exchange_of_others(
-    world: World, sides: LinkSides, monkeypatch: pytest.MonkeyPatch
+    world: World,
+    sides: LinkSides,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fail(*_: Any) -> Any:
         raise ssl.SSLError("in a new way")
@@ -141,9 +144,9 @@ def test_a_link_that_fails_in_a_new_way_ends_no_exchange_of_others(
     monkeypatch.setattr(exchanges, "open_carrier", fail)
     exchange = LinkExchange(world.runtime.store, world.runtime.journal, sides.tj)
     worker = LinkWorker(world.runtime, seconds=0)
-    with capture_logs() as logs:
-        worker._exchange(exchange, exchange.find_link(sides.agreement.name))
-    assert [(one["event"], one["kind"]) for one in logs] == [("fault", "SSLError")]
+    worker._exchange(exchange, exchange.find_link(sides.agreement.name))
+    found = [(one.msg, vars(one)["values"]["kind"]) for one in caplog.records if one.name == OURS]
+    assert found == [("fault", "SSLError")]
 
 
 def test_the_service_asks_about_a_marked_entry_by_itself_and_once(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import structlog
 
 from api.service import readiness, structured_logging
 from engine.errors import StoreUnavailableError
@@ -30,14 +29,11 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
     monkeypatch.setattr(database, "LOG_SECONDS", 0.0)
     monkeypatch.setattr(expiry, "EXPIRY_SECONDS", 0.05)
     monkeypatch.setattr(readiness, "EVERY_SECONDS", -1)
-    found, ours = StringIO(), structured_logging.LibraryHandler()
-    kept = logging.root.handlers[:]
-    structured_logging.configure(found)
-    logging.root.handlers[:] = kept
+    found = StringIO()
+    ours = structured_logging.LibraryHandler(found)
     logging.getLogger(structured_logging.OURS).addHandler(ours)
     yield found
     logging.getLogger(structured_logging.OURS).removeHandler(ours)
-    structlog.reset_defaults()
 
 
 def events(log: StringIO) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ from io import StringIO
 from typing import Any
 
 import pytest
-import structlog
 
 from api.auth.permissions import MAY
 from api.service import structured_logging
@@ -24,16 +23,17 @@ def log() -> Iterator[StringIO]:
     found = StringIO()
     structured_logging.configure(found)
     assert [type(one) for one in logging.root.handlers] == [structured_logging.LibraryHandler]
+    logging.root.handlers += handlers  # those of the runner
+    yield found
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
-    yield found
-    structlog.reset_defaults()
+    logging.getLogger(structured_logging.OURS).setLevel(logging.NOTSET)
 
 
 def library(name: str) -> logging.Logger:
     """Return a logger that ours alone hears; the runner of these tests would keep its words."""
     made = logging.Logger(name)
-    made.addHandler(structured_logging.LibraryHandler())
+    made.addHandler(logging.root.handlers[0])
     return made
 
 
@@ -117,7 +117,7 @@ def complain(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         broken()
     except ZeroDivisionError:
         library("sqlalchemy.pool").exception("with %s", CANARY)
-    structlog.get_logger().warning("model", why="NoModelError", plate=CANARY)
+    structured_logging.log_event("model", why="NoModelError", plate=CANARY)
 
 
 def test_no_answer_and_no_metric_repeats_what_was_sent(world: World) -> None:
