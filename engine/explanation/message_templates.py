@@ -270,6 +270,8 @@ BRIEF: Final[Mapping[str, Template]] = {
     "fact_elsewhere": "Same plate at another post ({distance} away) on {seen_at}.",
     "fact_too_soon": "Left {opposite} at {left_time}; the road takes over {limit}.",
     "watchlist": "Watch list: {listed}: {reason}.",
+    "profile": "{title}: {figures}.",
+    "profile_untitled": "{figures}.",
 }
 """How the head of a page says in short what the record says with days and comparisons."""
 TEMPLATES: Final[Mapping[str, Template]] = {**FACTS, **COMPARISONS, **WHOLE}

@@ -23,8 +23,6 @@ from features.catalogue.spec import EVER, SPREAD_PARTS, Fact, Feature, Read
 
 _KEY_NOUN: Mapping[str, str] = {"plate": "plate_key", "vin": "vin_key"}
 """Nouns of the keys by which the paired post's record is found, where not the key's own."""
-_ACTORS = (("plate",), ("trailer",), ("driver",))
-"""Whose crossings are counted by direction or without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +114,13 @@ def _word_count(read: Read, span: Mapping[str, Any]) -> Wording | None:
     if read.of != read.by:
         within = {"within_minutes": span["within_minutes"]}
         return Wording("paired_times", "events", parameters=within)
-    if read.stream == "crossings" and _without_direction(read.by) in _ACTORS:
-        whom = list(_without_direction(read.by))
-        parameters = {**span, "whom": whom, "this_way": "direction" in read.by}
-        return Wording("crossings_count", "events", parameters=parameters)
     if read.by[:2] == ("post", "direction") and len(read.by) == 3:
         unknown = "crossings_count"
         return Wording("others_here", "events", unknown=unknown, parameters=span)
+    if read.stream == "crossings":
+        whom = list(_without_direction(read.by))
+        parameters = {**span, "whom": whom, "this_way": "direction" in read.by}
+        return Wording("crossings_count", "events", parameters=parameters)
     counted = {"finds": "linked_finds_count"}.get(read.stream, f"{read.stream}_count")
     return Wording(counted, "events", parameters=span)
 

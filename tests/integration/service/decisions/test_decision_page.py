@@ -128,7 +128,7 @@ def test_a_verdict_is_a_review(world: World) -> None:
     assert (review["person"], review["reason"]) == ("judge", "Fresh paint.")
     text = boss.get(path(green)).text
     assert "Fresh paint." in text and 'class="chart"' in text
-    assert "computed for this page" in text
+    assert "these were computed now" in text
     assert send(boss, green, "reviews", verdict="uphold", reason_code="agreed").status_code == 303
 
 
