@@ -35,8 +35,9 @@ from engine.declarations.lodgings import (
     read_uses,
 )
 from engine.domain.advance_declarations import AdvanceDeclaration, MatchKind
-from engine.domain.records import Identifier, OptionalReason, PostCode
-from engine.domain.records import Time as AskedTime
+from engine.domain.field_types import Identifier, PostCode
+from engine.domain.field_types import Time as AskedTime
+from engine.domain.records import OptionalReason
 from engine.domain.rights import Role
 from engine.domain.time_units import HOUR, micros, moment, rfc3339
 from engine.errors import ErasedError, NotFoundError

@@ -28,9 +28,10 @@ from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, json_router
 from api.service.runtime import Runtime
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
-from engine.domain.records import Code, Inspection
+from engine.domain.field_types import Code
+from engine.domain.network import ShiftPlan
+from engine.domain.records import Inspection
 from engine.domain.rights import Matter
-from engine.domain.shift_plan import ShiftPlan
 from engine.domain.time_units import DAY, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import RELEASE, ReleaseBody

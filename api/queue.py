@@ -35,7 +35,8 @@ from api.web.messages import MessageReader
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
 from engine.criteria.policy import read_policy
 from engine.decision.inspection_minutes import CHANNEL_STEP, Minutes
-from engine.domain.records import PostCode, VehicleClass
+from engine.domain.field_types import PostCode
+from engine.domain.records import VehicleClass
 from engine.domain.rights import Matter, Right, Role
 from engine.domain.time_units import DAY, moment
 from engine.errors import NotAuthenticatedError
@@ -56,7 +57,7 @@ from engine.queue.reviews import order_of_review
 from engine.queue.takings import VehicleHolder, read_holders
 from engine.search_orders.order import is_working
 from engine.selection import Channel
-from engine.shifts.minutes import ChannelMinutes, read_minutes
+from engine.shifts.period_counts import ChannelMinutes, read_minutes
 from engine.shifts.workload import ROSTERS, ChannelCapacity
 
 

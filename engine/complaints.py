@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NotRequired
 from pydantic import Field
 from sqlalchemy import Column, Connection, Index, Row, String, bindparam, select, update
 
-from engine.domain.records import Identifier, Record, Text
+from engine.domain.field_types import Identifier, Text
+from engine.domain.records import Record
 from engine.domain.rights import Matter
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.areas import Area, Body, Group, NamedField, Owner, RecordRule, TableRule

@@ -43,8 +43,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from engine.domain.identifiers import fold
+from engine.domain.network import ShiftPeriod
 from engine.domain.records import Crossing
-from engine.domain.shift_plan import ShiftPeriod
 
 SEED_BYTES = 32
 RANDOM = "random"

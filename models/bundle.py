@@ -37,8 +37,7 @@ from engine.errors import HomeError, NoModelError, TamperedBundleError
 from engine.journal.receipts import open_key
 from engine.ports import Contribution, Scores
 from engine.selection import RiskTables
-from engine.storage.files import file_digest, write_durably
-from engine.storage.home import Home
+from engine.storage.home import Home, file_digest, write_durably
 from models.array_types import Floats, Rows
 from models.data.dataset import TARGETS, Target
 from models.explanation.contributions import ALL, Contributions

@@ -18,8 +18,8 @@ from babel.messages.pofile import write_po
 from api.web.i18n import FOLDER, LANGUAGES, read_catalogue
 from api.web.labels import KINDS
 from api.web.messages import EVERY_TEMPLATE, IN_SHORT
-from engine.criteria.profiles.checker import DERIVED
 from engine.criteria.profiles.parser import PART_KINDS
+from engine.criteria.profiles.readable_fields import DERIVED
 from engine.explanation.message_templates import WORDS, Template
 from engine.explanation.messages import noun
 from features.catalogue.catalogue import CATALOGUE

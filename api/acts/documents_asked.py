@@ -21,7 +21,7 @@ from api.web.i18n import N_
 from api.web.page_route import PageRoute, TheVisit
 from api.web.templates_env import speech_of
 from api.web.visitor import TheForm
-from engine.domain.records import Identifier, PostCode
+from engine.domain.field_types import Identifier, PostCode
 from engine.domain.rights import Matter
 from engine.errors import NotFoundError, RecordError
 from engine.journal.idempotency import claim, inspection_name

@@ -21,7 +21,7 @@ from api.service.runtime import Runtime
 from api.web.forms import TheReader
 from api.web.labels import TABLES
 from api.web.page_route import PageRoute, TheVisit
-from engine.domain.records import Identifier, PostCode
+from engine.domain.field_types import Identifier, PostCode
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.idempotency import claim

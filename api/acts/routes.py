@@ -23,7 +23,8 @@ from api.http.request_bodies import (
     reported_arrival,
 )
 from api.http.responses import answer, creates, json_router
-from engine.domain.records import Arrival, Identifier, ReportedSeizure
+from engine.domain.field_types import Identifier
+from engine.domain.records import Arrival, ReportedSeizure
 from engine.errors import RecordError
 from engine.journal.idempotency import claim, crossing_name, inspection_name, seizure_name
 from engine.journal.kinds import CROSSING, INSPECTION, RELEASE, SEIZURE

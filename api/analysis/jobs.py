@@ -32,8 +32,9 @@ from api.service.runtime import Runtime
 from engine.analysis.area import JOB_ASKED, JobAskedBody
 from engine.analysis.jobs import Job, JobSort, read_jobs
 from engine.criteria.dual_control import ApprovalState
-from engine.domain.records import Identifier, Record
-from engine.domain.records import Time as Instant
+from engine.domain.field_types import Identifier
+from engine.domain.field_types import Time as Instant
+from engine.domain.records import Record
 from engine.domain.rights import Matter, Right, Role
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import (

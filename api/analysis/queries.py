@@ -27,6 +27,8 @@ from api.web.i18n import N_
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm
 from engine.analysis.area import DECISION_COLUMNS, QUERY_RUN, REVIEW_COLUMNS, QueryBody
+from engine.domain.field_types import Text
+from engine.domain.field_types import Time as Instant
 from engine.domain.records import (
     Crossing,
     DeclarationHead,
@@ -34,14 +36,12 @@ from engine.domain.records import (
     InspectionRow,
     Record,
     Seizure,
-    Text,
 )
-from engine.domain.records import Time as Instant
 from engine.domain.rights import Matter
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import BusyError, MalformedBodyError, NotAllowedError, NotEnoughDataError
 from engine.journal.entries import Entry
-from engine.storage.files import escape_cell
+from engine.storage.home import escape_cell
 from features.catalogue.catalogue import CATALOGUE
 
 VIEWS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -29,7 +29,7 @@ from api.http.responses import answer, creates, document_problems, json_router
 from api.notifications.answers import NotificationView
 from api.service.runtime import Runtime
 from engine.analysis.jobs import read_jobs
-from engine.domain.records import Identifier
+from engine.domain.field_types import Identifier
 from engine.domain.time_units import DAY, rfc3339
 
 router = json_router("/v1/jobs", "analysis", 404)

@@ -26,8 +26,7 @@ from api.service.structured_logging import fault
 from engine.analysis.area import JOB_ENDED, JobEndedBody, Outcome
 from engine.analysis.jobs import Job, JobSort, read_jobs
 from engine.errors import BusyError, RiskError
-from engine.storage.periodic_worker import PeriodicWorker
-from engine.storage.worker_process import NICENESS, PROGRESS_FILE, hold_place
+from engine.storage.worker_process import NICENESS, PROGRESS_FILE, PeriodicWorker, hold_place
 
 LOOK_SECONDS: Final = 2.0
 """How often the worker looks for jobs."""

@@ -17,7 +17,8 @@ from api.http.answers import Answer, Recorded, Time
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState, read_approval_states
 from engine.criteria.watchlist import NOTICE_CHANNEL, is_selecting
-from engine.domain.records import HandlingCode, Method, Outcome, SubstanceClass
+from engine.domain.field_types import HandlingCode
+from engine.domain.records import Method, Outcome, SubstanceClass
 from engine.domain.rights import Matter, Right, Scope
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError, NotFoundError

@@ -18,7 +18,8 @@ from api.files.transfers import HANDED_OUT, Digest, seal_file
 from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import TheOptionalReason, body_of
 from api.http.responses import answer, creates, document_problems, json_router
-from engine.domain.records import Identifier, OptionalReason
+from engine.domain.field_types import Identifier
+from engine.domain.records import OptionalReason
 
 router = json_router("/v1/attentions", "attentions", 404, 409, 413)
 RequestId = Annotated[Identifier, Path()]

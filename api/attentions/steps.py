@@ -15,7 +15,8 @@ from api.auth.callers import OWNERLESS, Caller
 from api.cases.steps import choose_passed_files
 from api.http.dependencies import of_caller
 from api.service.runtime import Runtime
-from engine.domain.records import HandlingCode, Hex32, Identifier, OptionalReason, Record, Text
+from engine.domain.field_types import HandlingCode, Hex32, Identifier, Text
+from engine.domain.records import OptionalReason, Record
 from engine.domain.time_units import moment
 from engine.errors import NotAllowedError
 from engine.journal.batch_worker import StoredRecord

@@ -25,9 +25,9 @@ from api.http.answers import Answer, Time, reader
 from api.service.executors import CHECKS, run_apart
 from api.service.runtime import Runtime
 from engine.audit.verification import RevealedShift, redraw_numbers
+from engine.domain.network import ShiftPeriod
 from engine.domain.records import Record
 from engine.domain.rights import Matter
-from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import NotFoundError
 from engine.journal.areas import list_rules

@@ -30,11 +30,12 @@ from engine.audit.erasures import (
     RecordGroup,
     RecordGroups,
     erasure_draft,
+    finish_removals,
     forget_deleted,
+    lock_loads,
     names_subject,
     read_erasable,
 )
-from engine.audit.load_removals import finish_removals, lock_loads
 from engine.criteria.dual_control import (
     ApprovalState,
     draft_approval,

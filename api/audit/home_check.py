@@ -34,6 +34,7 @@ from api.audit.home_verification import (
 )
 from api.auth.tables import Row, StoredSecrets, revoked_rows
 from api.service.assembly import projections
+from engine.audit.erasures import lock_loads
 from engine.audit.file_anchors import (
     find_network_faults,
     note_network,
@@ -41,8 +42,7 @@ from engine.audit.file_anchors import (
     read_load_anchors,
     read_network_in_force,
 )
-from engine.audit.load_removals import lock_loads
-from engine.audit.projection_replay import Replay, open_scratch_store
+from engine.audit.projection_replay import Comparison, Replay, find_type_faults, open_scratch_store
 from engine.audit.store_check import (
     FOREIGN_OBJECT,
     find_damage,
@@ -53,7 +53,6 @@ from engine.audit.store_check import (
     note_unchecked,
     verify_store,
 )
-from engine.audit.store_comparison import Comparison, find_type_faults
 from engine.audit.verification import Verdict, verify_snapshot
 from engine.domain.network import Network
 from engine.errors import DamagedStoreError, HomeError, InputError, RiskError

@@ -23,9 +23,15 @@ from api.auth.tables import StoredSecrets
 from api.migrations.upgrade import newest
 from api.service.assembly import projections
 from engine.audit.file_anchors import parse_network, read_declared_networks, read_network_in_force
-from engine.audit.projection_replay import Replay, Restore, open_scratch_store
+from engine.audit.projection_replay import (
+    Comparison,
+    Replay,
+    Restore,
+    find_type_faults,
+    open_scratch_store,
+    tables_of,
+)
 from engine.audit.store_check import ALTERED_TABLE, find_object_faults, find_structure_faults
-from engine.audit.store_comparison import Comparison, find_type_faults, tables_of
 from engine.audit.verification import FAULTS_KEPT, verify_snapshot
 from engine.domain.network import Network
 from engine.errors import DamagedStoreError

@@ -19,8 +19,8 @@ from api.audit.proposals import WithdrawalProposal
 from api.http.answers import AcknowledgedStep, Answer, describe_step
 from api.proposals.matters import Approval, Step
 from api.service.runtime import Runtime
+from engine.audit.erasures import lock_loads, resume_removals
 from engine.audit.file_anchors import read_load_anchors, read_replaced_loads
-from engine.audit.load_removals import lock_loads, resume_removals
 from engine.criteria.dual_control import ApprovalState, draft_approval
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.areas import list_projections

@@ -28,7 +28,7 @@ from api.http.responses import answer, creates, document_problems, json_router
 from api.web.labels import KINDS
 from api.web.page_route import PageRoute, TheVisit, VisitedPost
 from api.web.visitor import TheForm
-from engine.domain.records import Identifier, PostCode
+from engine.domain.field_types import Identifier, PostCode
 
 router = json_router("/v1", "audit")
 LONGEST = 500

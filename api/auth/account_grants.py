@@ -21,7 +21,8 @@ from pydantic_core import PydanticCustomError
 from api.auth.credentials import purpose_digest
 from api.auth.permissions import BOUND, MACHINES, OWNED
 from engine.criteria.dual_control import ApprovalState, apply_event, to_event
-from engine.domain.records import Agency, Identifier, PostCode, Record
+from engine.domain.field_types import Agency, Identifier, PostCode
+from engine.domain.records import Record
 from engine.domain.rights import Role
 from engine.domain.time_units import DAY
 from engine.journal.kinds import ACCOUNT_APPROVED, ACCOUNT_PROPOSED, ACCOUNT_WITHDRAWN

@@ -17,8 +17,9 @@ from pydantic import Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from engine.criteria.dual_control import ApprovalState, apply_event, to_event
+from engine.domain.field_types import CODE, Code
 from engine.domain.network import Network
-from engine.domain.records import CODE, Code, Record
+from engine.domain.records import Record
 from engine.domain.rights import Matter, Right, Role, Scope
 from engine.domain.validation import read_document
 from engine.errors import RecordError

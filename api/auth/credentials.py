@@ -25,8 +25,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import make_url
 
 from engine.errors import HomeError
-from engine.storage.files import read_secret
-from engine.storage.home import DATABASE_VARIABLE, Home
+from engine.storage.home import DATABASE_VARIABLE, Home, read_secret
 
 _DOMAIN = b"darvoza/credential\0"
 FIELD: Final = "commitment"

@@ -19,7 +19,8 @@ from pydantic_core import PydanticCustomError
 
 from api.auth.agencies import ANY, RECORDED, DocumentHistory
 from api.auth.permissions import BOUND, MACHINES
-from engine.domain.records import Code, PostCode, Record
+from engine.domain.field_types import Code, PostCode
+from engine.domain.records import Record
 from engine.domain.rights import Role
 from engine.domain.validation import read_document
 from engine.errors import InputError

@@ -5,14 +5,8 @@ from typing import Any, Literal
 
 from api.http.answers import Answer, Recorded, Time
 from engine.cases.case_state import NextStep, Urgency
-from engine.domain.records import (
-    Direction,
-    HandlingCode,
-    Method,
-    Outcome,
-    SubstanceClass,
-    VehicleClass,
-)
+from engine.domain.field_types import HandlingCode
+from engine.domain.records import Direction, Method, Outcome, SubstanceClass, VehicleClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,8 +31,8 @@ from api.service.runtime import Runtime
 from api.web.i18n import N_, ReaderLocale, mark_plural
 from api.web.labels import TABLES
 from engine.cases.case_events import FREE_TEXTS
-from engine.domain.free_text import looks_like_name
 from engine.domain.time_units import moment
+from engine.domain.validation import looks_like_name
 from engine.errors import HomeError
 from engine.files.content import JPEG, PNG
 from engine.files.store import open_file

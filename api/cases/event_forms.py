@@ -14,7 +14,7 @@ from api.decisions.find_forms import read_find
 from api.web.forms import FormReader, mistakes_of
 from api.web.i18n import N_
 from engine.cases.case_events import CaseEvent, CaseOpening, ReportedEvent
-from engine.domain.goods_classes import GoodsClasses
+from engine.domain.goods import GoodsClasses
 
 Model = TypeVar("Model", bound=BaseModel)
 PREFIX = "event-"

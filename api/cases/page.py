@@ -55,7 +55,7 @@ from engine.cases.case_events import (
 )
 from engine.cases.case_ledger import find_opened_from
 from engine.criteria.policy import read_goods_classes
-from engine.domain.records import Code, Identifier, PostCode
+from engine.domain.field_types import Code, Identifier, PostCode
 from engine.errors import (
     BodyTooLargeError,
     ConflictError,

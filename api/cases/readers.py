@@ -46,7 +46,7 @@ from engine.cases.case_state import (
     read_cases,
 )
 from engine.criteria.policy import read_goods_classes
-from engine.domain.goods_classes import GoodsClasses, class_of
+from engine.domain.goods import GoodsClasses, class_of
 from engine.domain.rights import Matter
 from engine.domain.time_units import DAY, rfc3339
 from engine.errors import ConflictError, LapsedProposalError, NotFoundError, SecondPersonError

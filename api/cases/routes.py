@@ -21,7 +21,7 @@ from api.http.responses import answer, creates, document_problems, json_router
 from api.web.templates_env import speech_of
 from engine.cases.case_events import CaseEvent, CaseOpening, FileSubject
 from engine.cases.case_state import Urgency
-from engine.domain.records import Code, HandlingCode, Identifier, PostCode, Text, Time
+from engine.domain.field_types import Code, HandlingCode, Identifier, PostCode, Text, Time
 from engine.files.content import LARGEST_FILE, PDF
 
 router = json_router("/v1/cases", "cases", 404)

@@ -39,7 +39,8 @@ from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
 from api.web.visitor import Form, TheForm, read_field
 from engine.criteria.policy import read_goods_classes
-from engine.domain.records import SUBSTANCES, Identifier, Seizure
+from engine.domain.field_types import Identifier
+from engine.domain.records import SUBSTANCES, Seizure
 from engine.errors import RecordError, TooCostlyError
 from engine.journal.idempotency import claim, find_holders, seizure_name
 from engine.journal.kinds import SEIZURE

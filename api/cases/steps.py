@@ -36,16 +36,10 @@ from engine.cases.case_events import (
     find_name_signs,
 )
 from engine.cases.case_ledger import Reporter, draft_event, draft_opening, opening_name
-from engine.cases.case_state import (
-    AGREEMENT,
-    OPEN,
-    CaseHistory,
-    CaseState,
-    CaseStep,
-    refuse_state,
-)
+from engine.cases.case_state import AGREEMENT, OPEN, CaseHistory, CaseState, CaseStep, refuse_state
 from engine.criteria.policy import read_goods_classes
-from engine.domain.records import HandlingCode, Identifier, Record, Time
+from engine.domain.field_types import HandlingCode, Identifier, Time
+from engine.domain.records import Record
 from engine.domain.rights import Matter
 from engine.domain.time_units import micros
 from engine.errors import FilesFullError, NotAllowedError, NotFoundError, RecordError

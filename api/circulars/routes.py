@@ -11,7 +11,8 @@ from api.http.dependencies import TheCaller, TheService
 from api.http.request_bodies import TheEmptyBody, TheReason, body_of, stream_bounded
 from api.http.responses import answer, creates, document_problems, json_router
 from engine.circulars.ledger import Circular
-from engine.domain.records import Identifier, NoContent, StatedReason
+from engine.domain.field_types import Identifier
+from engine.domain.records import NoContent, StatedReason
 from engine.files.content import LARGEST_FILE
 
 router = json_router("/v1/circulars", "circulars")

@@ -17,9 +17,9 @@ from engine.circulars.area import (
     CIRCULAR_READ,
 )
 from engine.circulars.ledger import LONGEST, Circular
-from engine.domain.free_text import looks_like_name
 from engine.domain.records import NoContent, StatedReason
 from engine.domain.time_units import moment
+from engine.domain.validation import looks_like_name
 from engine.errors import FilesFullError, NotAllowedError, NotFoundError, RecordError
 from engine.files.content import recognise
 from engine.files.store import ReceivedFile

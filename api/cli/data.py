@@ -46,7 +46,7 @@ from api.cli.common import (
 )
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import InputError
-from engine.storage.files import escape_cell, escape_cells
+from engine.storage.home import escape_cell, escape_cells
 
 if TYPE_CHECKING:
     from api.proposals.desk import ProposalDesk
@@ -267,8 +267,8 @@ def formats(
 
     The exit status is 1 if a package has a format that is not read.
     """
-    from features.messages.folder import check_format
     from features.messages.installed import describe_tables, list_formats
+    from features.messages.translation import check_format
 
     found = list_formats()
     if name is not None:
@@ -685,8 +685,8 @@ def _load(
 ) -> "LoadResult":
     """Load a folder, and let counters and links follow."""
     from api.cli.links import announce_loaded
+    from engine.audit.erasures import resume_removals
     from engine.audit.file_anchors import declare_network, open_network
-    from engine.audit.load_removals import resume_removals
     from engine.criteria.policy import read_goods_classes
     from features.intake.load import load as take_in
     from features.intake.mapping import read_mapping

@@ -28,8 +28,7 @@ from api.cli.common import (
 from api.cli.data import FormatOption, taken_in
 from engine.domain.time_units import DAY, RECENT_DAYS
 from engine.errors import HomeError, InputError
-from engine.storage.files import escape_cells
-from engine.storage.home import Home
+from engine.storage.home import Home, escape_cells
 
 if TYPE_CHECKING:
     from engine.journal.entries import Draft
@@ -86,7 +85,7 @@ def backtest(
     from experiments.analysis.view_backtest import backtest_view
     from features.catalogue.catalogue import CATALOGUE
     from features.catalogue.plan import Plan
-    from features.offline.monthly_features import MANIFEST, MonthlyFeatures
+    from features.offline.feature_matrix import MANIFEST, MonthlyFeatures
     from models.config import TrainConfig
     from models.training.backtest import Period
 

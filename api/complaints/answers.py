@@ -24,9 +24,9 @@ from engine.complaints import (
     list_complaints,
     read_complaint,
 )
-from engine.domain.free_text import looks_like_name
 from engine.domain.rights import Matter
 from engine.domain.time_units import NEVER, rfc3339
+from engine.domain.validation import looks_like_name
 from engine.errors import NotFoundError
 from engine.journal.idempotency import claim
 from engine.journal.journal import JOURNAL, JournalReader

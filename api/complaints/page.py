@@ -19,7 +19,7 @@ from api.web.labels import TABLES
 from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm, read_field
 from engine.complaints import Complaint, ComplaintAnswer
-from engine.domain.records import Identifier
+from engine.domain.field_types import Identifier
 
 router = json_router("/v1/complaints", "complaints")
 Sequence = Annotated[int, Path(ge=1, lt=1 << 63)]

@@ -28,7 +28,7 @@ from engine.criteria.known_lawful import NAMED, KnownLawful, lawful_content, lis
 from engine.criteria.match import KNOWN_LAWFUL
 from engine.criteria.policy import read_policy
 from engine.criteria.watchlist import read_expiry
-from engine.domain.records import Identifier
+from engine.domain.field_types import Identifier
 from engine.domain.rights import Matter, Right, Role
 from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError, RecordError

@@ -28,8 +28,9 @@ from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.visitor import Form, TheForm, read_field
 from engine.criteria.list_files import ListFile, RowFault, read_list_file
 from engine.criteria.watchlist import NAMED, NamedList, WatchBatch, list_identifiers, list_rows
-from engine.domain.records import Identifier, Record
-from engine.domain.records import Time as RecordTime
+from engine.domain.field_types import Identifier
+from engine.domain.field_types import Time as RecordTime
+from engine.domain.records import Record
 from engine.domain.time_units import rfc3339
 from engine.errors import ConflictError, MalformedBodyError, RecordError
 from engine.queue.match_outcomes import read_last_matches

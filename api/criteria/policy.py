@@ -50,7 +50,8 @@ from engine.criteria.policy import (
     list_ignored,
     read_policy,
 )
-from engine.domain.records import Identifier, PostCode, Record
+from engine.domain.field_types import Identifier, PostCode
+from engine.domain.records import Record
 from engine.domain.rights import Matter, Right, Role
 from engine.domain.time_units import DAY, rfc3339
 from engine.domain.validation import bare

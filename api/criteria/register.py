@@ -35,7 +35,7 @@ from engine.domain.time_units import DAY, rfc3339
 from engine.errors import NotAllowedError, NotFoundError, RecordError
 from engine.journal.idempotency import claim
 from engine.journal.kinds import RULE_REVIEWED
-from engine.queue.rule_figures import RuleFigures, read_rule_figures
+from engine.queue.match_outcomes import RuleFigures, read_rule_figures
 from features.catalogue.catalogue import read_families
 
 Days = Annotated[int, Query(ge=1, le=3660)]

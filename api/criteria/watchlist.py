@@ -64,8 +64,9 @@ from engine.criteria.watchlist import (
     read_entries,
     read_expiry,
 )
+from engine.domain.field_types import Identifier
 from engine.domain.identifiers import fold, skeleton
-from engine.domain.records import Identifier, StatedReason
+from engine.domain.records import StatedReason
 from engine.domain.rights import Matter, Right, Role
 from engine.domain.time_units import rfc3339
 from engine.errors import (

@@ -18,7 +18,7 @@ from engine.explanation.reasons import CODE, Reason
 from engine.journal.receipts import Receipt
 from engine.queue.expected_duty import ExpectedDuty
 from engine.search_orders.order import SearchStep, StepFigures
-from engine.search_orders.signs import Precaution
+from engine.search_orders.rates import Precaution
 from engine.selection import ChannelCode, Tried
 from features.catalogue.catalogue import CATALOGUE
 

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from api.web.forms import FormReader
-from engine.domain.goods_classes import CURRENCY, GoodsClass, GoodsClasses
-from engine.domain.records import MASSES, SUBSTANCES, Seizure
+from engine.domain.field_types import MASSES
+from engine.domain.goods import CURRENCY, GoodsClass, GoodsClasses
+from engine.domain.records import SUBSTANCES, Seizure
 from engine.queue.corrections import SeizureCorrection
 
 Model = TypeVar("Model", bound=BaseModel)

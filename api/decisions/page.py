@@ -52,14 +52,14 @@ from api.web.page_route import PageRoute, TheVisit, Visit
 from api.web.templates_env import speech_of
 from api.web.visitor import TOKEN, TheForm
 from engine.criteria.policy import read_goods_classes
-from engine.domain.records import UNITS, Outcome, Seizure
+from engine.domain.field_types import UNITS
+from engine.domain.records import Outcome, Seizure
 from engine.domain.time_units import moment, rfc3339
 from engine.errors import ConflictError
 from engine.journal.idempotency import claim, find_holders, inspection_name, seizure_name
 from engine.journal.kinds import DECISION, INSPECTION, RELEASE, REVIEW, SEIZURE
 from engine.queue.queue import QueuedDecision, read_plates
-from engine.queue.reason_verdicts import ReasonVerdict, read_verdicts
-from engine.queue.reviews import AGREED, Review, Reviewer
+from engine.queue.reviews import AGREED, ReasonVerdict, Review, Reviewer, read_verdicts
 from engine.queue.takings import GivingRequest, TakingRequest
 from engine.selection import ChannelCode, Handling
 from engine.shifts.workload import has_scanner

@@ -63,7 +63,7 @@ from engine.queue.queue import (
 from engine.queue.reviews import NEEDS_SECOND
 from engine.search_orders.rates import PRIOR
 from engine.selection import INSPECTED, Channel
-from engine.shifts.minutes import read_minutes
+from engine.shifts.period_counts import read_minutes
 
 MOST_LISTED = 18
 """Acts and finds that the page lists, the last of all."""

@@ -25,7 +25,7 @@ from sqlalchemy import Connection, select
 
 from api.decisions.vehicle_history import PastOf, TiedEntity
 from api.web.i18n import N_
-from engine.criteria.profiles.checker import DERIVED
+from engine.criteria.profiles.readable_fields import DERIVED
 from engine.domain.network import Network
 from engine.domain.time_units import moment
 from engine.journal.journal import JournalReader

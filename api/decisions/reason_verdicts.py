@@ -14,12 +14,12 @@ from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, json_router
 from api.service.runtime import Runtime
-from engine.domain.records import Identifier
+from engine.domain.field_types import Identifier
 from engine.errors import NotFoundError
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.idempotency import claim
 from engine.journal.kinds import REASON_JUDGED, ReasonJudgedBody
-from engine.queue.reason_verdicts import ReasonVerdict, count_verdicts
+from engine.queue.reviews import ReasonVerdict, count_verdicts
 
 router = json_router("/v1", "decisions")
 

@@ -24,7 +24,8 @@ from api.http.answers import Acknowledged, acknowledge
 from api.http.dependencies import IdempotencyKey, TheCaller, TheService
 from api.http.request_bodies import body_of
 from api.http.responses import answer, creates, document_problems, json_router
-from engine.domain.records import Arrival, Identifier, Outcome, PostCode, Time
+from engine.domain.field_types import Identifier, PostCode, Time
+from engine.domain.records import Arrival, Outcome
 from engine.domain.time_units import NEVER, micros
 from engine.journal.idempotency import claim
 from engine.journal.kinds import DECISION, REVIEW

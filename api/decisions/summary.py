@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.domain.precursors import PRECURSORS
-from engine.search_orders.signs import goods_group
+from engine.domain.goods import PRECURSORS
+from engine.search_orders.rates import goods_group
 from engine.selection import LAWFUL_CHECK
 
 

@@ -32,7 +32,7 @@ from api.http.dependencies import TheCaller, TheService
 from api.http.responses import answer, document_problems, json_router
 from api.service.runtime import Runtime
 from api.web.page_route import PageRoute, TheVisit, Visit
-from engine.domain.records import Identifier
+from engine.domain.field_types import Identifier
 from engine.domain.rights import Matter
 from engine.errors import ConflictError, NotFoundError
 from engine.queue.corrections import read_stated_seizure

@@ -29,7 +29,7 @@ from api.web.menu import MenuLink
 from api.web.messages import MessageReader, TranslatedText
 from api.web.page_route import PageRoute, Visit
 from api.web.visitor import Form, Visitor, identify, read_field, sent_form
-from engine.domain.records import Identifier
+from engine.domain.field_types import Identifier
 from engine.domain.rights import Role
 from engine.errors import ConflictError, NotAllowedError, NotFoundError
 from engine.journal.receipts import open_signer

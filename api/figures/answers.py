@@ -21,7 +21,7 @@ from api.http.periods import PeriodAsked
 from api.service.runtime import Runtime
 from api.shifts.answers import ClassFigures, Stream, TakenGoods
 from api.shifts.readers import STREAMS, sum_goods
-from engine.domain.goods_classes import class_of
+from engine.domain.goods import class_of
 from engine.domain.records import DiscrepancyKind, SubstanceClass, is_papers_only
 from engine.domain.rights import Matter
 from engine.domain.time_units import MINUTE, rfc3339

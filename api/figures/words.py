@@ -12,7 +12,7 @@ from api.shifts.answers import ClassFigures
 from api.web.documents import Document, DocumentTable
 from api.web.i18n import N_, ReaderLocale
 from api.web.labels import TABLES
-from engine.domain.goods_classes import GoodsClasses
+from engine.domain.goods import GoodsClasses
 from models.statistics.intervals import Estimate
 
 HEADINGS: dict[Figure, str] = {

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from api.auth.callers import Caller
 from api.service.runtime import Runtime
-from engine.domain.records import HEX_32
+from engine.domain.field_types import HEX_32
 from engine.errors import ConflictError
 from engine.files.content import JPEG, LARGEST_FILE, PNG, SUFFIXES, WEBP
 from engine.files.store import ReceivedFile, open_file

@@ -19,8 +19,9 @@ from engine.criteria.dual_control import read_approval_states
 from engine.criteria.known_lawful import KnownLawful
 from engine.criteria.match import WATCHLIST
 from engine.criteria.watchlist import EntryTerms
+from engine.domain.field_types import PostCode
 from engine.domain.network import Network
-from engine.domain.records import Arrival, InspectionAct, PostCode, ReportedSeizure, Seizure
+from engine.domain.records import Arrival, InspectionAct, ReportedSeizure, Seizure
 from engine.domain.rights import Matter, Right
 from engine.domain.validation import check_plausible
 from engine.errors import NotFoundError, RecordError, UnknownPostError

@@ -25,7 +25,7 @@ from starlette.types import Message, Receive, Scope, Send
 from api.http.dependencies import CheckedRoute
 from api.http.problems import TITLES, problem
 from engine.domain.validation import rule_of
-from engine.storage.files import escape_cell
+from engine.storage.home import escape_cell
 
 PAGE_ROWS = 500
 """Rows read at a time."""

@@ -18,7 +18,7 @@ from api.auth.callers import Caller
 from api.auth.sessions import SAFE, check_origin, is_used_by_person, token_of
 from api.service.runtime import Runtime
 from api.service.sign_in import SignInService
-from engine.domain.records import Identifier
+from engine.domain.field_types import Identifier
 
 LONGEST_IDEMPOTENCY_KEY = 255
 _NAMES = "Names the request, so that sending it again changes nothing."

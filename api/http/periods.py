@@ -8,8 +8,8 @@ from fastapi import Depends, Query
 from pydantic import PlainValidator, TypeAdapter, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from engine.domain.field_types import PostCode, Time
 from engine.domain.network import open_time_zone
-from engine.domain.records import PostCode, Time
 from engine.domain.time_units import DAY, micros, moment
 from engine.errors import RecordError
 

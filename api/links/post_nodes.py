@@ -47,7 +47,7 @@ from engine.links.inbox import ArrivedMessage
 from engine.links.ledger import ENVELOPES, Direction
 from engine.links.messages import ACCOUNT, BUNDLE, AccountState, BundlePart
 from engine.links.outbox import OutgoingMessage, draft_messages
-from engine.links.posts.post_accounts import carries_accounts, open_secret, read_sent, seal_secret
+from engine.links.posts.linked_posts import carries_accounts, open_secret, read_sent, seal_secret
 from engine.links.posts.record_outbox import RECORD, send_records
 from engine.links.state import Link
 from engine.storage.home import Home

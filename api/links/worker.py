@@ -11,7 +11,7 @@ from api.links.routes import log_foreign
 from api.service.runtime import Runtime
 from api.service.structured_logging import fault, log_event
 from engine.errors import ConflictError, OtherSideError, RiskError
-from engine.storage.periodic_worker import PeriodicWorker
+from engine.storage.worker_process import PeriodicWorker
 
 if TYPE_CHECKING:
     from engine.links.exchange import LinkExchange

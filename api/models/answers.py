@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from api.http.answers import Answer, Time, reader
 from api.service.runtime import Runtime
 from engine.decision.decision import Mode
-from engine.domain.records import Identifier
+from engine.domain.field_types import Identifier
 from engine.domain.time_units import rfc3339
 from engine.errors import NoModelError, TamperedBundleError
 from engine.explanation.messages import Message

@@ -27,7 +27,8 @@ from api.models.answers import (
 )
 from api.models.steps import ModelSteps
 from api.service.runtime import Runtime
-from engine.domain.records import OptionalReason, Record, StatedReason, Text
+from engine.domain.field_types import Text
+from engine.domain.records import OptionalReason, Record, StatedReason
 from engine.errors import PromotionRefusedError
 from engine.journal.idempotency import IdempotencyClaim, claim, find_answer, find_holders
 from engine.storage.database import Store

@@ -25,8 +25,7 @@ from engine.journal.journal import JOURNAL, Journal, JournalReader
 from engine.journal.kinds import MODEL_APPROVED, MODEL_REGISTERED, MODEL_SHADOWED
 from engine.journal.power_records import read_records
 from engine.storage.database import Store
-from engine.storage.files import file_digest
-from engine.storage.home import Home
+from engine.storage.home import Home, file_digest
 from features.catalogue.plan import current_plan
 from models.bundle import MANIFEST, load_bundle, read_verify_key
 from models.lifecycle import transitions

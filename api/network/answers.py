@@ -39,8 +39,7 @@ from engine.queue.corrections import Corrections, read_stated
 from engine.queue.queue import DECISIONS, WaitingCount, count_waiting
 from engine.queue.reviews import REVIEWS
 from engine.selection import Channel, ChannelCode
-from engine.shifts.minutes import read_minutes
-from engine.shifts.period_counts import read_repeats
+from engine.shifts.period_counts import read_minutes, read_repeats
 from engine.shifts.workload import picks
 from engine.storage.database import Store, split_in_slices
 from models.statistics.intervals import Estimate, share

@@ -38,8 +38,7 @@ from engine.errors import HomeError
 from engine.journal.entries import Draft, Entry
 from engine.journal.kinds import OIDC_GRANTED, OidcGrantBody
 from engine.storage.database import Store
-from engine.storage.files import read_secret
-from engine.storage.home import Home
+from engine.storage.home import Home, read_secret
 
 if TYPE_CHECKING:
     from api.oidc.provider import Provider

@@ -10,7 +10,8 @@ from api.http.request_bodies import TheEmptyBody, body_of
 from api.http.responses import answer, creates, document_problems, json_router
 from api.people.answers import KeyUsage, PeopleAnswer, describe_usage, list_people
 from api.people.steps import AccountEnds, AccountRemoval
-from engine.domain.records import Identifier, NoContent
+from engine.domain.field_types import Identifier
+from engine.domain.records import NoContent
 
 router = json_router("/v1/people", "people")
 ProposalId = Annotated[Identifier, Path()]

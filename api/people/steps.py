@@ -23,7 +23,8 @@ from api.http.answers import Acknowledged, AcknowledgedAccount, acknowledge, des
 from api.proposals.matters import BY_GOVERNORS, ProposalMatter, Step, name_at_random
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState
-from engine.domain.records import Identifier, NoContent, Record
+from engine.domain.field_types import Identifier
+from engine.domain.records import NoContent, Record
 from engine.domain.rights import Matter, Right, Role
 from engine.errors import (
     ConflictError,

@@ -17,8 +17,9 @@ from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState, TimedState, read_approval_state
 from engine.criteria.match import HardFact
 from engine.criteria.profiles import profile as profiles_profile
-from engine.criteria.profiles.checker import (
-    DEAREST,
+from engine.criteria.profiles.checker import DEAREST, program
+from engine.criteria.profiles.profile import Profile, ProfileChannel
+from engine.criteria.profiles.readable_fields import (
     DERIVED,
     ITEM,
     PROXIES,
@@ -26,9 +27,7 @@ from engine.criteria.profiles.checker import (
     Derived,
     FieldType,
     list_derived,
-    program,
 )
-from engine.criteria.profiles.profile import Profile, ProfileChannel
 from engine.domain.rights import Matter, Right
 from engine.domain.time_units import rfc3339
 from engine.errors import NotFoundError, ProfileRefusedError

@@ -18,7 +18,7 @@ from api.profiles.answers import ProfileField
 from api.service.runtime import Runtime
 from api.web.i18n import N_, ReaderLocale
 from api.web.labels import TABLES
-from engine.domain.precursors import PRECURSORS
+from engine.domain.goods import PRECURSORS
 from engine.domain.rights import Matter, Right
 from engine.journal.journal import JournalReader
 from engine.queue.queue import DECISIONS

@@ -27,7 +27,8 @@ from engine.criteria.profiles.profile import (
     read_profiles,
     to_profile,
 )
-from engine.domain.records import PostCode, Record
+from engine.domain.field_types import PostCode
+from engine.domain.records import Record
 from engine.domain.rights import Matter, Right, Role
 from engine.errors import BusyError, NotEnoughDataError, RecordError
 from engine.journal.batch_worker import StoredRecord

@@ -23,7 +23,8 @@ from api.http.answers import AcknowledgedStep, Answer, acknowledge_step
 from api.service.runtime import Runtime
 from engine.criteria.dual_control import ApprovalState, read_approval_states
 from engine.criteria.watchlist import list_identifiers
-from engine.domain.records import Record, Text
+from engine.domain.field_types import Text
+from engine.domain.records import Record
 from engine.domain.rights import Matter, Right, Role
 from engine.domain.validation import read_document
 from engine.journal.areas import kinds_of, load_part

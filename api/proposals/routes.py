@@ -17,7 +17,8 @@ from api.proposals.matters import Approval, ProposalMatter, list_matters
 from api.service.runtime import Runtime
 from api.web.forms import TheReader
 from api.web.page_route import PageRoute, TheVisit, Visit
-from engine.domain.records import Identifier, Record, StatedReason, Text
+from engine.domain.field_types import Identifier, Text
+from engine.domain.records import Record, StatedReason
 from engine.domain.rights import Right
 from engine.domain.time_units import moment, rfc3339
 from engine.errors import NotFoundError, RecordError

@@ -24,9 +24,8 @@ from api.service.settings import Settings
 from api.service.sign_in import open_sign_in
 from api.service.structured_logging import log_event
 from engine.audit.decision_replay import DecisionReplay
-from engine.audit.erasures import forget_deleted
+from engine.audit.erasures import forget_deleted, resume_removals
 from engine.audit.file_anchors import adopt_network, open_network
-from engine.audit.load_removals import resume_removals
 from engine.criteria.known_lawful import LawfulMatcher
 from engine.criteria.policy import (
     SILENCE,
@@ -54,15 +53,13 @@ from engine.journal.receipts import open_signer
 from engine.ports import Contribution, Scorer, open_authority
 from engine.queue.corrections import project_corrections
 from engine.queue.documents_asked import project_questions
-from engine.queue.expiry import QueueExpiry
 from engine.queue.identifier_index import project_identifiers
 from engine.queue.lawful_trade import LawfulWatch
 from engine.queue.match_outcomes import project_outcomes
 from engine.queue.mirror_alerts import MirrorProjection
 from engine.queue.pending_finds import project_finds
-from engine.queue.projection import project_queue
-from engine.queue.reason_verdicts import project_verdicts
-from engine.queue.reviews import project_reviews
+from engine.queue.projection import QueueExpiry, project_queue
+from engine.queue.reviews import project_reviews, project_verdicts
 from engine.queue.takings import project_takings
 from engine.shifts.shift_state import MARKS_FOLDER as MARKS
 from engine.shifts.shift_state import SeedChains, SeedMarks, Shifts, project_shifts

@@ -23,7 +23,7 @@ from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Scorer
 from engine.selection import RiskTables
 from engine.storage.home import Home
-from engine.storage.periodic_worker import PeriodicWorker
+from engine.storage.worker_process import PeriodicWorker
 from engine.targeting.context import Challenger, InForce
 from models.bundle import Scorer as BundleScorer
 from models.bundle import signing_key

@@ -16,8 +16,7 @@ from engine.audit.decision_replay import DecisionReplay
 from engine.criteria.policy import read_policy
 from engine.criteria.profiles.profile import ProfileMatcher
 from engine.decision.role_views import view
-from engine.domain.network import Network
-from engine.domain.shift_plan import ShiftPlan
+from engine.domain.network import Network, ShiftPlan
 from engine.domain.time_units import rfc3339
 from engine.domain.validation import MonotonicClock
 from engine.errors import StoreUnavailableError
@@ -25,7 +24,7 @@ from engine.journal.batch_worker import StoredRecord, Writer
 from engine.journal.journal import Journal
 from engine.journal.receipts import Signer
 from engine.ports import PostAuthority
-from engine.queue.expiry import QueueExpiry
+from engine.queue.projection import QueueExpiry
 from engine.shifts.workload import Workload
 from engine.storage.database import Store
 from engine.storage.home import Home

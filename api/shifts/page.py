@@ -23,8 +23,9 @@ from api.web.i18n import N_
 from api.web.labels import TABLES
 from api.web.page_route import PageRoute, TheVisit, Visit, VisitedPost
 from api.web.visitor import Form, TheForm, read_field
+from engine.domain.field_types import Time
 from engine.domain.network import Network
-from engine.domain.records import Method, Time
+from engine.domain.records import Method
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import NotFoundError, SecondPersonError
 from engine.journal.kinds import ReviewBody

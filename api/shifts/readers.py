@@ -42,10 +42,11 @@ from api.shifts.answers import (
     TakenGoods,
 )
 from engine.criteria.policy import read_policy
-from engine.domain.goods_classes import class_of
-from engine.domain.records import MASSES, DiscrepancyKind, Inspection, SubstanceClass
+from engine.domain.field_types import MASSES
+from engine.domain.goods import class_of
+from engine.domain.network import ShiftPeriod
+from engine.domain.records import DiscrepancyKind, Inspection, SubstanceClass
 from engine.domain.rights import Matter
-from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import MINUTE, RECENT_WINDOW, rfc3339
 from engine.journal.journal import BODIES, JOURNAL, JournalReader
 from engine.journal.kinds import INSPECTION, ShiftBalance
@@ -54,8 +55,7 @@ from engine.queue.match_outcomes import FindGravity
 from engine.queue.queue import DECISIONS, WaitingCount, count_waiting, read_plates
 from engine.selection import INSPECTED, Channel
 from engine.shifts.handovers import FiledAct, Handover, list_filed_acts, read_handover
-from engine.shifts.minutes import ChannelMinutes, read_minutes
-from engine.shifts.period_counts import name_stream
+from engine.shifts.period_counts import ChannelMinutes, name_stream, read_minutes
 from engine.storage.database import split_in_slices
 from models.monitoring.drift_monitor import measure_parties
 from models.statistics.intervals import rate, share

@@ -17,7 +17,7 @@ from api.shifts import steps
 from api.shifts.answers import ShiftReport, ShiftRoster, SignedHandover
 from api.shifts.readers import read_now, read_shift_report, read_shift_roster
 from api.shifts.steps import leave_shift, take_shift
-from engine.domain.records import Time
+from engine.domain.field_types import Time
 from engine.domain.rights import Role
 from engine.domain.time_units import micros
 from engine.journal.batch_worker import StoredRecord

@@ -15,7 +15,7 @@ from api.vehicle_files.answers import (
     describe_vehicle,
 )
 from api.vehicle_files.steps import AboutVehicleFile, TheVehicleFileWriter, find_vehicle_file
-from engine.domain.records import Identifier, Text, Time
+from engine.domain.field_types import Identifier, Text, Time
 from engine.files.content import LARGEST_FILE
 from engine.vehicle_files.ledger import PictureMark, Shown
 

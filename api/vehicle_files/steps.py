@@ -12,21 +12,17 @@ from api.http.access import post_of
 from api.http.dependencies import of_caller
 from api.service.runtime import Runtime
 from api.vehicle_files.answers import AcknowledgedMark, AcknowledgedVehicleFile
-from engine.domain.free_text import looks_like_name
-from engine.domain.records import Record, Text, Time
+from engine.domain.field_types import Text, Time
+from engine.domain.records import Record
 from engine.domain.rights import Matter
+from engine.domain.validation import looks_like_name
 from engine.errors import FilesFullError, NotFoundError
 from engine.files.content import JPEG, PNG, WEBP, recognise, strip_picture
 from engine.files.store import ReceivedFile
 from engine.journal.entries import Draft
 from engine.journal.idempotency import claim
 from engine.journal.kinds import COPIED
-from engine.vehicle_files.area import (
-    VEHICLE_FILE,
-    VEHICLE_MARK,
-    VehicleFileBody,
-    VehicleMarkBody,
-)
+from engine.vehicle_files.area import VEHICLE_FILE, VEHICLE_MARK, VehicleFileBody, VehicleMarkBody
 from engine.vehicle_files.ledger import PictureMark, Shown, VehicleFile, list_vehicle_files
 
 MOST_FILES = 40

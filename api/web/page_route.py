@@ -25,7 +25,7 @@ from api.web.forms import FieldMistake, FormError, corrections
 from api.web.i18n import ReaderLocale
 from api.web.templates_env import page, speech_of
 from api.web.visitor import Form, TheVisitor, Visitor, identify, json_route
-from engine.domain.records import PostCode
+from engine.domain.field_types import PostCode
 from engine.domain.rights import Role
 from engine.errors import NotAuthenticatedError, NotFoundError, RecordError, RiskError
 

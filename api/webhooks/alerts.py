@@ -26,8 +26,7 @@ from api.web.i18n import N_, ReaderLocale
 from api.web.labels import TABLES
 from engine.errors import HomeError
 from engine.events.webhooks import DeliveryOutcome, Endpoint
-from engine.storage.files import read_secret
-from engine.storage.home import Home
+from engine.storage.home import Home, read_secret
 
 PASSWORD_FILE, TOKEN_FILE = "smtp-password", "push-token"
 """In ``keys/`` of the home: what the mail server and the push gateway know this service by."""

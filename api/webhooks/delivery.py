@@ -58,7 +58,7 @@ from engine.events.webhooks import (
     release_leases,
     settle,
 )
-from engine.storage.periodic_worker import PeriodicWorker
+from engine.storage.worker_process import PeriodicWorker
 
 if TYPE_CHECKING:
     import httpx2

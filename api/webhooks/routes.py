@@ -17,7 +17,8 @@ from api.webhooks.steps import (
     WebhookWriter,
 )
 from api.webhooks.trial import WebhookTrial, send_test
-from engine.domain.records import Identifier, NoContent
+from engine.domain.field_types import Identifier
+from engine.domain.records import NoContent
 
 router = json_router("/v1/webhooks", "webhooks")
 WebhookId = Annotated[Identifier, Path()]

@@ -46,7 +46,8 @@ from api.http.answers import Acknowledged, Recorded, Time, acknowledge
 from api.notifications.event_bodies import types_for
 from api.service.runtime import Runtime
 from api.service.settings import MAIL_ADDRESS
-from engine.domain.records import Agency, NoContent, PostCode, Record
+from engine.domain.field_types import Agency, PostCode
+from engine.domain.records import NoContent, Record
 from engine.domain.rights import Role
 from engine.domain.time_units import HOUR, rfc3339
 from engine.errors import ConflictError, NotFoundError, RecordError
@@ -62,8 +63,7 @@ from engine.journal.areas import EventType
 from engine.journal.batch_worker import StoredRecord
 from engine.journal.entries import Draft, Kind
 from engine.journal.idempotency import claim
-from engine.storage.files import read_secret
-from engine.storage.home import Home
+from engine.storage.home import Home, read_secret
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

@@ -1,4 +1,4 @@
-"""Signed erasures: which bodies may be missing, and the records that are erased together.
+"""Signed erasures of records, and the removal of loads that were erased or withdrawn.
 
 A body leaves the store by a record of kind ``erasure`` that names it by its sequence and its leaf.
 A program that can write to the database can append a record, so the record alone proves nothing: it
@@ -9,11 +9,18 @@ Everything recorded about one movement forms a group, because an act says nothin
 crossing that it is about; so do the steps of one watch-list entry, the versions of one declaration
 ahead, and the records of one case. Every other record that may be erased is a group of its own. A
 group is erased whole or not at all: the rest of the journal then replays without it.
+
+Of loads, a record of the journal puts an erasure or a withdrawal into force, then folders are moved
+and removed. What a kill left undone is done by the next start of the service, erasure, withdrawal
+or load.
 """
 
+import fcntl
 import json
+import shutil
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -21,6 +28,11 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection
 
+from engine.audit.file_anchors import (
+    read_load_anchors,
+    read_replaced_loads,
+    read_withdrawn_loads,
+)
 from engine.criteria.watchlist import CONVEYANCE, NAMED, PARTIES, REQUESTED
 from engine.domain.identifiers import fold
 from engine.errors import RecordError
@@ -30,6 +42,7 @@ from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import ERASURE, ErasureBody, ErasureGrounds
 from engine.journal.receipts import Signer, key_id_of
 from engine.storage.database import Store
+from engine.storage.home import Home
 
 _PURPOSE = b"darvoza erasure 1"
 _HEADER = struct.Struct(">II")
@@ -264,3 +277,50 @@ def forget_deleted(store: Store) -> bool:
         for table in (name for name, rule in list_tables().items() if rule.erased_by):
             connection.exec_driver_sql(f"VACUUM {table}")
     return True
+
+
+STAGE = ".erasure"
+"""Folder of a home with what is left of loads, until a record puts it into force."""
+
+
+@contextmanager
+def lock_loads(home: Home) -> Iterator[None]:
+    """Let one process at a time load into a home; clear what a killed one left."""
+    home.history.mkdir(parents=True, exist_ok=True)
+    with (home.history / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in home.history.glob(".load-*"):
+            shutil.rmtree(left)
+        yield
+
+
+def resume_removals(home: Home, store: Store) -> None:
+    """Finish what erasures and withdrawals left to do when their process was killed."""
+    with store.read() as connection:
+        gone = [*read_replaced_loads(connection), *_list_withdrawn(connection)]
+    if any((home.history / load).is_dir() for load in gone):
+        with lock_loads(home), store.read() as connection:
+            finish_removals(home, connection)
+
+
+def _list_withdrawn(connection: Connection) -> Collection[str]:
+    return read_withdrawn_loads(connection).keys() - read_load_anchors(connection).keys()
+
+
+def finish_removals(home: Home, connection: Connection) -> None:
+    """Put what is left of erased loads into their place; remove erased and withdrawn loads.
+
+    May be repeated.
+
+    Under :func:`lock_loads`.
+    """
+    for load, (_, instead) in read_replaced_loads(connection).items():
+        staged, place = home.root / STAGE / "history" / instead, home.history / instead
+        if staged.is_dir() and not place.exists():
+            staged.rename(place)
+        if place.is_dir() and (home.history / load).is_dir():
+            shutil.rmtree(home.history / load)
+    for load in _list_withdrawn(connection):
+        if (home.history / load).is_dir():
+            shutil.rmtree(home.history / load)
+    shutil.rmtree(home.root / STAGE, ignore_errors=True)

@@ -32,8 +32,7 @@ from engine.journal.kinds import (
 )
 from engine.journal.power_records import find_first_sequence
 from engine.storage.database import Store
-from engine.storage.files import file_digest
-from engine.storage.home import Home
+from engine.storage.home import Home, file_digest
 
 QUARANTINE_FILE = "quarantine.csv"
 _LINK = "is a symbolic link: put the file itself there"

@@ -27,8 +27,8 @@ from sqlalchemy import Connection, Row, column, select, table
 
 from engine.audit.erasures import find_erasure_fault, find_mismatches, read_erasure
 from engine.criteria.policy import PolicyHistory, read_policy
+from engine.domain.network import ShiftPeriod, read_opening
 from engine.domain.records import Crossing
-from engine.domain.shift_plan import ShiftPeriod, read_opening
 from engine.domain.time_units import HOUR, micros
 from engine.journal.entries import JournalFault
 from engine.journal.hash_chain import GENESIS, SALT_BYTES, ChainedFields, chain_of, leaf_of

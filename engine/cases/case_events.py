@@ -15,26 +15,21 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from engine.domain.free_text import looks_like_name
-from engine.domain.records import (
-    Amount,
+from engine.domain.field_types import (
     Code,
     Country,
     HandlingCode,
     Hex32,
     Identifier,
-    Methods,
-    Outcome,
     PlaceCode,
     Places,
     PostCode,
-    Record,
-    SubstanceClass,
     Text,
     Time,
     Unit,
-    complete_goods,
 )
+from engine.domain.records import Amount, Methods, Outcome, Record, SubstanceClass, complete_goods
+from engine.domain.validation import looks_like_name
 
 
 def find_name_signs(content: Mapping[str, Any], at: str = "") -> Iterator[str]:

@@ -25,8 +25,7 @@ from engine.links.ledger import ENVELOPES, Direction
 from engine.links.messages import FILE, FilePart
 from engine.links.requests import find_request
 from engine.links.state import Link
-from engine.storage.files import file_digest
-from engine.storage.home import Home
+from engine.storage.home import Home, file_digest
 from engine.vehicle_files.ledger import VEHICLE_FILES
 
 _E = ENVELOPES.c

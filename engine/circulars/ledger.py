@@ -15,7 +15,8 @@ from engine.circulars.area import (
     CIRCULAR_READ,
     CircularBody,
 )
-from engine.domain.records import PostCode, Record, Text, Time
+from engine.domain.field_types import PostCode, Text, Time
+from engine.domain.records import Record
 from engine.domain.time_units import micros
 from engine.errors import ConflictError, NotFoundError
 from engine.files.store import NamedFile, to_named

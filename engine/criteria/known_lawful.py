@@ -32,18 +32,9 @@ from engine.criteria.watchlist import (
     record_until,
     state_row,
 )
+from engine.domain.field_types import Agency, Country, Identifier, PostCode, Text, Time, TypedPlate
 from engine.domain.identifiers import fold
-from engine.domain.records import (
-    Agency,
-    Arrival,
-    Country,
-    Identifier,
-    PostCode,
-    Record,
-    Text,
-    Time,
-    TypedPlate,
-)
+from engine.domain.records import Arrival, Record
 from engine.domain.time_units import micros
 from engine.selection import LAWFUL_CHECK, Channel
 

@@ -20,11 +20,11 @@ from engine.criteria.watchlist import (
     list_entry_keys,
     list_identifiers,
 )
+from engine.domain.field_types import is_placeholder
 from engine.domain.identifiers import fold
-from engine.domain.records import is_placeholder
 from engine.domain.validation import list_faults
 from engine.errors import RecordError
-from engine.storage.files import escape_cell
+from engine.storage.home import escape_cell
 
 COLUMNS: Final = (*NAMED, "look_alikes", "reason", "note", "agency")
 """Columns that a file may have. ``look_alikes`` is 0 or 1; ``agency`` must be that of the list."""

@@ -26,10 +26,10 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
 from engine.criteria.dual_control import replay_records
-from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
-from engine.domain.network import Network, read_network
-from engine.domain.records import Identifier, PostCode, Record, Text
-from engine.domain.shift_plan import ShiftHours, ShiftPlan
+from engine.domain.field_types import Identifier, PostCode, Text
+from engine.domain.goods import GoodsClasses, shipped_goods_classes
+from engine.domain.network import Network, ShiftHours, ShiftPlan, read_network
+from engine.domain.records import Record
 from engine.domain.time_units import HOUR, MINUTE
 from engine.domain.validation import list_faults
 from engine.errors import InputError, RecordError

@@ -22,7 +22,8 @@ from engine.criteria.match import KNOWN_LAWFUL
 from engine.criteria.policy import SETTINGS, read_policy
 from engine.criteria.profiles.profile import Profile, read_profiles
 from engine.criteria.watchlist import describe_names, is_selecting, read_entries, read_expiry
-from engine.domain.records import Agency, Record, Text, Time
+from engine.domain.field_types import Agency, Text, Time
+from engine.domain.records import Record
 from engine.domain.time_units import DAY, micros, rfc3339
 from engine.errors import RecordError
 from engine.journal.entries import Draft

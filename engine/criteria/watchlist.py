@@ -28,20 +28,17 @@ from sqlalchemy import Connection
 
 from engine.criteria.dual_control import ApprovalState, ApprovalTail, read_approval_states
 from engine.criteria.match import Match
-from engine.domain.identifiers import fold, skeleton
-from engine.domain.records import (
+from engine.domain.field_types import (
     Agency,
-    Arrival,
-    Crossing,
-    Declaration,
     HandlingCode,
     Identifier,
     PostCode,
-    Record,
     Text,
     Time,
     TypedPlate,
 )
+from engine.domain.identifiers import fold, skeleton
+from engine.domain.records import Arrival, Crossing, Declaration, Record
 from engine.domain.time_units import DAY, micros, moment, rfc3339
 from engine.errors import RecordError
 from engine.ports import FeatureRows

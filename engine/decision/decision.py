@@ -35,8 +35,7 @@ from engine.explanation.messages import Message, render
 from engine.explanation.reasons import REASONS_VERSION, Reason, make_whole_reason
 from engine.ports import Chances, Evidence
 from engine.search_orders.order import NO_ORDER, SearchOrder, search_order
-from engine.search_orders.rates import SearchCounts
-from engine.search_orders.signs import Precaution, precautions
+from engine.search_orders.rates import Precaution, SearchCounts, precautions
 from engine.selection import (
     INSPECTED,
     LAWFUL_CHECK,

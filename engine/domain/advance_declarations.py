@@ -13,19 +13,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from engine.domain.records import (
-    Arrival,
-    Country,
-    Declaration,
-    Direction,
-    Identifiers,
-    Ids,
-    OptionalId,
-    PostCode,
-    Record,
-    Time,
-    VehicleClass,
-)
+from engine.domain.field_types import Country, Identifiers, Ids, OptionalId, PostCode, Time
+from engine.domain.records import Arrival, Declaration, Direction, Record, VehicleClass
 
 MOST_VEHICLES = 50
 """Vehicles of one declaration."""

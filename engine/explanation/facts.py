@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.domain.advance_declarations import AdvanceMatch
+from engine.domain.goods import list_watched
 from engine.domain.identifiers import container_is_valid
-from engine.domain.precursors import list_watched
 from engine.domain.records import Arrival, Crossing, Declaration
 from engine.explanation.messages import Message, Parameters, render
 from engine.explanation.reasons import CODE, precursor_parameters

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from engine.domain.precursors import PRECURSORS, WATCHED
+from engine.domain.goods import PRECURSORS, WATCHED
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, cast
 
-from engine.domain.precursors import PRECURSORS, WATCHED
+from engine.domain.goods import PRECURSORS, WATCHED
 from engine.domain.time_units import DAY, HOUR, MINUTE
 from engine.explanation.message_templates import (
     ACTORS,

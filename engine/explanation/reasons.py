@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.domain.precursors import Precursor, main_precursor
+from engine.domain.goods import Precursor, main_precursor
 from engine.domain.records import Arrival
 from engine.explanation.message_templates import TEMPLATES
 from engine.explanation.messages import (

@@ -26,13 +26,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.audit.file_anchors import find_symbolic_links
-from engine.domain.records import HEX_32
+from engine.domain.field_types import HEX_32
 from engine.errors import BodyTooLargeError, HomeError
 from engine.journal.areas import Findings, HomeCheck, load_areas, load_part
 from engine.journal.entries import JournalFault
 from engine.storage.database import Store
-from engine.storage.files import file_digest, flush_to_disk
-from engine.storage.home import Home
+from engine.storage.home import Home, file_digest, flush_to_disk
 
 _DIGEST = re.compile(HEX_32)
 _LOCK, _RECEIVED = ".lock", ".received-"

@@ -25,8 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from engine.errors import HomeError, InputError, RecordError
 from engine.journal.entries import Entry
-from engine.storage.files import read_secret
-from engine.storage.home import Home
+from engine.storage.home import Home, read_secret
 
 KEY_FILE = "receipts.pem"
 _PURPOSE = b"darvoza receipt 1"

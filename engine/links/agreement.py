@@ -19,8 +19,9 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_v
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
+from engine.domain.field_types import Code, Hex32, Identifier, PostCode, Text, Time
 from engine.domain.network import IdentifierField
-from engine.domain.records import Code, Hex32, Identifier, PostCode, Record, Text, Time
+from engine.domain.records import Record
 from engine.domain.validation import list_faults, read_toml
 from engine.errors import InputError, RecordError
 from engine.journal.hash_chain import canonical

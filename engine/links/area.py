@@ -282,7 +282,7 @@ AREA: Final = Area(
         "engine.links.movements:project_movements",
         "engine.links.requests:project_requests",
     ),
-    key_carrier="engine.links.posts.post_accounts:NodeKeys",
+    key_carrier="engine.links.posts.linked_posts:NodeKeys",
     check="engine.links.witness:check_links",
     authority="engine.links.posts.linked_posts:open_posts",
     held="engine.links.ledger:select_unsettled",

@@ -31,7 +31,7 @@ from pydantic import (
     ValidationError,
 )
 
-from engine.domain.records import HandlingCode, Hex32
+from engine.domain.field_types import HandlingCode, Hex32
 from engine.domain.validation import list_faults
 from engine.errors import EnvelopeRefusedError, RecordError
 from engine.journal.hash_chain import GENESIS, canonical

@@ -22,8 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from engine.errors import HomeError
-from engine.storage.files import read_secret
-from engine.storage.home import Home
+from engine.storage.home import Home, read_secret
 
 KEY_BYTES = 32
 _PURPOSE = b"darvoza link identity 1"

@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BeforeValidator, Field
 
-from engine.domain.records import (
-    BodyType,
+from engine.domain.field_types import (
     Code,
     Country,
     Hex32,
@@ -21,18 +20,14 @@ from engine.domain.records import (
     Identifiers,
     Ids,
     Mass,
-    Methods,
     OptionalCode,
     OptionalId,
-    Outcome,
     PostCode,
-    Record,
-    SubstanceClass,
     Text,
     Time,
     Value,
-    VehicleClass,
 )
+from engine.domain.records import BodyType, Methods, Outcome, Record, SubstanceClass, VehicleClass
 from engine.domain.validation import bare
 from engine.journal.kinds import CopiedBody
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.domain.records import HandlingCode, Record
+from engine.domain.field_types import HandlingCode
+from engine.domain.records import Record
 from engine.domain.time_units import HOUR
 from engine.errors import ConflictError, ErasedError
 from engine.journal.entries import Draft

@@ -20,7 +20,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 from sqlalchemy import Connection
 
-from engine.domain.records import Hex32
+from engine.domain.field_types import Hex32
 from engine.errors import RecordError
 from engine.journal.hash_chain import canonical
 from engine.links.agreement import check_body, select_fields

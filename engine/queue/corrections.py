@@ -18,28 +18,30 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Column, ColumnElement, Connection, Index, func, select
 
-from engine.domain.goods_classes import GoodsClasses, class_of
-from engine.domain.records import (
+from engine.domain.field_types import (
     MASSES,
-    SUBSTANCES,
-    Amount,
     Code,
-    DiscrepancyKinds,
     Identifier,
-    Inspection,
-    InspectionAct,
     KnownCurrency,
-    Methods,
     Minutes,
-    Outcome,
     PlaceCode,
     Places,
-    Record,
-    Seizure,
-    SubstanceClass,
     Text,
     Unit,
     Value,
+)
+from engine.domain.goods import GoodsClasses, class_of
+from engine.domain.records import (
+    SUBSTANCES,
+    Amount,
+    DiscrepancyKinds,
+    Inspection,
+    InspectionAct,
+    Methods,
+    Outcome,
+    Record,
+    Seizure,
+    SubstanceClass,
     check_assessment,
     complete_goods,
 )
@@ -62,6 +64,7 @@ from engine.journal.kinds import (
     SEIZURE_CORRECTED,
     CorrectionAskedBody,
     InspectionCorrectedBody,
+    Json,
     SeizureCorrectedBody,
 )
 from engine.journal.power_records import read_proven
@@ -77,7 +80,6 @@ CORRECTIONS = record_table(
 """Records that correct another one, by its number."""
 CORRECTED_KINDS: tuple[Kind[Any], ...] = (INSPECTION_CORRECTED, SEIZURE_CORRECTED)
 _C = CORRECTIONS.c
-Json = dict[str, Any]
 
 
 def project_corrections(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:

@@ -13,7 +13,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from sqlalchemy import Column, Connection, Index, String, bindparam, select, text, update
 
-from engine.domain.records import Agency, Codes, Record, RecordId, Text, Time
+from engine.domain.field_types import Agency, Codes, RecordId, Text, Time
+from engine.domain.records import Record
 from engine.domain.time_units import DAY, micros, rfc3339
 from engine.errors import ConflictError, NotFoundError, RecordError
 from engine.journal.copies import find_local_number

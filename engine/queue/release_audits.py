@@ -13,7 +13,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from sqlalchemy import Connection, Select, exists, literal, select, text
 
-from engine.domain.records import Record, Text
+from engine.domain.field_types import Text
+from engine.domain.records import Record
 from engine.errors import ConflictError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import ANSWERS, IdempotencyClaim

@@ -14,7 +14,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 from sqlalchemy import Column, Connection, Index, Select, String, exists, func, select
 
-from engine.domain.records import Identifier, Record
+from engine.domain.field_types import Identifier
+from engine.domain.records import Record
 from engine.domain.time_units import DAY, MINUTE, moment, rfc3339
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.entries import Draft, Entry, list_bodies

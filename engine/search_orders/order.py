@@ -31,10 +31,13 @@ from engine.search_orders.rates import (
     RatedPlace,
     SearchCounts,
     Why,
+    declares_precursor,
+    form_of,
     group,
+    items_of,
+    main_item,
     rate_places,
 )
-from engine.search_orders.signs import declares_precursor, form_of, items_of, main_item
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Connection, exists, select
 
-from engine.domain.records import Inspection, Record, Text, Time
-from engine.domain.shift_plan import ShiftPeriod
+from engine.domain.field_types import Text, Time
+from engine.domain.network import ShiftPeriod
+from engine.domain.records import Inspection, Record
 from engine.domain.time_units import DAY
 from engine.errors import ConflictError, NotFoundError
 from engine.journal.entries import Draft

@@ -1,4 +1,4 @@
-"""Counts of a period at one post: what was decided, searched, found and released.
+"""Counts of a period at one post, and the minutes of its running shift.
 
 A period is a span of the journal's time, ``since`` included and ``until`` not, in UTC microseconds.
 Vehicles count in the period in which they were decided on, acts in the one in which they were
@@ -6,10 +6,17 @@ filed, as in the shift report. All of it is read from tables that are kept as re
 indexes of time and number: the time that it takes follows from the period and not from the history.
 
 Rows have the agency of their act, so that a caller adds up what it may see.
+
+Minutes of a running shift: used are those of the acts filed in the shift, as corrections state them
+now, or the expected minutes of a vehicle whose act states none. Needed are those expected of what
+waits. Minutes that nobody can work before the shift ends are lost. The three and what is left add
+up to the roster, if the acts took no more than that.
 """
 
+import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
@@ -27,11 +34,13 @@ from sqlalchemy import (
     select,
 )
 
+from engine.domain.network import Network, ShiftPeriod
 from engine.domain.time_units import DAY, MINUTE
 from engine.journal.journal import JOURNAL
 from engine.queue.match_outcomes import ACTS, SEIZED_GOODS
-from engine.queue.queue import DECISIONS
+from engine.queue.queue import DECISIONS, WaitingCount
 from engine.selection import COUNTERPART, INSPECTED, Channel
+from engine.shifts.workload import METHODS, read_roster
 
 Stage = Literal["decision", "act", "release", "whole"]
 """From the arrival to the decision, from there to the act, from there to the release where one was
@@ -247,3 +256,77 @@ def list_posts(connection: Connection) -> Iterator[str]:
     while post is not None:
         yield post
         post = connection.scalar(select(func.min(_D.post)).where(_D.post > post))
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelMinutes:
+    """Minutes of one channel of officers in a running shift."""
+
+    roster: float | None
+    """None if no roster bounds them."""
+    used: float
+    needed: float
+    """Expected of all vehicles that wait, also of those for which no time is left."""
+    workable: float = math.inf
+    """Minutes that can be worked before the shift ends."""
+
+    @property
+    def free(self) -> float:
+        """Minutes for what waits and what will come; infinite without a roster."""
+        return math.inf if self.roster is None else min(self._unused, self.workable)
+
+    @property
+    def lost(self) -> float:
+        """Minutes of the roster that are not used when the shift ends."""
+        return max(self._unused - self.workable, 0.0)
+
+    @property
+    def left(self) -> float | None:
+        """Minutes for arrivals to come; negative where they are missing, None without a roster."""
+        return None if self.roster is None else self.free - self.needed
+
+    @property
+    def _unused(self) -> float:
+        return 0.0 if self.roster is None else max(self.roster - self.used, 0.0)
+
+
+def read_minutes(
+    connection: Connection,
+    shift: ShiftPeriod,
+    network: Network,
+    waiting: Mapping[Channel, WaitingCount],
+    *,
+    now: int,
+) -> dict[Channel, ChannelMinutes]:
+    """Return the minutes of a running shift, of red first; ``waiting`` is its post's queue."""
+    hands = read_roster(connection, shift.post, network)
+    used = sum_used_minutes(connection, Span(shift.post, shift.opens_at, shift.closes_at))
+    found = {}
+    for channel in reversed(INSPECTED):
+        known = [hands.minutes[method] for method in METHODS[channel] if method in hands.minutes]
+        roster = sum(known) if known else None
+        found[channel] = ChannelMinutes(
+            roster,
+            used.get(channel, 0.0),
+            waiting[channel].minutes if channel in waiting else 0.0,
+            bound_workable(roster or 0.0, shift, teams=len(hands.teams), now=now),
+        )
+    return found
+
+
+def bound_workable(roster: float, shift: ShiftPeriod, *, teams: int, now: int) -> float:
+    """Return how many minutes of a channel can be worked before its shift ends.
+
+    Whole minutes of the clock, so that two readers of one minute state the same. As many people
+    work at once as the minutes of the roster need, or as there are teams.
+    """
+    at_once = max(teams, math.ceil(roster * MINUTE / (shift.closes_at - shift.opens_at)), 1)
+    return float(at_once * (max(shift.closes_at - now, 0) // MINUTE))
+
+
+def sum_used_minutes(connection: Connection, span: Span) -> dict[Channel, float]:
+    """Return the minutes of the acts filed in a period at a post, by the channel they answered."""
+    minutes = func.coalesce(func.nullif(ACTS.c.minutes, 0.0), DECISIONS.c.minutes)
+    query: Select[Any] = select(DECISIONS.c.channel, func.sum(minutes)).select_from(ACTS)
+    query = join_decisions(connection, query, span).group_by(DECISIONS.c.channel)
+    return {Channel(code): total for code, total in connection.execute(query)}

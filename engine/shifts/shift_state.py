@@ -54,8 +54,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from engine.criteria.policy import PolicyHistory, read_policy
-from engine.domain.network import Network
-from engine.domain.shift_plan import ShiftPeriod
+from engine.domain.network import Network, ShiftPeriod
 from engine.domain.time_units import HOUR, RECENT_WINDOW, micros, rfc3339
 from engine.errors import StoreUnavailableError
 from engine.journal.areas import list_rules

@@ -42,9 +42,9 @@ from engine.decision.inspection_minutes import (
     shrink_mean,
     teach,
 )
-from engine.domain.network import Count, Network
-from engine.domain.records import Code, Identifier, Method, Record, VehicleClass
-from engine.domain.shift_plan import ShiftPeriod
+from engine.domain.field_types import Code, Identifier
+from engine.domain.network import Count, Network, ShiftPeriod
+from engine.domain.records import Method, Record, VehicleClass
 from engine.domain.time_units import DAY, RECENT_WINDOW
 from engine.errors import RecordError
 from engine.journal.entries import Draft, Entry, list_bodies

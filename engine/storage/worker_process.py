@@ -1,4 +1,4 @@
-"""Work in a process of its own: bounded in time and memory, and never in the way of decisions.
+"""Work beside decisions: in a bounded process of its own, or at intervals on a thread of its own.
 
 The interpreter runs one thread at a time, so that a long regular expression on one thread holds up
 all others. Work on content that others sent (a file, a photograph, an old report) therefore runs in
@@ -17,11 +17,13 @@ import resource
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
+from threading import Event, Thread
 from traceback import extract_tb
 from typing import IO, Any
 
@@ -148,3 +150,44 @@ def main(work: str, root: Path, seconds: int) -> int:
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))
+
+
+class PeriodicWorker(ABC):
+    """Takes turns until it is closed; a turn that fails ends none of the later ones."""
+
+    def __init__(self, name: str, seconds: float, *, first_after: float | None = None) -> None:
+        """Turns are ``seconds`` apart; the first one begins after that time, if no other is given.
+
+        ``name`` is that of the thread.
+        """
+        self._every = seconds
+        self._first_after = seconds if first_after is None else first_after
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+
+    @abstractmethod
+    def run_turn(self) -> None:
+        """Do what is due."""
+
+    @abstractmethod
+    def note_failure(self, error: Exception) -> None:
+        """Log what a turn raised."""
+
+    def start(self) -> None:
+        """Begin to take turns."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the turn that runs."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        wait = self._first_after
+        while not self._stop.wait(wait):
+            wait = self._every
+            try:
+                self.run_turn()
+            except Exception as error:
+                self.note_failure(error)

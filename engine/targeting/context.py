@@ -42,9 +42,8 @@ from engine.decision.decision import (
 from engine.decision.record_codec import decode_decision
 from engine.declarations.matcher import match_arrivals
 from engine.domain.advance_declarations import AdvanceMatch
-from engine.domain.network import Network
+from engine.domain.network import Network, ShiftPeriod
 from engine.domain.records import Arrival, Crossing
-from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import DAY, SECOND
 from engine.errors import RecordError, RiskError, TooManyAmendmentsError
 from engine.explanation.reasons import Reason, Sentences, add_precursor_reason, name_opposite_post
@@ -62,7 +61,7 @@ from engine.ports import (
     Scores,
 )
 from engine.queue.queue import DECISIONS, QueuedDecision, merits_of_scored, read_decision
-from engine.search_orders.signs import find_signs
+from engine.search_orders.rates import find_signs
 from engine.selection import (
     CHALLENGER,
     INSPECTED,

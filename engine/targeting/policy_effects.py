@@ -36,9 +36,9 @@ from engine.criteria.policy import (
 )
 from engine.decision.decision import ScoredArrival, choose_channel
 from engine.decision.record_codec import StoredDecision, decode_decision
-from engine.domain.goods_classes import GoodsClasses, class_of
+from engine.domain.goods import GoodsClasses, class_of
+from engine.domain.network import read_opening
 from engine.domain.records import SUBSTANCES, Record
-from engine.domain.shift_plan import read_opening
 from engine.domain.time_units import DAY, HOUR, RECENT_WINDOW, SECOND
 from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import DECISION, FIND_CONFIRMED, SEIZURE

@@ -26,16 +26,15 @@ from engine.criteria.profiles.profile import read_profiles, scale_tolerances
 from engine.decision.decision import MOST_PEERS
 from engine.decision.record_codec import decode_decision
 from engine.decision.role_views import order_fields
+from engine.domain.field_types import Identifier, Text
 from engine.domain.network import Network
 from engine.domain.records import (
     Arrival,
-    Identifier,
     Inspection,
     InspectionAct,
     Record,
     ReportedSeizure,
     Seizure,
-    Text,
 )
 from engine.domain.time_units import moment
 from engine.errors import ConflictError, NotFoundError, RecordError
@@ -104,7 +103,7 @@ from engine.queue.takings import (
     read_holder,
 )
 from engine.search_orders.order import search_order
-from engine.search_orders.signs import find_signs
+from engine.search_orders.rates import find_signs
 from engine.selection import COUNTERPART, INSPECTED, Channel, Handling, RiskTables
 from engine.shifts.workload import Roster, read_roster, require_known_equipment
 from engine.storage.database import (

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection, Index, String, select
 
-from engine.domain.records import Hex32, Record, Text, Time
+from engine.domain.field_types import Hex32, Text, Time
+from engine.domain.records import Record
 from engine.errors import ConflictError
 from engine.files.store import NamedFile, to_named
 from engine.journal.copies import find_local_number

@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from sqlalchemy import Connection
 
 from engine.analysis.area import DECISION_COLUMNS, REVIEW_COLUMNS
-from engine.criteria.profiles.checker import FOLDED
+from engine.criteria.profiles.readable_fields import FOLDED
 from engine.domain.identifiers import fold
 from engine.domain.records import Record
 from engine.domain.time_units import micros

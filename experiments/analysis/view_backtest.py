@@ -19,7 +19,7 @@ from engine.errors import InputError, NotEnoughDataError
 from engine.ports import Scores
 from features.catalogue.plan import Plan
 from features.history.tables import Tables
-from features.offline.monthly_features import MonthlyFeatures
+from features.offline.feature_matrix import MonthlyFeatures
 from features.partners.linked_history import isolate_histories, link_histories, list_administrations
 from models.array_types import Positions
 from models.config import TrainConfig

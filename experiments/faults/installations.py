@@ -1,4 +1,4 @@
-"""Installations of a fault run: stores, clocks, disks, and the messages that they record.
+"""Installations of a fault run: stores, clocks, disks, lines, and the messages that they record.
 
 Prepared once with links in force, and put back as they were prepared for every history. All of them
 work in one process, each with a store, keys and a clock of its own; only what is to be killed runs
@@ -8,7 +8,7 @@ in another one.
 import shutil
 import tomllib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +17,12 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, create_engine, delete, insert, make_url, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
 from engine.domain.records import Arrival, Crossing
 from engine.domain.time_units import SystemClock
+from engine.errors import StoreUnavailableError
 from engine.journal.areas import list_declared_tables
 from engine.journal.clock import project_anchors
 from engine.journal.copies import project_copies
@@ -42,6 +44,7 @@ from engine.links.identity import LinkIdentity, LinkKeys
 from engine.links.ledger import ENVELOPES, Direction, project_envelopes, read_position
 from engine.links.messages import BundlePart
 from engine.links.outbox import OutgoingMessage
+from engine.links.parcel import read_parcel
 from engine.links.posts.record_intake import RecordIntake
 from engine.links.posts.record_outbox import RECORD, send_records
 from engine.links.state import Link
@@ -51,6 +54,10 @@ CENTRE, MESSAGE = "centre", "bundle"
 """The centre, and the kind of its own messages; what a node records travels as records."""
 FILLING = 1_200
 """Characters of a message: about those of a decision's record."""
+BYTES_A_SECOND, ROUND_TRIP_SECONDS = 8_000, 0.6
+"""A satellite's line of 64 kbit/s."""
+KEPT = 5
+"""Parcels that are late at once, at most."""
 _LEDGER_KINDS = (
     LINK_SENT, LINK_RECEIVED, LINK_REFUSED, LINK_RECEIPTED, LINK_RESUMED, LINK_ENDED,
 )  # fmt: skip
@@ -406,6 +413,111 @@ def prepare_deployment(
         one.close()
         one.disk.save()
     return made
+
+
+@dataclass
+class Line:
+    """The line between a node and the centre."""
+
+    node: Installation
+    centre: Installation
+    refused: Callable[[Installation], None]
+    """Called if a store refused what it holds already."""
+    note: Callable[..., None] = lambda *_: None
+    """Called with the words that say what the line did."""
+    is_up: bool = True
+    faults: list[str] = field(default_factory=list)
+    """What happens to the next requests."""
+    late: list[tuple[Installation, bytes]] = field(default_factory=list)
+    """Parcels on their way, and to whom."""
+    seconds: float = 0.0
+    """Time on the line."""
+    arrived_seconds: float = 0.0
+    """Time on the line when the last envelope arrived that was not there before."""
+    _positions: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The link that it carries."""
+        return self.node.name
+
+    @property
+    def ends(self) -> tuple[Installation, Installation]:
+        """The node and the centre."""
+        return self.node, self.centre
+
+    def other(self, one: Installation) -> Installation:
+        """Return the other end."""
+        return self.centre if one is self.node else self.node
+
+    def start_watch(self) -> None:
+        """Count the time on the line from now on."""
+        self.seconds = self.arrived_seconds = 0.0
+        self._positions = self._read_positions()
+
+    def note_arrivals(self) -> None:
+        """Note the time if either side holds more than it did when watched."""
+        found = self._read_positions()
+        if found != self._positions:
+            self._positions, self.arrived_seconds = found, self.seconds
+
+    def _read_positions(self) -> dict[str, int]:
+        return {one.name: one.position(self.name, "received") for one in self.ends}
+
+    def carry_from(self, caller: Installation) -> Callable[[bytes], bytes]:
+        """Return what carries a parcel of ``caller`` to the other side and its answer back."""
+        return lambda parcel: self._carry(caller, parcel)
+
+    def _carry(self, caller: Installation, parcel: bytes) -> bytes:
+        if self._positions:
+            self.note_arrivals()
+        if not self.is_up:
+            raise StoreUnavailableError("the line is cut")
+        receiver = self.other(caller)
+        if not self.faults:
+            return self._answer(receiver, parcel)
+        fault = self.faults.pop(0)
+        self.note("a request of", caller.name, "on", self.name, "meets", fault)
+        if fault == "delay":
+            self.late = [*self.late, (receiver, parcel)][-KEPT:]
+        if fault in ("lose", "delay"):
+            raise StoreUnavailableError("no answer")
+        if fault == "late" and self.late:
+            self.deliver_late()
+        parcel = _disturb(caller, parcel, fault)
+        answers = [self._answer(receiver, parcel) for _ in range(2 if fault == "double" else 1)]
+        if fault == "lose_answer":
+            raise StoreUnavailableError("the answer was lost")
+        return answers[-1]
+
+    def _answer(self, receiver: Installation, parcel: bytes) -> bytes:
+        name = receiver.name_in_envelopes(self.name)
+        try:
+            answer = receiver.exchange.answer_parcel(parcel, name=name)
+        except IntegrityError:
+            self.refused(receiver)
+            raise StoreUnavailableError("the other side answered 500") from None
+        self.seconds += ROUND_TRIP_SECONDS + (len(parcel) + len(answer)) / BYTES_A_SECOND
+        return answer
+
+    def deliver_late(self) -> None:
+        """Deliver the oldest late parcel; what it answers is lost."""
+        receiver, parcel = self.late.pop(0)
+        self.note("a late parcel of", self.name, "arrives at", receiver.name)
+        try:
+            receiver.exchange.take_parcel(parcel)
+        except IntegrityError:
+            self.refused(receiver)
+
+
+def _disturb(sender: Installation, raw: bytes, fault: str) -> bytes:
+    """Return a parcel of the sender with its envelopes backwards and one doubled, or some lost."""
+    if fault not in ("shuffle", "drop"):
+        return raw
+    parcel = read_parcel(raw)
+    envelopes = parcel.envelopes
+    envelopes = envelopes[1::2] if fault == "drop" else (*envelopes[::-1], *envelopes[:1])
+    return replace(parcel, envelopes=envelopes).seal(sender.keys)
 
 
 def write_agreement(node: Installation, centre: str, identity: LinkIdentity) -> str:

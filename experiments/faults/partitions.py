@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
@@ -43,13 +43,15 @@ from engine.links.envelope import REPEATED
 from engine.links.exchange import LinkExchange
 from engine.links.ledger import read_receipted_part
 from engine.links.outbox import read_waiting
-from engine.links.parcel import read_parcel
 from engine.links.state import Link
 from engine.storage.home import DATABASE_VARIABLE
 from experiments.faults.installations import (
+    BYTES_A_SECOND,
+    ROUND_TRIP_SECONDS,
     DatabaseDisk,
     Deployment,
     Installation,
+    Line,
     prepare_deployment,
 )
 from experiments.faults.senders import GONE, Counts
@@ -60,12 +62,8 @@ STEPS = 30
 FEWEST_NODES, MOST_NODES = 2, 4
 AT_ONCE = 5
 """Messages that a sender records one after the other, at most."""
-BYTES_A_SECOND, ROUND_TRIP_SECONDS = 8_000, 0.6
-"""A satellite's line of 64 kbit/s."""
 FAULTS = ("nothing", "lose", "lose_answer", "double", "delay", "late", "shuffle", "drop")
 """What may happen to a request; the last two to the envelopes of its parcel."""
-KEPT = 5
-"""Parcels that are late at once, at most."""
 JUMPS = (2 * SECOND, 10 * 60 * SECOND, 5 * HOUR, 2 * DAY)
 KILL_SECONDS = 0.03
 """A kill comes within so long: a record takes about 3 ms, a parcel 10."""
@@ -79,111 +77,6 @@ PLACES = st.tuples(st.integers(0, MOST_NODES - 1), st.sampled_from(("node", "nod
 """A link and one of its ends."""
 FAULTY = st.lists(st.sampled_from(FAULTS), max_size=4)
 """What happens to the first requests of an exchange."""
-
-
-@dataclass
-class Line:
-    """The line between a node and the centre."""
-
-    node: Installation
-    centre: Installation
-    refused: Callable[[Installation], None]
-    """Called if a store refused what it holds already."""
-    note: Callable[..., None] = lambda *_: None
-    """Called with the words that say what the line did."""
-    is_up: bool = True
-    faults: list[str] = field(default_factory=list)
-    """What happens to the next requests."""
-    late: list[tuple[Installation, bytes]] = field(default_factory=list)
-    """Parcels on their way, and to whom."""
-    seconds: float = 0.0
-    """Time on the line."""
-    arrived_seconds: float = 0.0
-    """Time on the line when the last envelope arrived that was not there before."""
-    _positions: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The link that it carries."""
-        return self.node.name
-
-    @property
-    def ends(self) -> tuple[Installation, Installation]:
-        """The node and the centre."""
-        return self.node, self.centre
-
-    def other(self, one: Installation) -> Installation:
-        """Return the other end."""
-        return self.centre if one is self.node else self.node
-
-    def start_watch(self) -> None:
-        """Count the time on the line from now on."""
-        self.seconds = self.arrived_seconds = 0.0
-        self._positions = self._read_positions()
-
-    def note_arrivals(self) -> None:
-        """Note the time if either side holds more than it did when watched."""
-        found = self._read_positions()
-        if found != self._positions:
-            self._positions, self.arrived_seconds = found, self.seconds
-
-    def _read_positions(self) -> dict[str, int]:
-        return {one.name: one.position(self.name, "received") for one in self.ends}
-
-    def carry_from(self, caller: Installation) -> Callable[[bytes], bytes]:
-        """Return what carries a parcel of ``caller`` to the other side and its answer back."""
-        return lambda parcel: self._carry(caller, parcel)
-
-    def _carry(self, caller: Installation, parcel: bytes) -> bytes:
-        if self._positions:
-            self.note_arrivals()
-        if not self.is_up:
-            raise StoreUnavailableError("the line is cut")
-        receiver = self.other(caller)
-        if not self.faults:
-            return self._answer(receiver, parcel)
-        fault = self.faults.pop(0)
-        self.note("a request of", caller.name, "on", self.name, "meets", fault)
-        if fault == "delay":
-            self.late = [*self.late, (receiver, parcel)][-KEPT:]
-        if fault in ("lose", "delay"):
-            raise StoreUnavailableError("no answer")
-        if fault == "late" and self.late:
-            self.deliver_late()
-        parcel = _disturb(caller, parcel, fault)
-        answers = [self._answer(receiver, parcel) for _ in range(2 if fault == "double" else 1)]
-        if fault == "lose_answer":
-            raise StoreUnavailableError("the answer was lost")
-        return answers[-1]
-
-    def _answer(self, receiver: Installation, parcel: bytes) -> bytes:
-        name = receiver.name_in_envelopes(self.name)
-        try:
-            answer = receiver.exchange.answer_parcel(parcel, name=name)
-        except IntegrityError:
-            self.refused(receiver)
-            raise StoreUnavailableError("the other side answered 500") from None
-        self.seconds += ROUND_TRIP_SECONDS + (len(parcel) + len(answer)) / BYTES_A_SECOND
-        return answer
-
-    def deliver_late(self) -> None:
-        """Deliver the oldest late parcel; what it answers is lost."""
-        receiver, parcel = self.late.pop(0)
-        self.note("a late parcel of", self.name, "arrives at", receiver.name)
-        try:
-            receiver.exchange.take_parcel(parcel)
-        except IntegrityError:
-            self.refused(receiver)
-
-
-def _disturb(sender: Installation, raw: bytes, fault: str) -> bytes:
-    """Return a parcel of the sender with its envelopes backwards and one doubled, or some lost."""
-    if fault not in ("shuffle", "drop"):
-        return raw
-    parcel = read_parcel(raw)
-    envelopes = parcel.envelopes
-    envelopes = envelopes[1::2] if fault == "drop" else (*envelopes[::-1], *envelopes[:1])
-    return replace(parcel, envelopes=envelopes).seal(sender.keys)
 
 
 @dataclass(frozen=True, slots=True)

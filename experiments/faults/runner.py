@@ -33,10 +33,9 @@ from experiments.faults.service_trials import (
     watch_memory,
 )
 from experiments.faults.unauthenticated_flood import strangers
-from experiments.support.deployment import Deployment, deploy
+from experiments.support.deployment import Analysts, Deployment, deploy
 from experiments.support.postgres import Cluster, scratch_database
 from experiments.support.processes import Forker, Service, find_free_port
-from experiments.support.throwaway_models import Analysts
 from experiments.synthetic.folder import write
 
 Fault = Literal[

@@ -64,7 +64,7 @@ from experiments.faults.senders import (
     until,
     wait_next,
 )
-from experiments.support.deployment import PATH
+from experiments.support.deployment import PATH, Analysts
 from experiments.support.postgres import Cluster
 from experiments.support.processes import (
     BROKEN,
@@ -75,7 +75,6 @@ from experiments.support.processes import (
     find_growth,
     measure_memory,
 )
-from experiments.support.throwaway_models import Analysts
 from models.bundle import MANIFEST, SIGNATURE
 
 LONGEST_LIFE_SECONDS = 0.4

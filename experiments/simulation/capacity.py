@@ -21,13 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.decision.inspection_minutes import LearnedMinutes
-from engine.domain.shift_plan import ShiftPeriod
+from engine.domain.network import ShiftPeriod
 from engine.domain.time_units import DAY
 from engine.selection import Channel
 from engine.shifts.workload import HourlyBaseline, OpenShiftLoad
 from experiments.simulation.world_records import Candidates, encode_candidates
 from experiments.synthetic import inspections
-from experiments.synthetic.config import Bools, Config, Floats, Ints
 from experiments.synthetic.folder import TRIPS_A_CROSSING
 from experiments.synthetic.inspections import (
     COUNTERPART,
@@ -37,7 +36,7 @@ from experiments.synthetic.inspections import (
     HistoricalPolicy,
     Results,
 )
-from experiments.synthetic.posts import POSTS, TRUCK
+from experiments.synthetic.posts import POSTS, TRUCK, Bools, Config, Floats, Ints
 from experiments.synthetic.trips import ORDINARY
 from experiments.synthetic.world_plan import WorldPlan as Trips
 from experiments.synthetic.world_plan import draw_plan

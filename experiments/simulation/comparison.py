@@ -43,8 +43,8 @@ from experiments.simulation.capacity import (
 )
 from experiments.simulation.policies import Exploit, Officer, OneRank, Ours, Profiles, Random
 from experiments.synthetic import inspections
-from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.inspections import RANDOM
+from experiments.synthetic.posts import Bools, Floats, Ints
 from experiments.synthetic.world_simulation import World, simulate_world
 from models.data.propensity_log import PropensityLog
 from models.evaluation.off_policy import policy_value

@@ -16,14 +16,15 @@ import numpy as np
 import pyarrow as pa
 from joblib import Parallel, delayed
 
-from engine.criteria.profiles.checker import Reader, context, program
+from engine.criteria.profiles.checker import context, program
 from engine.criteria.profiles.profile import read_templates
+from engine.criteria.profiles.readable_fields import Reader
 from experiments.simulation.capacity import Setting, SimulatedDesk, Span, draw_setting, draw_trips
 from experiments.simulation.comparison import END, NOTICE, student_ends
 from experiments.simulation.insider import PLAIN, WAYS, Insider, Schemes, plan_schemes
 from experiments.simulation.policies import Ours, profile_weights
-from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.inspections import SEIZURE
+from experiments.synthetic.posts import Bools, Floats, Ints
 from experiments.synthetic.world_simulation import World, simulate_world
 from features.offline.encoded_history import arrivals
 from models.statistics.intervals import clopper_pearson

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.array_types import Floats
 from models.monitoring import trials
-from models.statistics import sequential_test
+from models.statistics import drift
 
 Regime = Literal["stationary", "quarter", "half", "abrupt", "reversal"]
 Strategy = Literal["keep", "reset", "ours"]
@@ -128,7 +128,7 @@ class Post:
     challenger: int | None = None
     """First week that the challenger has learnt from, while there is one."""
     race: trials.ArmCounts = field(default_factory=trials.ArmCounts)
-    watch: sequential_test.EDetector = field(default_factory=sequential_test.EDetector)
+    watch: drift.EDetector = field(default_factory=drift.EDetector)
     alarms: list[int] = field(default_factory=list)
 
     def work(self, number: int, week: Week) -> float:
@@ -147,7 +147,7 @@ class Post:
         chances = trials.propensities(ours, theirs, share=self.race.share)
         picked = week.arm_draw < chances
         self._learn(week, picked | week.is_random)
-        self.watch = sequential_test.update_detector(
+        self.watch = drift.update_detector(
             self.watch, chance[picked & ours], week.found[picked & ours]
         )
         if self.challenger is not None:
@@ -166,12 +166,12 @@ class Post:
             return
         if self.race.winner == "challenger" and self.challenger is not None:
             self.since = self.challenger
-        self.challenger, self.watch = None, sequential_test.EDetector()
+        self.challenger, self.watch = None, drift.EDetector()
 
     def _alarm(self, number: int) -> None:
         changed = number - (self.watch.periods - self.watch.began) + 1
         self.alarms.append(number)
-        self.watch, self.race = sequential_test.EDetector(), trials.ArmCounts()
+        self.watch, self.race = drift.EDetector(), trials.ArmCounts()
         if self.strategy == "reset":
             self.since = changed
         else:

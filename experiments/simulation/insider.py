@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.time_units import DAY, HOUR
-from experiments.synthetic.config import Bools, Ints, take
 from experiments.synthetic.inspections import Choice
+from experiments.synthetic.posts import Bools, Ints, take
 from experiments.synthetic.smuggling import FRONTS
 from experiments.synthetic.trips import ESCORT, ORDINARY, RUN
 from experiments.synthetic.world_plan import WorldPlan

@@ -21,9 +21,8 @@ from engine.errors import NotEnoughDataError
 from engine.selection import Policy, ramp
 from experiments.simulation.capacity import LOOK, SEARCH, Chooser, Place, Setting
 from experiments.simulation.world_records import WorldRecords
-from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.inspections import BASES, OFFICER, Choice, HistoricalPolicy, Results
-from experiments.synthetic.posts import CLASSES, COUNTRIES, POSTS
+from experiments.synthetic.posts import CLASSES, COUNTRIES, POSTS, Bools, Floats, Ints
 from features.catalogue.plan import Rows
 from models.config import TrainConfig, Trees
 from models.data.dataset import Dataset

@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from engine.domain.network import read_network
 from engine.domain.time_units import DAY
 from experiments.synthetic import inspections, records
-from experiments.synthetic.config import Bools, Config, Floats, Ints
-from experiments.synthetic.posts import network_toml
+from experiments.synthetic.posts import Bools, Config, Floats, Ints, network_toml
 from experiments.synthetic.world_plan import WorldPlan as Trips
 from experiments.synthetic.world_simulation import World
 from features.catalogue.encoder import FACTS

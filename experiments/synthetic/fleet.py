@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from engine.domain.records import PLACES, BodyType
 from engine.search_orders.rates import LACKED_BY_BODY
-from experiments.synthetic.config import Bools, Config, Floats, Ints, join, pick, pick_within
 from experiments.synthetic.posts import (
     BUS,
     CAR,
@@ -29,8 +28,15 @@ from experiments.synthetic.posts import (
     COUNTRIES,
     PAIRS,
     VAN,
+    Bools,
+    Config,
+    Floats,
+    Ints,
     class_volumes,
     countries_of,
+    join,
+    pick,
+    pick_within,
 )
 from experiments.synthetic.trade import LINES
 

@@ -18,9 +18,8 @@ from pyarrow import csv
 from engine.domain.time_units import micros
 from engine.errors import InputError
 from experiments.synthetic import records
-from experiments.synthetic.config import Config
 from experiments.synthetic.inspections import HistoricalPolicy
-from experiments.synthetic.posts import network_toml
+from experiments.synthetic.posts import Config, network_toml
 from experiments.synthetic.world_plan import draw_plan
 from experiments.synthetic.world_simulation import Progress, World, simulate_world
 

@@ -29,7 +29,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from engine.domain.time_units import DAY, HOUR
-from experiments.synthetic.config import Bools, Config, Floats, Ints, pick, pick_within
+from experiments.synthetic.posts import Bools, Config, Floats, Ints, pick, pick_within
 
 POSTS = (
     ("M1-A", "UZ"), ("M1-B", "KZ"), ("M2-A", "UZ"), ("M2-B", "TJ"),

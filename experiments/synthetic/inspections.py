@@ -23,9 +23,19 @@ from numpy.typing import NDArray
 
 from engine.domain.records import PLACES
 from engine.domain.time_units import DAY, HOUR
-from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.fleet import BODY_HAS
-from experiments.synthetic.posts import BUS, CAR, PAIRS, POSTS, TRUCK, VAN, WAGON
+from experiments.synthetic.posts import (
+    BUS,
+    CAR,
+    PAIRS,
+    POSTS,
+    TRUCK,
+    VAN,
+    WAGON,
+    Bools,
+    Floats,
+    Ints,
+)
 from experiments.synthetic.smuggling import HIDING_PLACE
 from experiments.synthetic.trips import (
     HONEST,

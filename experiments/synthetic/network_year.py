@@ -23,7 +23,6 @@ from scipy.optimize import brentq
 
 from engine.domain.network import IdentifierField
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros
-from experiments.synthetic.config import Bools, Config, Floats, Ints
 from experiments.synthetic.folder import DEFAULT_DAYS, DEFAULT_END, write_csv
 from experiments.synthetic.hidden_risks import (
     CLASSES,
@@ -38,6 +37,7 @@ from experiments.synthetic.hidden_risks import (
     draw_risks,
     draw_trips,
 )
+from experiments.synthetic.posts import Bools, Config, Floats, Ints
 from experiments.synthetic.records import blank, choose_names, format_numbers, make_timestamps
 from models.scoring import probability
 

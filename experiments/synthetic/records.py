@@ -22,7 +22,6 @@ from engine.domain.records import PLACES
 from engine.domain.time_units import HOUR, MINUTE
 from experiments.synthetic import fleet as vehicle_identifiers
 from experiments.synthetic import inspections as unfolding_inspections
-from experiments.synthetic.config import Bools, Floats, Ints
 from experiments.synthetic.fleet import BODIES, CONTAINER, STYLES
 from experiments.synthetic.inspections import BASES
 from experiments.synthetic.posts import (
@@ -34,6 +33,9 @@ from experiments.synthetic.posts import (
     POSTS,
     TRUCK,
     WAGON,
+    Bools,
+    Floats,
+    Ints,
     countries_of,
     name_route,
 )

@@ -21,9 +21,23 @@ from numpy.typing import NDArray
 
 from engine.domain.records import PLACES
 from experiments.synthetic import fleet, trade
-from experiments.synthetic.config import Bools, Config, Floats, Ints, join, pick, take
 from experiments.synthetic.fleet import BODY_HAS
-from experiments.synthetic.posts import BUS, CAR, PAIRS, TRUCK, VAN, WAGON, countries_of
+from experiments.synthetic.posts import (
+    BUS,
+    CAR,
+    PAIRS,
+    TRUCK,
+    VAN,
+    WAGON,
+    Bools,
+    Config,
+    Floats,
+    Ints,
+    countries_of,
+    join,
+    pick,
+    take,
+)
 from experiments.synthetic.trade import LINES
 
 KEEPS = 0.9

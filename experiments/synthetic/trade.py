@@ -13,8 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.synthetic.config import Config, Floats, Ints, pick
-from experiments.synthetic.posts import COUNTRIES, PAIRS, countries_of, is_on_the_way
+from experiments.synthetic.posts import (
+    COUNTRIES,
+    PAIRS,
+    Config,
+    Floats,
+    Ints,
+    countries_of,
+    is_on_the_way,
+    pick,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from engine.domain.network import utc_offsets
 from engine.domain.time_units import DAY, HOUR, MINUTE
-from experiments.synthetic.config import Bools, Config, Floats, Ints, pick, pick_within
 from experiments.synthetic.fleet import Carriers, Pool, Vehicles
 from experiments.synthetic.posts import (
     CAR,
@@ -34,9 +33,15 @@ from experiments.synthetic.posts import (
     TRUCK,
     VAN,
     WAGON,
+    Bools,
+    Config,
+    Floats,
+    Ints,
     countries_of,
     leaving_and_entering,
     measure_km,
+    pick,
+    pick_within,
 )
 from experiments.synthetic.smuggling import COVER_LANES, FRONTS, KEY_DRIVERS, Circles
 from experiments.synthetic.trade import DUTY, LINES, PACKAGE_KG, TONNES, USD_PER_KG, Lanes

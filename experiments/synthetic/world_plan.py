@@ -11,14 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.synthetic import fleet, smuggling, trade, trips
-from experiments.synthetic.config import Bools, Config, Floats, Ints, take
 from experiments.synthetic.posts import (
     CAR,
     GOODS_CLASSES,
     PAIRS,
     POSTS,
+    Bools,
+    Config,
+    Floats,
+    Ints,
     countries_of,
     leaving_and_entering,
+    take,
 )
 from experiments.synthetic.trips import Cargo, Items, draw_cargo
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from engine.domain.time_units import DAY
 from experiments.synthetic import inspections
-from experiments.synthetic.config import Bools, Floats, Ints, join
 from experiments.synthetic.inspections import Choice, InspectionPolicy, Results
+from experiments.synthetic.posts import Bools, Floats, Ints, join
 from experiments.synthetic.smuggling import FRONTS, MOVES
 from experiments.synthetic.trips import DRY_RUNS, ESCORT, HONEST, ORDINARY
 from experiments.synthetic.world_plan import WorldPlan

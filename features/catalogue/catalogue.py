@@ -1,7 +1,7 @@
 """The features.
 
 One line declares one feature, for training, for the service and for every engine;
-``python -m features.catalogue.reference_page`` prints it. Families name the subject of a reason.
+``python -m features.catalogue.plan`` prints it. Families name the subject of a reason.
 ``proxy`` marks a feature that could stand in for a person's origin: every evaluation reports on
 their joint effect.
 """
@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import resources
 
-from engine.criteria.profiles.checker import PROXIES
+from engine.criteria.profiles.readable_fields import PROXIES
 from features.catalogue.encoder import POSITION
 from features.catalogue.event_streams import CROSSINGS, FINDS, INSPECTIONS, PASSED, SPREAD
 from features.catalogue.find_spread import KINDS, STEPS

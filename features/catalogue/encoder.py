@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, get_args
 
+from engine.domain.goods import HS_DIGITS, PRECURSORS, main_precursor, neighbour_heading
 from engine.domain.identifiers import (
     FOLDING_VERSION,
     container_is_valid,
@@ -25,7 +26,6 @@ from engine.domain.identifiers import (
     vin_is_valid,
 )
 from engine.domain.network import IdentifierField, Network, local_time
-from engine.domain.precursors import HS_DIGITS, PRECURSORS, main_precursor, neighbour_heading
 from engine.domain.records import BodyType, Crossing
 from engine.domain.time_units import HOUR, micros
 

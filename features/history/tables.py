@@ -33,7 +33,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from engine.audit.file_anchors import read_network_in_force
 from engine.criteria.policy import PolicyHistory, read_goods_classes, read_policy
-from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
+from engine.domain.goods import GoodsClasses, shipped_goods_classes
 from engine.domain.identifiers import fold
 from engine.domain.network import Network, read_home_network
 from engine.domain.records import (

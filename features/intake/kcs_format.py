@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.domain.records import Record, is_nothing
+from engine.domain.field_types import is_nothing
+from engine.domain.records import Record
 from engine.errors import InputError
 from features.history.tables import MODELS
 from features.intake.file_reader import (

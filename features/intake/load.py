@@ -21,9 +21,9 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from engine.audit.erasures import lock_loads
 from engine.audit.file_anchors import QUARANTINE_FILE
-from engine.audit.load_removals import lock_loads
-from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
+from engine.domain.goods import GoodsClasses, shipped_goods_classes
 from engine.domain.network import (
     Network,
     SeverityBand,
@@ -44,7 +44,6 @@ from features.history.tables import (
     read_history,
 )
 from features.intake import kcs_format
-from features.intake.field_summary import summarize_fields
 from features.intake.file_reader import Progress, RowFault, is_there
 from features.intake.mapped_rows import open_mapped
 from features.intake.mapping import MappingFile
@@ -62,6 +61,7 @@ from features.intake.stored_loads import (
     find_load,
     is_quarantine,
     load_digest,
+    summarize_fields,
     write_load,
     write_quarantine,
 )
@@ -140,7 +140,7 @@ def keep_network(home: Home, folder: Path, *, network: Network, held: Network) -
     return True
 
 
-_MESSAGES = "features.messages.folder:read_documents"
+_MESSAGES = "features.messages.translation:read_documents"
 """What reads a folder of standard messages. A name, and no import: the core stands on no area."""
 
 

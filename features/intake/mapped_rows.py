@@ -14,8 +14,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, get_origin
 
+from engine.domain.field_types import is_nothing
 from engine.domain.network import open_time_zone
-from engine.domain.records import is_nothing
 from engine.domain.validation import bare
 from engine.errors import InputError
 from features.history.tables import MODELS

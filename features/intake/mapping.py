@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from engine.domain.field_types import check_national_name
 from engine.domain.network import check_time_zone
-from engine.domain.records import check_national_name
 from engine.domain.validation import bare, read_document
 from features.history.tables import MODELS
 from features.intake.file_reader import BETWEEN_MEMBERS

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.domain.goods_classes import GoodsClasses
+from engine.domain.goods import GoodsClasses
 from engine.domain.network import Network
 from engine.domain.validation import bare
 from features.history.tables import KEYS, MODELS, Tables

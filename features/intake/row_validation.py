@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from engine.domain.records import (
+from engine.domain.field_types import (
     COMMA,
     FIRST_YEAR,
     NO_NAME,
@@ -34,11 +34,11 @@ from engine.domain.records import (
     AnyPost,
     AnyText,
     PrintableText,
-    Record,
     TextKind,
     is_nothing,
     is_placeholder,
 )
+from engine.domain.records import Record
 from engine.domain.time_units import micros
 from engine.domain.validation import bare, list_faults
 from features.history.tables import MODELS, QUESTION, SCHEMAS

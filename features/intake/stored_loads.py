@@ -15,6 +15,10 @@ Erasure writes the remaining rows of a load under ``.erasure`` of the home; a re
 puts them into force, then the folders change places. A kill before the record leaves a folder that
 the next erasure removes; after it, the next start of the service, erasure, withdrawal or load does
 what is left to do, and ``darvoza verify`` reports it until then.
+
+The summary of a checked history by field (filled rows, range, look-alikes) is for the person who
+decides whether a file is what it should be: a mass in tonnes, a month without rows, one carrier
+under three spellings. Values of texts are counted and never shown.
 """
 
 import csv
@@ -22,6 +26,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field, fields, replace
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
@@ -33,7 +38,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection
 
-from engine.audit.erasures import EXACT_NAMES, FOLDED_NAMES, is_national
+from engine.audit.erasures import EXACT_NAMES, FOLDED_NAMES, STAGE, is_national
 from engine.audit.file_anchors import (
     QUARANTINE_FILE,
     find_symbolic_links,
@@ -42,8 +47,9 @@ from engine.audit.file_anchors import (
     read_replaced_loads,
     read_withdrawn_loads,
 )
-from engine.audit.load_removals import STAGE
 from engine.domain.identifiers import fold
+from engine.domain.time_units import rfc3339
+from engine.domain.validation import bare
 from engine.errors import HomeError
 from engine.journal.entries import Draft, JournalFault
 from engine.journal.journal import JournalReader
@@ -56,9 +62,9 @@ from engine.journal.kinds import (
     ErasedHistoryBody,
     LoadBody,
 )
-from engine.storage.files import escape_cell, escape_cells, file_digest, flush_to_disk
-from engine.storage.home import Home
+from engine.storage.home import Home, escape_cell, escape_cells, file_digest, flush_to_disk
 from features.history.tables import (
+    MODELS,
     SCHEMAS,
     Tables,
     arrange_table,
@@ -67,8 +73,56 @@ from features.history.tables import (
     read_history,
     read_table,
 )
-from features.intake.field_summary import FieldSummary
 from features.intake.file_reader import Progress, RowFault
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSummary:
+    """One field of one table."""
+
+    filled: int
+    """Rows with a value."""
+    least: float | str | None = None
+    """Of numbers and times; times are RFC 3339."""
+    most: float | str | None = None
+    values: int | None = None
+    """Different texts."""
+    look_alikes: int = 0
+    """Of these, spellings beyond the first of one name: case, marks, Cyrillic for Latin letters."""
+
+
+def summarize_fields(tables: Tables) -> dict[str, dict[str, FieldSummary]]:
+    """Return the summary of each field that has a value, by table and field."""
+    found: dict[str, dict[str, FieldSummary]] = {}
+    for table, model in MODELS.items():
+        for name, info in model.model_fields.items():
+            column = tables.table(table)[name].combine_chunks()
+            if pa.types.is_list(column.type):
+                filled = pc.sum(pc.greater(pc.list_value_length(column), 0)).as_py() or 0
+                column = pc.list_flatten(column)
+            else:
+                filled = len(column) - column.null_count
+            if filled:
+                is_time = bare(info.annotation) is datetime
+                made = _summarize(column, filled, is_time=is_time)
+                found.setdefault(table, {})[name] = made
+    return found
+
+
+def _summarize(column: Any, filled: int, *, is_time: bool) -> FieldSummary:
+    if pa.types.is_string(column.type):
+        values = column.drop_null().unique().to_pylist()
+        return FieldSummary(
+            filled, None, None, len(values), len(values) - len({*map(fold, values)})
+        )
+    if pa.types.is_boolean(column.type):
+        return FieldSummary(filled)
+    ends = pc.min_max(column).as_py()
+    least, most = ends["min"], ends["max"]
+    if is_time:
+        return FieldSummary(filled, rfc3339(least), rfc3339(most))
+    return FieldSummary(filled, least, most)
+
 
 _RECORD = "load.json"
 _UNDATED = "undated"
@@ -475,7 +529,7 @@ def _match_names(table: Any, subject: str) -> Any:
 def stage_erasure(home: Home, rows: HistoryRows) -> list[Draft]:
     """Write what is left of each load that holds such rows; return the records that anchor it.
 
-    Under :func:`engine.audit.load_removals.lock_loads`.
+    Under :func:`engine.audit.erasures.lock_loads`.
     """
     shutil.rmtree(home.root / STAGE, ignore_errors=True)
     stage = Home(home.root / STAGE)

@@ -6,7 +6,7 @@ read by path. Boxes are those of the SAD.
 
 from collections.abc import Sequence
 
-from engine.domain.records import is_nothing
+from engine.domain.field_types import is_nothing
 from features.messages.documents import Node
 from features.messages.path_tables import (
     ROAD_MODES,

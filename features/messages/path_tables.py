@@ -15,8 +15,8 @@ from datetime import UTC, datetime, timezone
 from itertools import takewhile
 from typing import Any
 
+from engine.domain.field_types import FIRST_YEAR, RULE, is_nothing
 from engine.domain.identifiers import fold
-from engine.domain.records import FIRST_YEAR, RULE, is_nothing
 from features.messages.documents import Document, Node
 from features.messages.settings import MessageSettings
 

@@ -1,4 +1,4 @@
-"""All reads of a whole history, the feature matrix computed from them, and its Parquet file.
+"""All reads of a whole history, the feature matrix computed from them, and its files.
 
 Group by group, the kernel turns a stream's events and the crossings' cuts into reads. Exact because
 everything is int64, and leak-free because an event counts only strictly before the cut. A feature
@@ -7,10 +7,21 @@ is finished as soon as its reads are computed; reads that no feature still needs
 Features are computed a few at a time and files are written row by row, so an exported matrix goes
 through a scratch file next to the output: it is never whole in memory. A row group holds rows of
 one month at most.
+
+A folder of features by month has what training needs of the history behind them too:
+
+- ``features/2026-03/part-000000120000.parquet``: crossings in the order in which they became known,
+  their times and texts, the keys of a few combinations of entities, and their features.
+- ``history``: the acts and finds, the network and the classes of goods.
+- ``manifest.json`` is written last: a folder without it is not whole.
+
+Unlike the one file of ``darvoza features``, a value that is not known is NaN, and its bits are
+those of the kernel: what is trained from the folder is trained from the same bits.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,6 +31,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from engine.domain.goods import GoodsClasses
+from engine.domain.network import read_home_network, write_network
+from engine.errors import InputError
 from features.catalogue.encoder import FACTS
 from features.catalogue.plan import Group, Plan, Rows
 from features.catalogue.spec import EVER, Fact, Feature, Floats, Read
@@ -30,6 +44,7 @@ from features.offline.compact_columns import FLOATS, narrowest
 from features.offline.encoded_history import EncodedHistory, Events, derive, encode_history
 from features.offline.kernel import group_reads
 from features.offline.memory_release import release_memory
+from features.offline.window_queries import key_column
 
 Ints = NDArray[np.int64]
 _ROWS_AT_ONCE = 8_192
@@ -391,3 +406,94 @@ def write_matrix(
 def null_missing(column: NDArray[np.float32]) -> Any:
     """Return a feature's values, shape (n,), as Arrow has them: null for NaN."""
     return pa.array(column, pa.float32(), mask=np.isnan(column))
+
+
+TEXTS = ("post", "vehicle_class", "direction", "plate_country")
+"""Texts of a crossing that a data set has beside its features."""
+CARRIED = ("crossing_id", "arrived_at", "as_of", *TEXTS)
+FEATURES, HISTORY, MANIFEST = "features", "history", "manifest.json"
+_NETWORK, _ABOUT = "network.toml", "about.json"
+_BATCH_ROWS = 65_536
+
+
+def write_history(tables: Tables, folder: Path) -> None:
+    """Write a history, or a part of one, into a new folder; see :func:`read_history_folder`."""
+    folder.mkdir(parents=True)
+    for name in SCHEMAS:
+        pq.write_table(tables.table(name), folder / f"{name}.parquet", compression="zstd")
+    if tables.network.posts:
+        (folder / _NETWORK).write_text(write_network(tables.network), "utf-8")
+    about = {"digest": tables.digest, "goods": tables.goods.model_dump(mode="json")}
+    (folder / _ABOUT).write_text(json.dumps(about), "utf-8")
+
+
+def read_history_folder(folder: Path) -> Tables:
+    """Return what :func:`write_history` wrote."""
+    about = json.loads((folder / _ABOUT).read_text("utf-8"))
+    return Tables(
+        **{name: pq.read_table(folder / f"{name}.parquet") for name in SCHEMAS},
+        network=read_home_network(folder / _NETWORK),
+        digest=about["digest"],
+        goods=GoodsClasses.model_validate(about["goods"]),
+    )
+
+
+def without_rows(tables: Tables, *names: str) -> Tables:
+    """Return a history in which some tables have no rows."""
+    return replace(tables, **{name: tables.table(name).slice(0, 0) for name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class MonthlyFeatures:
+    """Features of a history in a folder that is whole."""
+
+    folder: Path
+    about: Mapping[str, Any]
+    """The manifest: ``definitions``, ``history``, ``synthetic`` and ``crossings``."""
+
+    @classmethod
+    def open(cls, folder: Path, plan: Plan) -> "MonthlyFeatures":
+        """Open a folder; raises ``InputError`` where it is not whole, or of other definitions."""
+        try:
+            about = json.loads((folder / MANIFEST).read_text("utf-8"))
+        except (OSError, ValueError):
+            why = f"has no {MANIFEST}: no features are in it, or not all"
+            raise InputError(str(folder), why) from None
+        if about["definitions"] != plan.digest:
+            raise InputError(str(folder), "its features have other definitions than this version")
+        return cls(folder, about)
+
+    def crossings(self) -> pa.Table:
+        """Return the columns ``CARRIED`` of all crossings, as they became known."""
+        return self._read(CARRIED)
+
+    def history(self) -> Tables:
+        """Return the history with :meth:`crossings` alone of these, without declarations."""
+        kept = read_history_folder(self.folder / HISTORY)
+        return replace(kept, crossings=self.crossings())
+
+    def keys(self, by: tuple[str, ...]) -> NDArray[np.int64]:
+        """Return the key of each of n crossings under some entities: shape (n,), 0: not known."""
+        name = key_column(by, by)
+        return np.asarray(self._read([name])[name].to_numpy(), np.int64)
+
+    def write_rows(self, rows: NDArray[np.bool_], names: Sequence[str], out: ColumnFile) -> None:
+        """Write the features of k of the n crossings, those of a mask, into a file of k rows."""
+        begin = first = 0
+        for path in self._files():
+            for batch in pq.ParquetFile(path).iter_batches(_BATCH_ROWS, columns=list(names)):
+                wanted = rows[first : first + batch.num_rows]
+                first += batch.num_rows
+                count = int(wanted.sum())
+                if count:
+                    values = np.array([batch[name].to_numpy()[wanted] for name in names])
+                    out.write(range(len(names)), slice(begin, begin + count), values)
+                    begin += count
+
+    def _files(self) -> Iterator[Path]:
+        """Yield the files in the order in which their crossings became known."""
+        return iter(sorted((self.folder / FEATURES).glob("*/*.parquet")))
+
+    def _read(self, names: Sequence[str]) -> pa.Table:
+        parts = [pq.ParquetFile(path).read(columns=list(names)) for path in self._files()]
+        return pa.concat_tables(parts)

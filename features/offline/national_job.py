@@ -34,12 +34,12 @@ from features.catalogue.plan import Plan
 from features.catalogue.spec import Floats
 from features.history.tables import SCHEMAS, Tables
 from features.offline.encoded_history import ints, read_log, spread_inputs, to_spread_events
-from features.offline.feature_matrix import ExportSummary
-from features.offline.monthly_features import (
+from features.offline.feature_matrix import (
     FEATURES,
     HISTORY,
     MANIFEST,
     TEXTS,
+    ExportSummary,
     read_history_folder,
     without_rows,
     write_history,
@@ -121,7 +121,7 @@ def compute_features(
     """Compute the features of a history and write them by month, with what training needs.
 
     ``out`` is a new or empty folder on a file system that the driver and all executors share; see
-    :mod:`features.offline.monthly_features`. The keys of the combinations of entities ``keys`` are
+    :mod:`features.offline.feature_matrix`. The keys of the combinations of entities ``keys`` are
     written beside the features. A part has ``rows`` crossings at most. ``progress`` is called with
     the stage, the amount done and the amount of all. A run that is killed leaves a folder without
     a manifest; it is to be begun again in an empty one. Raises as :func:`encode` does.
@@ -298,7 +298,7 @@ def finish(
 
 
 def _finish_part(part: Part, plan: Plan, out: Path, keys: tuple[Entities, ...]) -> None:
-    """Write the features of one part: see :mod:`features.offline.monthly_features`."""
+    """Write the features of one part: see :mod:`features.offline.feature_matrix`."""
     carried = pq.read_table(part.history / f"{CROSSINGS.name}.parquet")
     names = [key_column(by, by) for by in keys]
     path = out / FEATURES / part.month / f"{part.name}.parquet"

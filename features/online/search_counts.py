@@ -32,8 +32,8 @@ from engine.search_orders.rates import (
     SearchCounts,
     any_of,
     count_places,
+    goods_group,
 )
-from engine.search_orders.signs import goods_group
 from engine.storage.database import (
     METADATA,
     Int64,

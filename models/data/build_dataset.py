@@ -23,9 +23,15 @@ from features.history.labels import Labels, labels
 from features.history.tables import SCHEMAS, Tables
 from features.offline.column_file import ColumnFile, ScratchFile, select_rows
 from features.offline.encoded_history import derive, encode_history, read_log
-from features.offline.feature_matrix import Matrix, batches, finish_features, matrix
+from features.offline.feature_matrix import (
+    TEXTS,
+    Matrix,
+    MonthlyFeatures,
+    batches,
+    finish_features,
+    matrix,
+)
 from features.offline.memory_release import release_memory
-from features.offline.monthly_features import TEXTS, MonthlyFeatures
 from models.array_types import Mask, Positions, Rows
 from models.data.dataset import Dataset
 from models.data.lookup_baseline import Lookup, lookup

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.shift_plan import ShiftHours
+from engine.domain.network import ShiftHours
 from engine.domain.time_units import DAY, HOUR, MINUTE
 from models.array_types import Floats, Labels, Mask
 from models.data.dataset import Dataset, Target

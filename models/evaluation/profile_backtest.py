@@ -13,15 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.criteria.profiles.checker import (
-    ProfileFailed,
-    Program,
-    Reader,
-    columns_of,
-    context,
-)
+from engine.criteria.profiles.checker import ProfileFailed, Program, context
 from engine.criteria.profiles.parser import split_conditions
 from engine.criteria.profiles.profile import BacktestSubject
+from engine.criteria.profiles.readable_fields import Reader, columns_of
 from engine.decision.inspection_minutes import LearnedMinutes
 from engine.domain.time_units import DAY, rfc3339
 from engine.selection import Channel

@@ -43,7 +43,7 @@ from models.evaluation.metric_view import (
 from models.evaluation.off_policy import advantage, diagnose_log, policy_value
 from models.evaluation.permutation_importance import Score, family_values, proxy_effect
 from models.evaluation.report_text import cannot_tell
-from models.statistics import ranking_metrics, sequential_test
+from models.statistics import drift, ranking_metrics
 from models.statistics.drift import reference, score_shift, shifts
 from models.statistics.intervals import estimates
 from models.statistics.ranking_metrics import measure_concentration
@@ -113,13 +113,11 @@ def run_alarms(test: Dataset, chance: Floats) -> dict[str, Any]:
     picked = test.evidence("discrepancy") & ~np.isin(test.basis, unpicked)
     weeks = test.arrived_at // WEEK
     watches = {
-        "picked": (sequential_test.EDetector(), picked),
-        "random": (sequential_test.watch_more(), random_rows),
+        "picked": (drift.EDetector(), picked),
+        "random": (drift.watch_more(), random_rows),
     }
     return {
-        name: sequential_test.over(
-            watch, chance[rows], test.discrepancy[rows], periods=weeks[rows]
-        ).as_dict()
+        name: drift.over(watch, chance[rows], test.discrepancy[rows], periods=weeks[rows]).as_dict()
         for name, (watch, rows) in watches.items()
     }
 

@@ -11,7 +11,7 @@ from functools import cache
 from math import isnan
 from typing import Any
 
-from engine.criteria.profiles.checker import DERIVED
+from engine.criteria.profiles.readable_fields import DERIVED
 from engine.domain.time_units import MINUTE
 from engine.explanation.message_templates import NONE, PARTY
 from engine.explanation.messages import Message, Parameters

@@ -110,7 +110,9 @@ class FittedModel:
 
     def _add_trees(self, name: str, values: Rows) -> Floats:
         """Return an ensemble's log-odds; trees add up row by row, whatever rows come with it."""
-        from models.learning.tree_walk import add_trees  # compiled code: what only fits needs none
+        from models.learning.scikit_trees import (
+            add_trees,  # compiled code: what only fits needs none
+        )
 
         estimator = self.ensembles[name]
         if isinstance(estimator, OwnEstimator):

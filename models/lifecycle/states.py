@@ -40,8 +40,7 @@ from engine.journal.kinds import (
     TrialBody,
 )
 from engine.journal.power_records import PowerRecord, find_last_sequence, read_records
-from engine.storage.files import file_digest
-from engine.storage.home import Home
+from engine.storage.home import Home, file_digest
 from models.bundle import KEY_FILE, MANIFEST, read_verified, signing_key
 
 KINDS = (

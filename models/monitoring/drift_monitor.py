@@ -35,7 +35,7 @@ from models.array_types import Floats, Rows
 from models.bundle import BundleDocuments
 from models.lifecycle.states import came_into_force
 from models.lifecycle.transitions import make_refusal
-from models.statistics import sequential_test
+from models.statistics import drift
 from models.statistics.drift import FeatureShift, Reference, score_shift, shifts
 from models.statistics.intervals import share
 from models.statistics.ranking_metrics import measure_concentration
@@ -93,14 +93,12 @@ def searches(
                 yield ObservedSearch(row.post, row.known_at, stated, is_hit, is_random)
 
 
-def run_detector(
-    of_model: Sequence[ObservedSearch], watch: sequential_test.EDetector
-) -> dict[str, Any]:
+def run_detector(of_model: Sequence[ObservedSearch], watch: drift.EDetector) -> dict[str, Any]:
     """Run a watch over searches in their order; an alarm stays said."""
     weeks = np.array([one.known_at // WEEK for one in of_model], np.int64)
     stated = np.array([one.stated for one in of_model], np.float64)
     hits = np.array([one.is_hit for one in of_model], np.int8)
-    watch = sequential_test.over(watch, stated, hits, periods=weeks)
+    watch = drift.over(watch, stated, hits, periods=weeks)
     return watch.as_dict() | {
         "stated": float(stated.mean()) if len(stated) else None,
         "found": share(int(hits.sum()), len(hits)).as_dict(),
@@ -301,8 +299,8 @@ def _part(
         "moved": None,
         "of": len(known.names),
         "score": None,
-        "picked": run_detector(others, sequential_test.EDetector()),
-        "random": run_detector(random_rows, sequential_test.watch_more()),
+        "picked": run_detector(others, drift.EDetector()),
+        "random": run_detector(random_rows, drift.watch_more()),
     }
     if made["knowable"]:
         found = shifts(known, np.stack([one.values for one in seen]))

@@ -23,8 +23,7 @@ from features.catalogue.plan import Plan
 from features.history.labels import act_lengths, labels
 from features.history.tables import Tables
 from features.offline.encoded_history import read_log
-from features.offline.feature_matrix import matrix
-from features.offline.monthly_features import MonthlyFeatures
+from features.offline.feature_matrix import MonthlyFeatures, matrix
 from models.array_types import Floats
 from models.config import TrainConfig
 from models.data.build_dataset import dataset, freeze_history, in_order, read_features

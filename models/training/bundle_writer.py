@@ -24,7 +24,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from engine.domain.time_units import SystemClock, rfc3339
 from engine.errors import RiskError
-from engine.storage.files import write_durably
+from engine.storage.home import write_durably
 from models.array_types import Floats, Rows
 from models.bundle import FORMAT, MANIFEST, SIGNATURE, TREES, arrays, margins_of, sign
 from models.data.dataset import TARGETS

@@ -28,12 +28,11 @@ from engine.journal.areas import list_projections
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.storage.database import Store
-from engine.storage.files import file_digest
-from engine.storage.home import Home
+from engine.storage.home import Home, file_digest
 from features.catalogue.plan import Plan
 from features.history.labels import act_lengths
 from features.history.tables import Tables, epoch, read_event_log
-from features.offline.monthly_features import MonthlyFeatures
+from features.offline.feature_matrix import MonthlyFeatures
 from models.bundle import load_bundle, read_verify_key, signing_key
 from models.config import TrainConfig
 from models.data.build_dataset import (
@@ -82,7 +81,7 @@ def make_candidate(
     """Train on everything a home knows and register the result.
 
     ``by`` trains, and may not approve. ``features`` is a folder in which the home's features were
-    computed (:mod:`features.offline.monthly_features`); by default they are computed now.
+    computed (:mod:`features.offline.feature_matrix`); by default they are computed now.
     ``progress`` is called with the stage, how much is done, how much there is. Raises
     ``NotEnoughDataError`` where the home holds no history, or too few finds, and ``InputError``
     where the folder is not whole, or of another history.

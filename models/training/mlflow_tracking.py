@@ -4,8 +4,14 @@ Assumes SQLite and files of this home alone: no server, no telemetry, nothing le
 is a notebook for people: what serves comes from the signed bundle, and nothing breaks when this
 store is lost. A run is recorded once it is finished, which is the last thing that is written of it:
 one that was torn by a kill is recorded again. Each training's bundle is a version of the registered
-model ``darvoza`` there, loaded by :mod:`models.training.mlflow_flavour`; the aliases ``champion``
+model ``darvoza`` there; the aliases ``champion``
 and ``challenger`` follow the journal.
+
+The scorer of a bundle is a model of MLflow's pyfunc flavour. Assumes that darvoza is installed
+where the model is loaded: what MLflow keeps is the bundle as it
+was signed, verified by the key that stands next to it, and the scorer is that of the service. So
+chances equal the served ones to the bit. Who can write to the store of the runs can change the
+bundle together with its key: what serves is verified by the home's own key instead.
 """
 
 import json
@@ -18,17 +24,86 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from engine.storage.home import Home
-from models.bundle import read_verify_key
+from models.bundle import Scorer, load_bundle, read_verify_key
 from models.data.dataset import TARGETS
 from models.evaluation import report_html as plots
 from models.evaluation.report_html import draw_plot, render_report
 from models.evaluation.report_text import page
+from models.explanation.contributions import ALL
 from models.lifecycle.states import ModelStates
-from models.training.mlflow_flavour import save_model
 from models.training.mlflow_pages import KEY_VARIABLE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+KEY = "verify_key"
+"""Of the model's configuration: the raw public key of the home in hexadecimal digits."""
+
+
+class PyfuncScorer:
+    """A scorer that takes features as a frame, by name."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+
+    def predict(
+        self, model_input: "pd.DataFrame", params: Mapping[str, Any] | None = None
+    ) -> "pd.DataFrame":
+        """Return ``p_seizure`` and ``p_discrepancy`` of rows, float64, with the index of these.
+
+        A feature that has no column is unknown; other columns are ignored. MLflow gives ``params``,
+        and a scorer has none.
+        """
+        import pandas as pd
+
+        values = model_input.reindex(columns=list(self._scorer.names)).to_numpy(np.float32)
+        scores = self._scorer.score(values)
+        chances = {f"p_{target}": getattr(scores, f"p_{target}") for target in TARGETS}
+        return pd.DataFrame(chances, index=model_input.index)
+
+
+def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> PyfuncScorer:
+    """Return the model that MLflow asks for; raises ``TamperedBundleError``."""
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex((model_config or {})[KEY]))
+    return PyfuncScorer(Scorer.load(Path(path), key=key))
+
+
+def save_model(path: Path, bundle: Path, key: Ed25519PublicKey, *, run_id: str) -> None:
+    """Write a bundle as the MLflow model of a run, with its signature and an example.
+
+    ``path`` is a new folder; its name is that of the run's artifact.
+
+    The example is the usual vehicle of the bundle, so that no record of the home leaves it.
+    Raises ``TamperedBundleError`` if the bundle is not what ``key`` signed.
+    """
+    import mlflow.pyfunc
+    import pandas as pd
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types.schema import ColSpec, Schema
+
+    kept = load_bundle(bundle, key)
+    usual = np.array([kept.norms[ALL]], np.float32)
+    mlflow.pyfunc.save_model(
+        path,
+        mlflow_model=Model(artifact_path=path.name, run_id=run_id),
+        loader_module=__name__,
+        data_path=str(bundle),
+        model_config={KEY: key.public_bytes_raw().hex()},
+        signature=ModelSignature(
+            inputs=Schema([ColSpec("float", name, required=False) for name in kept.names]),
+            outputs=Schema([ColSpec("double", f"p_{target}") for target in TARGETS]),
+        ),
+        input_example=pd.DataFrame(usual, columns=list(kept.names)),
+        pip_requirements=["darvoza"],
+    )
+
 
 # Read when mlflow is imported, so they are set before it is.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

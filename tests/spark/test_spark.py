@@ -22,8 +22,7 @@ from features.history.tables import Tables
 from features.offline import reference_kernel
 from features.offline.column_file import ColumnFile
 from features.offline.encoded_history import EncodedHistory, read_log
-from features.offline.feature_matrix import matrix, reads
-from features.offline.monthly_features import MonthlyFeatures
+from features.offline.feature_matrix import MonthlyFeatures, matrix, reads
 from features.offline.national_job import compute_features, session
 from features.offline.window_queries import write_query
 from tests.support import sql_bugs

@@ -10,8 +10,7 @@ from features.catalogue.plan import Plan
 from features.history.tables import Tables
 from features.offline import reference_kernel
 from features.offline.encoded_history import read_log
-from features.offline.feature_matrix import reads
-from features.offline.monthly_features import MonthlyFeatures
+from features.offline.feature_matrix import MonthlyFeatures, reads
 from features.offline.national_job import encode, finish
 from features.offline.window_queries import questions, read_column
 from models.data.lookup_baseline import key_names

@@ -27,7 +27,7 @@ from api.service.settings import Settings
 from engine.criteria.dual_control import draft_backtest
 from engine.domain.rights import Role
 from engine.storage.home import Home
-from experiments.support.throwaway_models import Analysts
+from experiments.support.deployment import Analysts
 from experiments.synthetic.folder import write
 from tests.support.backtest_figures import FIGURES
 from tests.support.people import person, send

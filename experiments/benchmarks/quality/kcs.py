@@ -18,7 +18,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from sklearn.model_selection import GroupKFold
 
 from engine.domain.time_units import DAY, NEVER, micros
-from experiments.benchmarks.quality import peers
+from experiments.benchmarks.quality import known_truth
 from experiments.benchmarks.runner import Row, row
 from features.catalogue.catalogue import CATALOGUE, SAME
 from features.catalogue.plan import Plan
@@ -74,13 +74,13 @@ def _official(tables: Tables) -> list[Row]:
         row("KCS official: calibration error", "ECE", reliability(ours, label).error, "<= 0.015"),
         row("KCS official: Brier score", "score", brier_score_loss(label, ours), "<= 0.045"),
     ]
-    raw, codes = peers.raw(tables, seen.crossing_id)
+    raw, codes = known_truth.raw(tables, seen.crossing_id)
     others = {
-        "CatBoost, native categories, raw": (peers.catboost_native(codes), raw, ">= 1.2"),
-        "LightGBM, ordinal codes, raw": (peers.numeric()["LightGBM"], raw, ">= 1.5"),
+        "CatBoost, native categories, raw": (known_truth.catboost_native(codes), raw, ">= 1.2"),
+        "LightGBM, ordinal codes, raw": (known_truth.numeric()["LightGBM"], raw, ">= 1.5"),
     } | {
         f"{name}, our features": (peer, seen.values, ">= 0.99")
-        for name, peer in peers.numeric().items()
+        for name, peer in known_truth.numeric().items()
     }
     for name, (peer, columns, must) in others.items():
         theirs = peer(columns[taught], seen.discrepancy[taught], columns[tested])

@@ -21,7 +21,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from engine.errors import InputError
 from engine.ports import Scores
-from experiments.benchmarks.quality import peers
+from experiments.benchmarks.quality import known_truth
 from experiments.benchmarks.quality.known_truth import (
     KnownTruth,
     bound_gain,
@@ -293,8 +293,8 @@ def compare_peers(*, crossings: int = CROSSINGS) -> list[Row]:
 
 
 def _score_by_peers(network: KnownTruth) -> Mapping[str, Scores]:
-    columns, _ = peers.raw(network.tables, network.seen.crossing_id)
-    seen, peer, chance = network.seen, peers.numeric()["scikit-learn"], {}
+    columns, _ = known_truth.raw(network.tables, network.seen.crossing_id)
+    seen, peer, chance = network.seen, known_truth.numeric()["scikit-learn"], {}
     for target in TARGETS:
         rows = (seen.arrived_at < network.begins) & seen.evidence(target)
         chance[target] = peer(columns[rows], seen.label(target)[rows], columns[network.asked])

@@ -29,8 +29,15 @@ from engine.domain.network import Network, read_network
 from engine.domain.records import PLACES, Arrival, BodyType, Crossing, Declaration, GoodsItem
 from engine.domain.time_units import DAY
 from engine.search_orders.order import is_working, join_equipment, search_order
-from engine.search_orders.rates import ALL, CLASS, LACKED_BY_BODY, LOAD, PRIOR, SearchCounts
-from engine.search_orders.signs import goods_group
+from engine.search_orders.rates import (
+    ALL,
+    CLASS,
+    LACKED_BY_BODY,
+    LOAD,
+    PRIOR,
+    SearchCounts,
+    goods_group,
+)
 from engine.storage.database import METADATA, Store
 from experiments.benchmarks.runner import Row, row
 from experiments.synthetic.folder import open_network

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from api.service.executors import Backtests
-from engine.storage.files import file_digest
+from engine.storage.home import file_digest
 from models.bundle import MANIFEST
 from models.lifecycle import transitions
 from models.lifecycle.states import find_trial, measurement, read_state

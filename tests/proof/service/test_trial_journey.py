@@ -20,9 +20,8 @@ from api.service.model_watch import HomeModels
 from api.service.settings import Settings
 from engine.domain.rights import Role
 from engine.queue.queue import list_decisions
-from engine.storage.files import file_digest
-from engine.storage.home import Home
-from experiments.support import throwaway_models
+from engine.storage.home import Home, file_digest
+from experiments.support import deployment
 from models.bundle import signing_key
 from models.learning.fit import fit
 from models.lifecycle import transitions
@@ -47,17 +46,17 @@ def taught(*, heavy: bool) -> TrainingResult:
     It may split by the mass, whatever the catalogue holds next to it; where nothing was weighed,
     chance decides.
     """
-    data = throwaway_models._rows()
+    data = deployment._rows()
     mass = data.values[:, data.names.index("weighed_mass_kg")]
     is_random = np.random.default_rng(3).random(len(mass)) < 0.5
     carries = np.where(np.isnan(mass), is_random, (mass > HEAVY) == heavy)
     data = replace(data, discrepancy=carries.astype(np.int8))
-    trees = replace(throwaway_models._CHOICES.discrepancy, iterations=20, share_of_features=1.0)
+    trees = replace(deployment._CHOICES.discrepancy, iterations=20, share_of_features=1.0)
     until = int(data.as_of[-1]) + 2
-    config = replace(throwaway_models._CHOICES, discrepancy=trees)
+    config = replace(deployment._CHOICES, discrepancy=trees)
     model = fit(data, config, until=until, known_before=until)
     table = risk_tables(data, model)
-    made = replace(throwaway_models.fit_synthetic(), report=json.loads(report()))
+    made = replace(deployment.fit_synthetic(), report=json.loads(report()))
     return replace(made, model=model, data_digest=data.digest(), tables=table)
 
 

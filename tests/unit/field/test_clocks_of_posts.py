@@ -5,9 +5,8 @@ from datetime import datetime
 import pytest
 
 from api.web.i18n import ReaderLocale
-from engine.domain.network import BorderPost, Network, local_time
+from engine.domain.network import BorderPost, Network, ShiftHours, ShiftPlan, local_time
 from engine.domain.records import Crossing
-from engine.domain.shift_plan import ShiftHours, ShiftPlan
 from engine.domain.time_units import HOUR, micros, rfc3339
 from features.catalogue.encoder import encode
 

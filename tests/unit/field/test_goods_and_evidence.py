@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from engine.domain.goods import PRECURSORS, neighbour_heading, precursor_of
 from engine.domain.network import Network, SeverityBand, TakenAmount, weigh_find
-from engine.domain.precursors import PRECURSORS, neighbour_heading, precursor_of
 from engine.domain.records import (
     Arrival,
     Crossing,

@@ -18,7 +18,7 @@ from experiments.simulation.capacity import (
 from experiments.simulation.comparison import END
 from experiments.simulation.defences import DEFENCES, Defence, Defended, count_campaign
 from experiments.simulation.insider import PLAIN, WAYS, Insider, Schemes, plan_schemes
-from experiments.synthetic.config import Floats, Ints
+from experiments.synthetic.posts import Floats, Ints
 from experiments.synthetic.trips import ESCORT, RUN
 from experiments.synthetic.world_simulation import World, simulate_world
 

@@ -34,8 +34,8 @@ from experiments.simulation.comparison import (
 from experiments.simulation.policies import Exploit, Profiles, Random
 from experiments.simulation.world_records import Candidates
 from experiments.synthetic import inspections
-from experiments.synthetic.config import Floats, Ints
 from experiments.synthetic.inspections import RANDOM, SCORE
+from experiments.synthetic.posts import Floats, Ints
 from experiments.synthetic.world_simulation import simulate_world
 from features.offline.compact_columns import Facts, Keys
 from features.offline.encoded_history import EncodedHistory, Events, derive

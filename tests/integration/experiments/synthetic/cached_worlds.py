@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.time_units import micros
-from experiments.synthetic.config import Config
 from experiments.synthetic.folder import generate
+from experiments.synthetic.posts import Config
 from experiments.synthetic.world_simulation import World
 from tests.support.sizes import PROOF
 

@@ -16,7 +16,6 @@ from engine.ports import Scores
 from experiments.benchmarks.quality import networks, plain_learner
 from experiments.benchmarks.quality.known_truth import bound_gain, leave_out, read_known_truth
 from experiments.synthetic import network_year
-from experiments.synthetic.config import Config
 from experiments.synthetic.folder import DEFAULT_DAYS, DEFAULT_END
 from experiments.synthetic.hidden_risks import (
     CARRYING,
@@ -31,6 +30,7 @@ from experiments.synthetic.hidden_risks import (
     draw_trips,
 )
 from experiments.synthetic.network_year import WRONG, NetworkYear, simulate_year
+from experiments.synthetic.posts import Config
 from features.intake.load import read_folder
 
 MECHANISMS: tuple[Mechanism, ...] = get_args(Mechanism)

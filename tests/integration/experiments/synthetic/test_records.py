@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.criteria.match import FACTS
-from engine.criteria.profiles.checker import DERIVED, Derived
 from engine.criteria.profiles.profile import BacktestSubject, read_template
+from engine.criteria.profiles.readable_fields import DERIVED, Derived
 from engine.domain.network import read_network
 from engine.domain.records import (
     Crossing,

@@ -6,7 +6,6 @@ import pytest
 from engine.domain.records import PLACES
 from engine.domain.time_units import DAY, HOUR
 from experiments.synthetic import inspections
-from experiments.synthetic.config import Ints
 from experiments.synthetic.inspections import (
     RANDOM,
     RANDOM_SHARE,
@@ -15,7 +14,7 @@ from experiments.synthetic.inspections import (
     HistoricalPolicy,
     Results,
 )
-from experiments.synthetic.posts import TRUCK
+from experiments.synthetic.posts import TRUCK, Ints
 from experiments.synthetic.smuggling import HIDING_PLACE, WAYS
 from experiments.synthetic.trips import RUN
 from experiments.synthetic.world_plan import WorldPlan, draw_plan

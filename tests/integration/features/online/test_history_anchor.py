@@ -17,8 +17,7 @@ from engine.errors import HomeError
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal
 from engine.journal.kinds import MODEL_REGISTERED
-from engine.storage.files import file_digest
-from engine.storage.home import Home
+from engine.storage.home import Home, file_digest
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from features.intake.load import load

@@ -12,15 +12,15 @@ import pytest
 from engine.domain.time_units import DAY, HOUR
 from engine.links.messages import KINDS
 from features.history.tables import SCHEMAS, Tables
-from features.partners import message_replay
+from features.partners import linked_history
 from features.partners.linked_history import (
     LET_GO,
+    LINE_DELAY,
     SEARCHED_WITHIN,
     isolate_histories,
     link_histories,
     list_administrations,
 )
-from features.partners.message_replay import LINE_DELAY
 from tests.unit.api.links.facing_posts import EAST, NETWORK, WEST, facing_history
 from tests.unit.features.random_histories import START
 
@@ -150,9 +150,9 @@ def test_a_channel_that_sends_whole_messages_is_caught(
 ) -> None:
     """Seeded bug: neither side holds messages to the agreement."""
     monkeypatch.setattr(
-        message_replay, "select_fields", lambda *_, message, **__: dump_whole(message)
+        linked_history, "select_fields", lambda *_, message, **__: dump_whole(message)
     )
-    monkeypatch.setattr(message_replay, "check_body", read_whole)
+    monkeypatch.setattr(linked_history, "check_body", read_whole)
     leaks = find_leaks(link_histories(whole_history))
     assert {"crossings.driver_ref", "declarations.consignee_id"} <= leaks
 
@@ -203,7 +203,7 @@ def test_an_outcome_that_is_used_early_is_caught(
     whole_history: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: messages arrive before they are sent."""
-    monkeypatch.setattr(message_replay, "LINE_DELAY", -20 * DAY)
+    monkeypatch.setattr(linked_history, "LINE_DELAY", -20 * DAY)
     both = [
         link_histories(turn_outcomes(whole_history, known_from=at)) for at in (CUT, CUT + 900 * DAY)
     ]

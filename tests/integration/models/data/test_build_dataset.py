@@ -15,8 +15,7 @@ from features.history.labels import labels
 from features.history.tables import Tables
 from features.offline.column_file import ColumnFile
 from features.offline.encoded_history import read_log
-from features.offline.feature_matrix import matrix
-from features.offline.monthly_features import MonthlyFeatures
+from features.offline.feature_matrix import MonthlyFeatures, matrix
 from models.data.build_dataset import (
     assemble,
     build_from_features,

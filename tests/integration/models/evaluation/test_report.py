@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from engine.domain.shift_plan import ShiftHours, ShiftPlan
+from engine.domain.network import ShiftHours, ShiftPlan
 from engine.domain.time_units import DAY, HOUR
 from engine.ports import Scores
 from models.array_types import Floats

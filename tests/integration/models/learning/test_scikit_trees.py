@@ -17,13 +17,13 @@ from models.learning.scikit_trees import (
     ATTRIBUTES,
     NODE_FIELDS,
     UnknownLayoutError,
+    add_trees,
     average_ensembles,
     check_layout,
     fit_trees,
     read_trees,
     widen_ensemble,
 )
-from models.learning.tree_walk import add_trees
 
 
 def make_rows(width: int = 3) -> tuple[Rows, Labels]:

@@ -23,7 +23,7 @@ from models.array_types import Floats
 from models.evaluation.report import describe_drift
 from models.evaluation.report import run_alarms as alarms_of_report
 from models.monitoring import trials
-from models.statistics import sequential_test
+from models.statistics import drift
 from models.statistics.drift import Reference, reference, score_shift, shifts
 from tests.support.sizes import PROOF
 from tests.support.small_dataset import small_world
@@ -32,11 +32,11 @@ Period = tuple[NDArray[np.float64], NDArray[np.int8]]
 
 
 def first_alarm(
-    periods: Iterable[tuple[Floats, NDArray[np.int8]]], watch: sequential_test.EDetector
+    periods: Iterable[tuple[Floats, NDArray[np.int8]]], watch: drift.EDetector
 ) -> int | None:
     """Return in which period, counted from 1, an alarm is first given; None if in none."""
     for stated, found in periods:
-        watch = sequential_test.update_detector(watch, stated, found)
+        watch = drift.update_detector(watch, stated, found)
         if watch.has_alarmed:
             return watch.periods
     return None
@@ -119,7 +119,7 @@ def weeks(
 
 def alarms(odds: float, *, years: int, seed: int = 4) -> list[int]:
     draw = np.random.default_rng(seed)
-    found = [first_alarm(weeks(draw, odds=odds), sequential_test.EDetector()) for _ in range(years)]
+    found = [first_alarm(weeks(draw, odds=odds), drift.EDetector()) for _ in range(years)]
     return [week for week in found if week is not None]
 
 
@@ -128,9 +128,9 @@ def test_false_alarms_keep_their_promise() -> None:
     years = 2000 if PROOF else 100
     assert (
         binom.sf(
-            len(alarms(sequential_test.TOLERANCE, years=years)) - 1,
+            len(alarms(drift.TOLERANCE, years=years)) - 1,
             years,
-            52 / sequential_test.THRESHOLD,
+            52 / drift.THRESHOLD,
         )
         > 0.01
     )
@@ -149,9 +149,9 @@ def test_evidence_spread_over_months_adds_up() -> None:
     heard = forgot = 0
     for _ in range(runs):
         made = list(weeks(draw, odds=0.5, searches=14, number=26))
-        heard += first_alarm(made, sequential_test.EDetector()) is not None
+        heard += first_alarm(made, drift.EDetector()) is not None
         forgot += any(
-            first_alarm(made[at : at + 4], sequential_test.EDetector()) is not None
+            first_alarm(made[at : at + 4], drift.EDetector()) is not None
             for at in range(len(made) - 3)
         )
     print(f"heard in {heard} of {runs}, over four weeks alone in {forgot}")  # by `pytest -s`
@@ -169,9 +169,7 @@ def test_an_alarm_once_given_is_given_by_every_later_look(seed: int) -> None:
     stated, found = (np.concatenate(part) for part in zip(*made, strict=True))
     periods = np.repeat(np.arange(len(made)), 30)
     looks = [
-        sequential_test.over(
-            sequential_test.EDetector(), stated[:upto], found[:upto], periods=periods[:upto]
-        )
+        drift.over(drift.EDetector(), stated[:upto], found[:upto], periods=periods[:upto])
         for upto in range(0, len(stated) + 1, 16)
     ]
     given_at = [one.has_alarmed for one in looks]
@@ -182,9 +180,9 @@ def test_an_alarm_once_given_is_given_by_every_later_look(seed: int) -> None:
 def test_it_knows_about_when_it_began() -> None:
     draw = np.random.default_rng(6)
     for _ in range(10):
-        watch = sequential_test.EDetector()
+        watch = drift.EDetector()
         for period in [*weeks(draw, odds=1.0, number=20), *weeks(draw, odds=0.25, number=10)]:
-            watch = sequential_test.update_detector(watch, *period)
+            watch = drift.update_detector(watch, *period)
             if watch.is_alarming:
                 break
         assert watch.is_alarming
@@ -194,9 +192,9 @@ def test_it_knows_about_when_it_began() -> None:
 def test_random_checks_that_find_more_are_an_alarm_of_their_own() -> None:
     draw = np.random.default_rng(7)
     low = [(chance / 10, found) for chance, found in weeks(draw, odds=0.3, number=26)]
-    assert first_alarm(low, sequential_test.watch_more()) is not None
+    assert first_alarm(low, drift.watch_more()) is not None
     calm = list(weeks(draw, odds=1.0, number=26))
-    assert first_alarm(calm, sequential_test.watch_more()) is None
+    assert first_alarm(calm, drift.watch_more()) is None
 
 
 @pytest.mark.parametrize(

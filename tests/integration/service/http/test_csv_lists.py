@@ -26,7 +26,7 @@ from api.site import ROUTERS
 from engine.domain.advance_declarations import AdvanceDeclaration
 from engine.domain.rights import Role
 from engine.errors import NotAllowedError
-from engine.storage.files import FORMULA_STARTS
+from engine.storage.home import FORMULA_STARTS
 from tests.support.backtest_figures import FIGURES
 from tests.support.running_service import POST, World
 from tests.support.sizes import PROOF

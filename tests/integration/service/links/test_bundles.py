@@ -13,8 +13,8 @@ from api.links.post_nodes import BundleLine
 from engine.errors import TamperedBundleError
 from engine.journal.kinds import COPIED, MODEL_REGISTERED
 from engine.links.area import LINK_RECEIVED
-from engine.storage.files import file_digest
-from experiments.support.throwaway_models import Analysts
+from engine.storage.home import file_digest
+from experiments.support.deployment import Analysts
 from models.bundle import MANIFEST, SIGNATURE, keep_bundle, load_bundle, signing_key
 from models.lifecycle.states import bundle_faults, find_model_in_force, read_state
 from models.lifecycle.transitions import register

@@ -22,8 +22,7 @@ from engine.journal.journal import JOURNAL, JournalReader
 from engine.journal.kinds import KEY_CREATED, USER_CREATED
 from engine.links.area import LINK_RECEIVED, LINK_REFUSED, LINK_SENT, LINK_STOPPED
 from engine.links.messages import AccountState
-from engine.links.posts import post_accounts
-from engine.links.posts.post_accounts import NodeKeys
+from engine.links.posts.linked_posts import NodeKeys
 from tests.integration.service.links.post_and_centre import (
     Installation,
     agree,
@@ -210,7 +209,7 @@ def test_no_secret_is_on_the_wire_or_in_a_journal(
     node: Installation, centre: Centre, monkeypatch: pytest.MonkeyPatch, *, is_sealed: bool
 ) -> None:
     if not is_sealed:
-        monkeypatch.setattr(post_accounts, "seal_secret", seal_nothing)
+        monkeypatch.setattr("engine.links.posts.linked_posts.seal_secret", seal_nothing)
         monkeypatch.setattr("api.links.post_nodes.seal_secret", seal_nothing)
     name = f"canary-{len(node.bodies(LINK_RECEIVED))}"
     secrets = [centre.make_key(Role.CHECKPOINT, POST).secret, centre.make_person(name)]

@@ -22,8 +22,8 @@ from engine.journal.entries import Draft
 from engine.journal.kinds import TICK
 from engine.links.outbox import read_waiting
 from engine.storage.home import DATABASE_VARIABLE
-from experiments.faults.installations import Deployment, prepare_deployment
-from experiments.faults.partitions import Line, Outcome, Outcomes, PartitionMachine
+from experiments.faults.installations import Deployment, Line, prepare_deployment
+from experiments.faults.partitions import Outcome, Outcomes, PartitionMachine
 from tests.support.sizes import PROOF
 
 pytestmark = pytest.mark.machine_clock

@@ -6,8 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from engine.journal.journal import Journal
-from engine.storage.files import file_digest
-from engine.storage.home import Home
+from engine.storage.home import Home, file_digest
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from models.bundle import FORMAT, sign, signing_key

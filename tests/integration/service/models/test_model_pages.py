@@ -13,7 +13,7 @@ from api.models.answers import ModelComparison, ModelStandings, ModelView
 from api.service.executors import Measurements
 from engine.domain.rights import Role
 from engine.errors import NotEnoughDataError
-from engine.storage.files import file_digest
+from engine.storage.home import file_digest
 from tests.integration.service.models.signed_bundles import JUDGED, register
 from tests.support.people import Desk, at_desk
 from tests.support.running_service import World, serving

@@ -21,7 +21,7 @@ from engine.errors import PromotionRefusedError
 from engine.journal.entries import Draft
 from engine.journal.idempotency import claim, project_answers
 from engine.journal.journal import Journal
-from engine.storage.files import file_digest
+from engine.storage.home import file_digest
 from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.plan import Plan
 from models.bundle import signing_key

@@ -17,8 +17,8 @@ from api.cli.main import app
 from api.service.model_watch import HomeModels
 from api.service.settings import Settings
 from engine.domain.rights import Role
-from engine.storage.files import file_digest
-from experiments.support import throwaway_models
+from engine.storage.home import file_digest
+from experiments.support import deployment
 from features.catalogue.catalogue import CATALOGUE
 from models.bundle import signing_key
 from models.learning.fit import fit
@@ -57,11 +57,11 @@ def _module(monkeypatch: pytest.MonkeyPatch) -> None:
 @cache
 def train_with(name: str) -> TrainingResult:
     """Fit the estimator in place of the trees for discrepancies, on a synthetic history."""
-    data = throwaway_models._rows()
-    config = replace(throwaway_models._CHOICES, estimators=(("discrepancy", f"{MODULE}:{name}"),))
+    data = deployment._rows()
+    config = replace(deployment._CHOICES, estimators=(("discrepancy", f"{MODULE}:{name}"),))
     until = int(data.as_of[-1]) + 2
     model = fit(data, config, until=until, known_before=until)
-    known = replace(throwaway_models.fit_synthetic(), report=json.loads(report()))
+    known = replace(deployment.fit_synthetic(), report=json.loads(report()))
     return replace(known, model=model, config=config, tables=risk_tables(data, model))
 
 

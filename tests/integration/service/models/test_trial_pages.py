@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from api.models import steps
 from api.models.answers import ModelView
 from engine.domain.rights import Role
-from engine.storage.files import file_digest
+from engine.storage.home import file_digest
 from models.lifecycle.states import find_trial
 from models.monitoring.trials import measure_trial, measurement
 from tests.integration.service.models.signed_bundles import JUDGED

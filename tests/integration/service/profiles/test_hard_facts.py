@@ -17,7 +17,7 @@ from api.service.executors import Backtests
 from api.service.settings import Settings
 from engine.audit.file_anchors import open_network
 from engine.criteria.match import FACTS
-from engine.criteria.profiles import checker
+from engine.criteria.profiles import readable_fields
 from engine.criteria.profiles.profile import BacktestSubject, read_template
 from engine.domain.rights import Role
 from engine.domain.time_units import micros
@@ -226,11 +226,11 @@ def test_a_vehicle_that_came_twice_is_compared_with_its_own_passage(
 ) -> None:
     """The record of an earlier passage is none of this one; without that rule it would alarm."""
     alarms: list[bool] = []
-    for rule in (checker._of_passage, lambda value, *_: value):
+    for rule in (readable_fields._of_passage, lambda value, *_: value):
         for name in ("left_empty", "mass_gained_kg"):
-            derived = checker.DERIVED[name]
-            changed = checker.Derived(derived.inputs, rule, derived.unit, derived.meaning)
-            monkeypatch.setitem(checker.DERIVED, name, changed)
+            derived = readable_fields.DERIVED[name]
+            changed = readable_fields.Derived(derived.inputs, rule, derived.unit, derived.meaning)
+            monkeypatch.setitem(readable_fields.DERIVED, name, changed)
         world.runtime.profiles._last = 0  # compiled again
         number = 30_000 + len(alarms)
         left, came = crossings(number)

@@ -22,13 +22,12 @@ from api.queue import (
     read_queue,
 )
 from engine.decision.inspection_minutes import Minutes
+from engine.domain.network import ShiftPeriod
 from engine.domain.rights import Role
-from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import HOUR, MINUTE
 from engine.journal.kinds import DECISION
 from engine.selection import Channel
-from engine.shifts.minutes import ChannelMinutes, bound_workable, sum_used_minutes
-from engine.shifts.period_counts import Span
+from engine.shifts.period_counts import ChannelMinutes, Span, bound_workable, sum_used_minutes
 from tests.support.people import Desk, at_desk
 from tests.support.running_service import OTHER, POST, World, arrival
 from tests.unit.service.reports.test_acts import act, find

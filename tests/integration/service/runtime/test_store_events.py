@@ -13,7 +13,7 @@ import pytest
 
 from api.service import readiness, structured_logging
 from engine.errors import StoreUnavailableError
-from engine.queue import expiry
+from engine.queue import projection
 from engine.storage import database
 from engine.storage.home import DATABASE_VARIABLE
 from tests.support.clocks import wait_for
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
     """Take the structured log of a service, each fault of the store in it."""
     monkeypatch.setattr(database, "LOG_SECONDS", 0.0)
-    monkeypatch.setattr(expiry, "EXPIRY_SECONDS", 0.05)
+    monkeypatch.setattr(projection, "EXPIRY_SECONDS", 0.05)
     monkeypatch.setattr(readiness, "EVERY_SECONDS", -1)
     found = StringIO()
     ours = structured_logging.LibraryHandler(found)

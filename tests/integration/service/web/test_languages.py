@@ -19,8 +19,7 @@ from engine.domain.rights import Role
 from engine.explanation.facts import data_gaps, facts
 from engine.ports import Evidence
 from engine.search_orders.order import Action
-from engine.search_orders.rates import Why
-from engine.search_orders.signs import Precaution
+from engine.search_orders.rates import Precaution, Why
 from models.explanation.feature_wording import profile_figure
 from tests.catalogues import list_texts, places
 from tests.support.people import at_desk

@@ -28,8 +28,7 @@ from engine.domain.records import (
 from engine.domain.time_units import moment
 from engine.ports import Chances
 from engine.search_orders.order import SearchOrder, search_order
-from engine.search_orders.rates import SCOPES, SearchCounts
-from engine.search_orders.signs import OF_OPPOSITE, find_signs
+from engine.search_orders.rates import OF_OPPOSITE, SCOPES, SearchCounts, find_signs
 from engine.selection import (
     PAPERS,
     PLACE,

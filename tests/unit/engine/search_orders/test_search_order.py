@@ -35,12 +35,14 @@ from engine.search_orders.rates import (
     SCOPES,
     USUAL_PLACES,
     SearchCounts,
+    Sign,
     any_of,
     count_places,
+    find_signs,
     group,
+    precautions,
     rate_places,
 )
-from engine.search_orders.signs import Sign, find_signs, precautions
 
 NOTHING = SearchCounts({})
 scopes = st.sampled_from(SCOPES)

@@ -15,9 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.domain.network import BorderPost, Network
+from engine.domain.network import BorderPost, Network, ShiftHours, ShiftPeriod, ShiftPlan
 from engine.domain.records import Crossing
-from engine.domain.shift_plan import ShiftHours, ShiftPeriod, ShiftPlan
 from engine.domain.time_units import DAY, HOUR, MINUTE, micros, moment
 from engine.selection import (
     LISTED,

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.decision.inspection_minutes import PRIOR, LearnedMinutes, Minutes
+from engine.domain.network import ShiftPeriod
 from engine.domain.records import VehicleClass
-from engine.domain.shift_plan import ShiftPeriod
 from engine.domain.time_units import HOUR
 from engine.journal.entries import Draft
 from engine.journal.journal import Journal

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from api.cli.models import _write_scores
-from engine.storage.files import FORMULA_STARTS, escape_cell
+from engine.storage.home import FORMULA_STARTS, escape_cell
 from experiments.synthetic.folder import write
 from features.intake.file_reader import RowFault
 from features.intake.stored_loads import write_quarantine

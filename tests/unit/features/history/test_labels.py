@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
+from engine.domain.goods import GoodsClasses, shipped_goods_classes
 from engine.domain.time_units import HOUR, MINUTE, rfc3339
 from engine.storage.home import Home
 from features.catalogue.plan import current_plan

@@ -8,10 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from engine.domain.records import (
-    Arrival,
-    Crossing,
-)
+from engine.domain.records import Arrival, Crossing
 from engine.domain.time_units import DAY, micros, moment, rfc3339
 from engine.domain.validation import list_faults
 from features.history.record_rows import to_row

@@ -14,14 +14,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from engine.domain.records import (
-    PLACES,
-    AnyIdentifier,
-    Crossing,
-    Record,
-    is_nothing,
-    is_placeholder,
-)
+from engine.domain.field_types import AnyIdentifier, is_nothing, is_placeholder
+from engine.domain.records import PLACES, Crossing, Record
 from engine.domain.time_units import micros
 from engine.domain.validation import (
     bare,

@@ -13,7 +13,7 @@ from engine.errors import InputError
 from engine.storage.home import Home
 from features.history.tables import read_history
 from features.intake.load import load
-from features.messages import folder as messages_folder
+from features.messages import translation
 from features.messages.settings import choose_settings, read_settings
 from features.messages.translation import translate_document
 
@@ -139,7 +139,7 @@ def test_negative_control_a_document_that_is_lost_is_not_loaded_in_silence(
     """Seeded bug: declarations are dropped on their way to the tables."""
     home = Home(tmp_path / "home").prepare()
     folder = write(tmp_path / "in", [row(1, "wco.xml")], "wco.xml")
-    monkeypatch.setattr(messages_folder._Documents, "_keep", lambda *_: None)
+    monkeypatch.setattr(translation._Documents, "_keep", lambda *_: None)
     with pytest.raises(InputError, match="nothing was loaded"):
         load(home, folder, format="wco", settings=SETTINGS, now=NOW)
 

@@ -17,12 +17,12 @@ from engine.domain.records import Crossing, Declaration
 from engine.errors import InputError
 from features.messages import documents, installed, path_tables, translation
 from features.messages.documents import Node
-from features.messages.folder import check_format
 from features.messages.path_tables import TranslationContext
 from features.messages.settings import MessageSettings, read_settings
 from features.messages.translation import (
     DECLARATION_ADDITIONS,
     FORMATS,
+    check_format,
     read_pseudonym_key,
     translate_document,
 )

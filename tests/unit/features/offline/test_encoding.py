@@ -18,7 +18,7 @@ from features.catalogue.catalogue import CATALOGUE
 from features.catalogue.encoder import ENTITIES, FACTS, SEPARATOR, encode, join_values, key
 from features.catalogue.plan import Plan
 from features.history.tables import Tables
-from features.offline import column_encoder
+from features.offline import column_encoder, declared_columns
 from features.offline.column_encoder import encode_crossings
 from features.offline.compact_columns import encode_texts, map_codes, map_texts, split_list
 from features.offline.encoded_history import arrivals, read_log
@@ -93,8 +93,8 @@ def add_up(values: Iterable[float]) -> float:
 @pytest.mark.parametrize(
     ("module", "name", "bug"),
     [
-        (column_encoder, "math", SimpleNamespace(fsum=add_up)),
-        (column_encoder, "find_precursors", lambda _: dict.fromkeys(PRECURSOR)),
+        (declared_columns, "math", SimpleNamespace(fsum=add_up)),
+        (declared_columns, "find_precursors", lambda _: dict.fromkeys(PRECURSOR)),
         (column_encoder, "fold_text", lambda raw: raw),
         (column_encoder, "read_clocks", lambda arrived, _post, _network: arrived),
     ],

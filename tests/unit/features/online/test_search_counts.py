@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from engine.domain.records import PLACES, Crossing, Declaration
-from engine.search_orders.rates import count_places
-from engine.search_orders.signs import goods_group
+from engine.search_orders.rates import count_places, goods_group
 from engine.storage.database import Store
 from features.history.labels import read_searches
 from features.offline.encoded_history import read_log

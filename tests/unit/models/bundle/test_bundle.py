@@ -16,7 +16,7 @@ from engine.domain.time_units import DAY
 from engine.errors import NoModelError, TamperedBundleError
 from models import bundle as bundles
 from models.bundle import MANIFEST, SIGNATURE, Scorer, load_bundle, margins_of, sign
-from models.learning import tree_walk
+from models.learning import scikit_trees
 from models.scoring import SEEN_BY
 from models.training.bundle_writer import BundleDiffersError, write_bundle
 from models.training.trainer import TrainingResult, train
@@ -228,9 +228,9 @@ def test_a_walk_that_judged_by_other_bits_writes_nothing(
     tmp_path: Path, training_result: TrainingResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: what the report was made from differs from scikit-learn by a last bit."""
-    walk = tree_walk.add_trees
+    walk = scikit_trees.add_trees
     monkeypatch.setattr(
-        tree_walk, "add_trees", lambda trees, values: np.nextafter(walk(trees, values), np.inf)
+        scikit_trees, "add_trees", lambda trees, values: np.nextafter(walk(trees, values), np.inf)
     )
     with pytest.raises(BundleDiffersError, match="the margins"):
         write_bundle(tmp_path, training_result, KEY)

@@ -19,9 +19,8 @@ from api.audit.home_verification import NOT_COMPARED, PACKED, ProjectionCheck, v
 from api.auth.tables import StoredSecrets
 from api.cli.main import app
 from api.service.assembly import projections
-from engine.audit.projection_replay import open_scratch_store
+from engine.audit.projection_replay import Comparison, identity_of, open_scratch_store
 from engine.audit.store_check import find_structure_faults
-from engine.audit.store_comparison import Comparison, identity_of
 from engine.domain.rights import Role
 from engine.journal import kinds
 from engine.journal.areas import check_body, load_areas

@@ -19,7 +19,7 @@ from sqlalchemy.types import Boolean, Float, Integer, LargeBinary, String
 import api.audit.home_check
 from api.audit.home_check import check_home
 from api.service.assembly import open_store
-from engine.audit.store_comparison import name_row
+from engine.audit.projection_replay import name_row
 from engine.journal.areas import list_declared_tables
 from engine.journal.entries import JournalFault
 from engine.storage.database import Store

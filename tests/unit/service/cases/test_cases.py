@@ -29,9 +29,9 @@ from engine.cases.area import CASE_EVENT
 from engine.cases.case_events import Agreement, Note, find_name_signs
 from engine.cases.case_ledger import Reporter, draft_event
 from engine.cases.case_state import OPEN, CaseState, read_case
-from engine.domain.free_text import looks_like_name
 from engine.domain.rights import Role
 from engine.domain.time_units import SystemClock
+from engine.domain.validation import looks_like_name
 from engine.errors import ConflictError
 from engine.events.webhooks import Endpoint
 from engine.journal.areas import EventType

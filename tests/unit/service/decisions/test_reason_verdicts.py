@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.domain.rights import Role
-from engine.queue import reason_verdicts
+from engine.queue import reviews
 from tests.support.people import at_desk
 from tests.support.running_service import World
 from tests.unit.service.reports.test_acts import act, find
@@ -43,9 +43,7 @@ def test_a_word_that_is_not_replaced_is_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Negative control: the earlier words of a person are kept."""
-    monkeypatch.setattr(
-        reason_verdicts, "delete", lambda table: table.delete().where(table.c.seq < 0)
-    )
+    monkeypatch.setattr(reviews, "delete", lambda table: table.delete().where(table.c.seq < 0))
     with pytest.raises(AssertionError):
         test_the_last_word_of_a_person_counts(world)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.domain.goods_classes import shipped_goods_classes
+from engine.domain.goods import shipped_goods_classes
 from engine.domain.records import PERSONS, SUBSTANCES
 from engine.domain.rights import Role
 from tests.support.people import Desk, at_desk

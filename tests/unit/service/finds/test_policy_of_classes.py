@@ -6,7 +6,7 @@ import pytest
 
 from api.criteria.policy import POLICY
 from engine.criteria.policy import PolicyProposal, read_goods_classes, read_policy
-from engine.domain.goods_classes import GoodsClasses, shipped_goods_classes
+from engine.domain.goods import GoodsClasses, shipped_goods_classes
 from engine.domain.rights import Role
 from engine.errors import RecordError
 from tests.support.people import approve, propose, user

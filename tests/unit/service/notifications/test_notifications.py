@@ -23,8 +23,8 @@ from api.people.steps import AGENCIES
 from api.proposals import desk
 from api.service.executors import Backtests
 from engine.decision.inspection_minutes import CHANNEL_STEP
+from engine.domain.network import ShiftPeriod
 from engine.domain.rights import Right, Role
-from engine.domain.shift_plan import ShiftPeriod
 from engine.journal.kinds import ERASURE_PROPOSED
 from engine.queue.queue import DECISIONS
 from engine.selection import Channel

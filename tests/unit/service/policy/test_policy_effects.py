@@ -8,7 +8,7 @@ import pytest
 
 from engine.criteria.policy import GOODS_CLASSES, PolicyHistory, read_policy
 from engine.decision.decision import ChannelChoice, Inputs, ScoredArrival, choose_channel
-from engine.domain.goods_classes import shipped_goods_classes
+from engine.domain.goods import shipped_goods_classes
 from engine.queue.match_outcomes import OutcomeFilter
 from engine.selection import Policy
 from engine.targeting.policy_effects import measure_effect

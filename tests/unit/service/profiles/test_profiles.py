@@ -16,8 +16,9 @@ from api.proposals import desk
 from api.service.executors import Backtests
 from api.shifts.readers import read_now
 from engine.criteria import dual_control
-from engine.criteria.profiles.checker import Reader, context, program
+from engine.criteria.profiles.checker import context, program
 from engine.criteria.profiles.profile import BacktestSubject, Profile, read_profiles
+from engine.criteria.profiles.readable_fields import Reader
 from engine.domain.rights import Role
 from engine.errors import NotFoundError
 from engine.queue.queue import list_decisions

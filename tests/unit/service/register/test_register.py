@@ -15,7 +15,7 @@ from api.criteria.register import Register
 from api.http.answers import Acknowledged
 from engine.criteria.dual_control import draft_backtest
 from engine.domain.rights import Role
-from engine.queue import rule_figures
+from engine.queue import match_outcomes
 from features.catalogue.catalogue import CATALOGUE, read_families
 from tests.support.backtest_figures import FIGURES
 from tests.support.people import at_desk, person, send
@@ -106,7 +106,7 @@ def test_a_count_that_forgets_the_others_would_be_noticed(
     world: World, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: every rule is taken to be the only one."""
-    right = rule_figures._sum_up
+    right = match_outcomes._sum_up
 
     def one_by_one(vehicles: Any, gravity: Any, lanes: Any) -> Any:
         found: dict[str, Any] = {}
@@ -119,7 +119,7 @@ def test_a_count_that_forgets_the_others_would_be_noticed(
             found |= right(alone, gravity, lanes)
         return found
 
-    monkeypatch.setattr(rule_figures, "_sum_up", one_by_one)
+    monkeypatch.setattr(match_outcomes, "_sum_up", one_by_one)
     with pytest.raises(AssertionError):
         test_rules_are_counted_alone_and_with_others(world, people)
 
@@ -145,9 +145,11 @@ def test_a_lane_that_makes_a_rule_shared_would_be_noticed(
     world: World, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seeded bug: known lawful trade counts as a rule that selects."""
-    right = rule_figures._sum_up
+    right = match_outcomes._sum_up
     monkeypatch.setattr(
-        rule_figures, "_sum_up", lambda vehicles, gravity, _: right(vehicles, gravity, frozenset())
+        match_outcomes,
+        "_sum_up",
+        lambda vehicles, gravity, _: right(vehicles, gravity, frozenset()),
     )
     with pytest.raises(AssertionError):
         test_known_lawful_trade_is_a_rule_that_selects_nothing(world, people)

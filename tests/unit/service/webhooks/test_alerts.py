@@ -19,7 +19,7 @@ from api.webhooks import alerts
 from api.webhooks.alerts import PASSWORD_FILE, TOKEN_FILE
 from api.webhooks.delivery import DeliveryWorker, open_sender
 from engine.domain.rights import Role
-from engine.storage.files import read_secret
+from engine.storage.home import read_secret
 from experiments.support.tls_line import make_certificate
 from tests.support.people import person, send
 from tests.support.running_service import POST, World, arrival

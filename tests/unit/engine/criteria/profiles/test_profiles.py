@@ -12,10 +12,8 @@ from pydantic import ValidationError
 
 from engine.criteria.profiles.checker import (
     DEAREST,
-    ITEMS_MOST,
     ProfileFailed,
     Program,
-    Reader,
     check,
     context,
     program,
@@ -36,6 +34,7 @@ from engine.criteria.profiles.profile import (
     read_template,
     read_templates,
 )
+from engine.criteria.profiles.readable_fields import ITEMS_MOST, Reader
 from engine.domain.records import Crossing, DeclarationHead, GoodsItem
 from engine.errors import ProfileRefusedError
 from features.catalogue.catalogue import CATALOGUE
