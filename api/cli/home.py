@@ -31,7 +31,7 @@ from api.cli.common import (
     require_folder_of,
 )
 from engine.domain.rights import Right, Role
-from engine.domain.time_units import rfc3339
+from engine.domain.time_units import SECOND, rfc3339
 from engine.errors import ConflictError, ErasedError, InputError, NotAllowedError
 from engine.storage.home import Home
 
@@ -247,7 +247,7 @@ def _print_reading(reading: "Reading") -> None:
     typer.echo(f"wall clock:          {_wall(reading)}")
     if reading.is_held:
         side = "ahead" if reading.ahead > 0 else "behind"
-        typer.echo(f"the wall clock is {timedelta(microseconds=abs(reading.ahead))} {side}")
+        typer.echo(f"the wall clock is {timedelta(seconds=abs(reading.ahead) // SECOND)} {side}")
         typer.echo(
             "it is NOT followed: where it is right, darvoza clock accept --as NAME --why WHY"
         )

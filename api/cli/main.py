@@ -17,7 +17,7 @@ import re
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.markup import escape
@@ -41,7 +41,6 @@ from engine.errors import RiskError
 
 app = typer.Typer(
     name="darvoza",
-    help="Risk scoring for cargo and vehicle inspection targeting.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -105,6 +104,27 @@ for _area, place in AREA_COMMANDS:
         app.add_typer(part)
     else:
         app.command()(part)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(importlib.metadata.version("darvoza"))
+        raise typer.Exit
+
+
+@app.callback()
+def show_version(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and end."
+        ),
+    ] = False,
+) -> None:
+    """Risk scoring for cargo and vehicle inspection targeting."""
+
+
 gc.freeze()  # else the first look would be at all of it
 gc.enable()
 

@@ -47,7 +47,13 @@ def serve(
 ) -> None:
     """Run the service until it is stopped, on a socket that a service manager passed if it did."""
     from api.areas import require_areas
-    from api.http.server import configured, listen, name_address, open_socket
+    from api.http.server import (
+        configured,
+        listen,
+        name_address,
+        open_socket,
+        tell_service_manager,
+    )
     from api.service.settings import Settings
     from api.service.structured_logging import configure
 
@@ -61,6 +67,7 @@ def serve(
             raise typer.BadParameter("several workers need PostgreSQL: set DARVOZA_DATABASE_URL")
         configure()
         say(f"serving {home} on {name_address(listening)}")
+        tell_service_manager()
         gc.disable()  # until what is loaded has settled (api.app)
         settings = configured(
             APPLICATION,

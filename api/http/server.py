@@ -80,6 +80,13 @@ def name_address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def tell_service_manager() -> None:
+    """Tell the service manager that started this process that connections wait (sd_notify)."""
+    if address := os.environ.pop("NOTIFY_SOCKET", ""):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+            line.sendto(b"READY=1", address.replace("@", "\0", 1))
+
+
 def adopt_socket() -> socket.socket | None:
     """Return the socket that a service manager listens on for this process, or None."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":

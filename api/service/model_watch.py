@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from api.service.structured_logging import fault, log_event
 from engine.decision.decision import Mode
 from engine.domain.records import Arrival
-from engine.errors import NoModelError, RiskError, StoreUnavailableError
+from engine.errors import RiskError, StoreUnavailableError, TamperedBundleError
 from engine.explanation.reasons import Reason
 from engine.ports import Contribution, Scorer
 from engine.selection import RiskTables
@@ -164,14 +164,12 @@ class ModelWatch(PeriodicWorker):
         if wanted is None:
             return ServingState(InForce(None, "rules_only"), None, "no model is in force")
         try:
-            scorer = self._load(wanted)
-            if scorer.definitions != self._definitions:
-                raise NoModelError(wanted)
+            scorer = self._load_fitting(wanted)
         except RiskError as error:
             self._refused()
             scorer_before = current.in_force.scorer
             mode: Mode = "rules_only" if scorer_before is None else "last_good"
-            return ServingState(InForce(scorer_before, mode), wanted, type(error).__name__)
+            return ServingState(InForce(scorer_before, mode), wanted, str(error))
         return ServingState(InForce(scorer, "model"), wanted, "")
 
     def _add_challenger(self, trial: OnTrial | None, known: Challenger | None) -> ServingState:
@@ -190,16 +188,20 @@ class ModelWatch(PeriodicWorker):
                 )
             except RiskError as error:
                 self._refused()
-                why = type(error).__name__
+                why = str(error)
         in_force = replace(alone, challenger=challenger)
         return replace(standing, in_force=in_force, trial=trial, trial_why=why)
 
     def _load_challenger(self, trial: OnTrial, known: Challenger | None) -> Scorer:
         if known is not None and known.scorer.version == trial.challenger:
             return known.scorer  # its share alone has changed
-        scorer = self._load(trial.challenger)
+        return self._load_fitting(trial.challenger)
+
+    def _load_fitting(self, version: str) -> Scorer:
+        scorer = self._load(version)
         if scorer.definitions != self._definitions:
-            raise NoModelError(trial.challenger)
+            why = "it reads other features than this version computes; train again"
+            raise TamperedBundleError(version, why)
         return scorer
 
     def run_turn(self) -> None:

@@ -149,7 +149,8 @@ def ready(world: World, **wanted: Any) -> None:
 def test_a_challenger_that_cannot_be_loaded_never_stops_a_decision(tmp_path: Path) -> None:
     models = FakeModels(tried=TRIED, broken=frozenset({"m2"}))
     for world in serving(tmp_path / "home", models):
-        ready(world, mode="model", challenger=None, trial_why="NoModelError", ready=True, why="")
+        why = "there is no model m2"
+        ready(world, mode="model", challenger=None, trial_why=why, ready=True, why="")
         result = read_decision(world, world.decide(arrival(1)).json())
         assert (result["mode"], result["model_version"], result["trial"]) == ("model", "m1", None)
         assert TRIAL not in inputs(world, result)["draws"]
@@ -199,7 +200,7 @@ def test_no_challenger_leads_next_to_another_model_than_its_champion(
 ) -> None:
     standing = watch([trial], wanted=wanted).state
     assert standing.in_force.challenger is None and standing.in_force.mode == mode
-    assert (standing.trial_why == "NoModelError") == (trial.challenger == "other-features")
+    assert ("other features" in standing.trial_why) == (trial.challenger == "other-features")
 
 
 def test_a_fault_of_ours_in_a_challenger_keeps_no_model_from_serving() -> None:

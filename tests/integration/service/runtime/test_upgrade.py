@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from api.client import Client
 from engine.domain.rights import Role
@@ -63,14 +64,19 @@ def store(
         yield list_programs()
         return
     cluster: Cluster = request.getfixturevalue("cluster")
-    with cluster.database() as url:
-        monkeypatch.setenv(DATABASE_VARIABLE, url)
-        names = {"URL": url.replace("+psycopg", ""), "NEW_URL": cluster.url("darvoza_new")}
-        with psycopg.connect(cluster.url(), autocommit=True) as admin:
-            admin.execute("CREATE ROLE darvoza")
-            yield list_programs(cluster) | names
+    with psycopg.connect(cluster.url(), autocommit=True) as admin:
+        admin.execute("CREATE ROLE darvoza LOGIN")  # as operations.md has it: no superuser
+        with cluster.database() as found:
+            url = found.replace("postgres@", "darvoza@")
+            name = str(make_url(url).database)
+            admin.execute(f"ALTER DATABASE {name} OWNER TO darvoza")
+            with psycopg.connect(cluster.url(name)) as owner:
+                owner.execute("CREATE EXTENSION amcheck")
+            monkeypatch.setenv(DATABASE_VARIABLE, url)
+            new = cluster.url("darvoza_new").replace("postgres@", "darvoza@")
+            yield list_programs(cluster) | {"URL": url.replace("+psycopg", ""), "NEW_URL": new}
             admin.execute("DROP DATABASE IF EXISTS darvoza_new")
-            admin.execute("DROP ROLE darvoza")
+        admin.execute("DROP ROLE darvoza")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import io
 import sqlite3
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -46,6 +47,12 @@ SILENT |= {("agencies", "matrix")}
 @pytest.mark.parametrize("path", sorted(LEAVES.keys() - SILENT), ids=" ".join)
 def test_every_command_with_results_prints_them_as_json(path: tuple[str, ...]) -> None:
     assert "--json" in {name for given in LEAVES[path].params for name in given.opts}
+
+
+def test_the_version_is_that_of_the_tree() -> None:
+    stated = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text("utf-8"))
+    printed = CliRunner().invoke(app, ["--version"]).stdout
+    assert printed == f"{stated['project']['version']}\n"
 
 
 def test_a_command_that_touches_no_home_makes_none(tmp_path: Path) -> None:
