@@ -299,6 +299,21 @@ class ColumnLayout:
         return lists | dict.fromkeys(self.flags, read_flag)
 
 
+def name_width_fault(file: str, line: int, row: Sequence[Any]) -> RowFault:
+    """Return the fault of a row that has not as many cells as the header, or none."""
+    why = "fewer or more cells than the header" if row else "a quote is never closed"
+    return RowFault(file, line, "", "ragged", why)
+
+
+def cut_chunks(
+    rows: Iterator[tuple[int, dict[str, Any]]], tell: Callable[[], None]
+) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+    """Yield rows in chunks of lines and cells, and call ``tell`` after each."""
+    while some := list(islice(rows, CHUNK)):
+        yield [line for line, _ in some], [cells for _, cells in some]
+        tell()
+
+
 def layout(model: type[Record]) -> ColumnLayout:
     """Return the layout of a contract file from its record."""
     kinds = {name: bare(info.annotation) for name, info in model.model_fields.items()}
@@ -358,7 +373,9 @@ class FileRows:
             self._rest = (raw.tell(), 2, names)
             for block in read_plain_rows(raw, names, line=2):
                 self.seen += len(block.lines) + len(block.ragged)
-                self.faults += [self._width_fault(line, ["ragged"]) for line in block.ragged]
+                self.faults += [
+                    name_width_fault(self.name, line, ["ragged"]) for line in block.ragged
+                ]
                 self._rest = (raw.tell(), block.next_line, names)
                 yield replace(block, cells=block.cells.drop_columns(list(extra)))
                 self._tell(raw.tell(), self.path.stat().st_size)
@@ -373,7 +390,8 @@ class FileRows:
             )
             table = read_physical_rows(text, number=line, width=len(names))
             names = names or self._header(next(table, (1, []))[1])
-            yield from self._cut(names, table, lambda: self._tell(raw.tell(), size))
+            rows = self._read_rows(names, table)
+            yield from cut_chunks(rows, lambda: self._tell(raw.tell(), size))
 
     def _parquet(self) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
         def choose(names: Sequence[str]) -> list[str]:
@@ -381,39 +399,21 @@ class FileRows:
 
         table = read_parquet(self.path, choose)
         _, names = next(table)
-        rows = pq.read_metadata(self.path).num_rows
-        yield from self._cut(names, table, lambda: self._tell(self.seen, rows))
+        total = pq.read_metadata(self.path).num_rows
+        rows = self._read_rows(names, table)
+        yield from cut_chunks(rows, lambda: self._tell(self.seen, total))
 
-    def _cut(
-        self,
-        names: Sequence[str],
-        table: Iterator[tuple[int, Sequence[Any]]],
-        tell: Callable[[], None],
-    ) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
-        """Yield the rows of a table in chunks, and call ``tell`` after each."""
-        extra = [name for name in names if name not in self.layout.columns]
-        lines: list[int] = []
-        chunk: list[dict[str, Any]] = []
+    def _read_rows(
+        self, names: Sequence[str], table: Iterator[tuple[int, Sequence[Any]]]
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        known = frozenset(self.layout.columns)
         for line, row in table:
             self.seen += 1
             if len(row) != len(names):
-                self.faults.append(self._width_fault(line, row))
+                self.faults.append(name_width_fault(self.name, line, row))
                 continue
-            cells = {
-                name: cell
-                for name, cell in zip(names, row, strict=True)
-                if cell is not None and cell != ""
-            }
-            for name in extra:
-                cells.pop(name, None)
-            lines.append(line)
-            chunk.append(cells)
-            if len(chunk) == CHUNK:
-                yield lines, chunk
-                tell()
-                lines, chunk = [], []
-        yield lines, chunk
-        tell()
+            cells = zip(names, row, strict=True)
+            yield line, {n: c for n, c in cells if n in known and c is not None and c != ""}
 
     def _header(self, names: Sequence[str]) -> Sequence[str]:
         why = self._find_header_fault(names)
@@ -448,10 +448,6 @@ class FileRows:
             for cells in chunk:
                 if isinstance(cells.get(name), str):
                     cells[name] = read(cells[name])
-
-    def _width_fault(self, line: int, row: Sequence[str]) -> RowFault:
-        why = "fewer or more cells than the header" if row else "a quote is never closed"
-        return RowFault(self.name, line, "", "ragged", why)
 
     def _tell(self, done: int, total: int) -> None:
         if self._progress is not None:

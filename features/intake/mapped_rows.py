@@ -19,7 +19,14 @@ from engine.domain.network import open_time_zone
 from engine.domain.validation import bare
 from engine.errors import InputError
 from features.history.tables import MODELS
-from features.intake.file_reader import CHUNK, Progress, RowFault, UnreadCell, read_flag
+from features.intake.file_reader import (
+    Progress,
+    RowFault,
+    UnreadCell,
+    cut_chunks,
+    name_width_fault,
+    read_flag,
+)
 from features.intake.mapping import (
     NATIONAL_KINDS,
     CellForm,
@@ -28,7 +35,7 @@ from features.intake.mapping import (
     MappingFile,
     TableName,
 )
-from features.intake.office_tables import OfficeTable, is_empty, open_tables
+from features.intake.office_tables import OfficeTable, Row, is_empty, open_tables
 
 MOST_DIGITS = 15
 """Digits of a number that a spreadsheet keeps."""
@@ -72,26 +79,19 @@ class MappedRows:
             self._open(names, f"national.{name}", NATIONAL_KINDS[column.type], column)
             for name, column in table.national.items()
         ]
+        yield from cut_chunks(self._read_rows(names, rows, fields), self._tell)
+
+    def _read_rows(
+        self, names: Sequence[str], rows: Iterator[tuple[int, Row]], fields: Sequence["CellReader"]
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
         is_of_table = self._choose_filter(names, fields)
-        lines: list[int] = []
-        chunk: list[dict[str, Any]] = []
         for line, row in rows:
             if self._source.is_ragged(row, len(names)):
-                why = "fewer or more cells than the header" if row else "a quote is never closed"
                 self.seen += 1
-                self.faults.append(RowFault(self.name, line, "", "ragged", why))
-                continue
-            if not is_of_table(row):
-                continue
-            self.seen += 1
-            chunk.append(_read_cells(fields, row))
-            lines.append(line)
-            if len(chunk) == CHUNK:
-                yield lines, chunk
-                self._tell()
-                lines, chunk = [], []
-        yield lines, chunk
-        self._tell()
+                self.faults.append(name_width_fault(self.name, line, row))
+            elif is_of_table(row):
+                self.seen += 1
+                yield line, _read_cells(fields, row)
 
     def _choose_filter(
         self, names: Sequence[str], fields: Sequence["CellReader"]

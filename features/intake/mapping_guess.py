@@ -133,10 +133,7 @@ def _read_sheet(path: Path, form: Sequence[str], title: str | None) -> _Sheet | 
 
 def fold_name(name: str) -> str:
     """Return a name without case, marks and units."""
-    return " ".join(word for word in _split_name(name) if word not in _UNITS | _ABSENT)
-
-
-_ABSENT = dict.fromkeys(_NO_UNITS, 1)
+    return " ".join(word for word in _split_name(name) if word not in _NO_UNITS | _UNITS.keys())
 
 
 def _split_name(name: str) -> list[str]:

@@ -375,7 +375,7 @@ def test_a_key_says_that_its_replacement_waits(world: World, two: tuple[Headers,
     made = propose(world, two[0], **wanted, replaces=key_id)
     state, text, may_replace = shown()
     assert (state, may_replace) == ("proposed", False)
-    assert "waits for a second administrator" in text
+    assert "waits for a second person" in text
     assert approve(world, made, two[1]).status_code == 201
     state, text, may_replace = shown()
     assert (state, may_replace) == ("approved", False) and "waits for its two codes" in text
