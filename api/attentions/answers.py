@@ -283,7 +283,9 @@ def _describe_request(
     record = bodies.get(opened.seq)
     body = {} if record is None else record["body"]
     owner = held.request.owner(state)
-    reports = [bodies[row.seq]["body"] for row in held.steps if _is_report(row, bodies)]
+    reports = [
+        bodies[row.seq]["body"] for row in held.steps if row.step == "report" and row.seq in bodies
+    ]
     return {
         "id": opened.name,
         "kind": held.request.kind,
@@ -300,7 +302,9 @@ def _describe_request(
         "is_erased": record is None,
         **{name: body.get(name) for name in _FIELDS},
         **{name: body.get(name, []) for name in ("attentions", "movements")},
-        "handling": [] if record is None else _read_handling(record),
+        "handling": []
+        if record is None
+        else [*read_envelope(record["envelope"].encode()).handling],
         "delivery": opened.status if held.is_ours else None,
         "refused": opened.rule or None,
         "steps": [_describe_step(row, held, bodies) for row in held.steps],
@@ -341,14 +345,6 @@ def find_request_file(service: Runtime, caller: Caller, name: str, digest: str) 
                 service, caller, digest, one.media_type, seq=seq, post="", kind="case_file"
             )
     raise NotFoundError("file", digest)
-
-
-def _is_report(row: StepRow, bodies: Mapping[int, Any]) -> bool:
-    return row.step == "report" and row.seq in bodies
-
-
-def _read_handling(record: Mapping[str, Any]) -> list[str]:
-    return list(read_envelope(record["envelope"].encode()).handling)
 
 
 def _describe_step(

@@ -65,24 +65,22 @@ class AccountRequest(Record):
             ("name", "name the person", self.grant == "key" or self.name is not None),
             ("role", "name the role", not has_role or self.role is not None),
             ("role", "a new password changes no role", has_role or self.role is None),
-            ("role", "this role is for machines", self.grant == "key" or not self._is_machines()),
+            ("role", "this role is for machines", self.grant == "key" or self.role not in MACHINES),
             ("post", "this role is for one post: name it", self.role not in BOUND or self.post),
             ("post", "a new password changes no post", has_role or self.post is None),
             ("agency", "a new password changes no agency", has_role or self.agency is None),
             ("owner", "only a key has an owner", self.grant == "key" or self.owner is None),
             ("label", "only a key has a label", self.grant == "key" or self.label is None),
             ("replaces", "only a key is replaced", self.grant == "key" or self.replaces is None),
-            ("owner", "a key of this role needs an owner", not self._needs_owner() or self.owner),
+            (
+                "owner",
+                "a key of this role needs an owner",
+                self.grant != "key" or self.role not in OWNED or self.owner,
+            ),
         ):
             if not is_right:
                 raise PydanticCustomError("unfit_grant", "{why}", {"field": field, "why": why})
         return self
-
-    def _is_machines(self) -> bool:
-        return self.role in MACHINES
-
-    def _needs_owner(self) -> bool:
-        return self.grant == "key" and self.role in OWNED
 
 
 @dataclass(frozen=True, slots=True)

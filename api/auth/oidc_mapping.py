@@ -137,14 +137,20 @@ class OidcMapping(Record):
     def _check_completeness(self, info: ValidationInfo) -> Self:
         if info.context is RECORDED or self == type(self).model_construct():
             return self
+        roles = {rule.role for rule in self.roles}
+        is_issuer = is_safe_address(self.issuer) and "?" not in self.issuer
         for name, why, is_right in (
-            ("issuer", "an address of https, without a query", _is_issuer(self.issuer)),
+            ("issuer", "an address of https, without a query", is_issuer),
             ("client_id", "the name of this service at the provider", bool(self.client_id)),
             ("redirect_uri", f"an address of https that ends in {CALLBACK}", self._is_ours()),
             ("scope", "one scope, and none about a human", self._is_lean()),
             ("roles", "at least one rule", bool(self.roles)),
-            ("roles", "no role of machines alone", self._is_of_people()),
-            ("posts", "a role of one post needs rules of posts", self._has_posts()),
+            ("roles", "no role of machines alone", MACHINES.isdisjoint(roles)),
+            (
+                "posts",
+                "a role of one post needs rules of posts",
+                bool(self.posts) or BOUND.isdisjoint(roles),
+            ),
         ):
             if not is_right:
                 raise PydanticCustomError("mapping", "{why}", {"field": name, "why": why})
@@ -157,12 +163,6 @@ class OidcMapping(Record):
     def _is_lean(self) -> bool:
         is_known = self.scope in {"openid", "phone", "offline_access", *PERSONAL}
         return not self.scope or (_SCOPE.fullmatch(self.scope) is not None and not is_known)
-
-    def _has_posts(self) -> bool:
-        return bool(self.posts) or BOUND.isdisjoint(rule.role for rule in self.roles)
-
-    def _is_of_people(self) -> bool:
-        return MACHINES.isdisjoint(rule.role for rule in self.roles)
 
     def match(self, claims: Mapping[str, Any]) -> "Rules":
         """Return which rules hold; raises ``MissingGrantError`` where one is missing."""
@@ -264,7 +264,3 @@ def check_mapping(mapping: OidcMapping, posts: Iterable[str], agencies: Iterable
     ):
         if known and (stray := sorted(set(used) - known)):
             raise InputError(name, f"the network file does not name {', '.join(stray)}")
-
-
-def _is_issuer(text: str) -> bool:
-    return is_safe_address(text) and "?" not in text

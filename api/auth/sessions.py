@@ -118,7 +118,8 @@ class Sessions:
             authority = self._authority.look(connection)
             person = authority.session(commitment_of(kept), now)
             is_claimed = person is None and _is_in_table(connection, kept, now)
-            used = _read_use(connection, kept)
+            column = SESSION_USES.c
+            used = connection.scalar(select(column.used_at).where(column.digest == kept))
         if person is not None and self._is_idle(used, now):
             raise NotAuthenticatedError
         if person is not None and is_used and now - (used or 0) > min(MINUTE, self._idle // 2):
@@ -206,10 +207,6 @@ def _is_in_table(connection: Connection, kept: bytes, now: int) -> bool:
         column.digest == kept, column.ended_at.is_(None), column.until > now
     )
     return connection.execute(query).first() is not None
-
-
-def _read_use(connection: Connection, kept: bytes) -> int | None:
-    return connection.scalar(select(SESSION_USES.c.used_at).where(SESSION_USES.c.digest == kept))
 
 
 def is_used_by_person(request: HTTPConnection) -> bool:

@@ -19,7 +19,6 @@ from api.cases.dossier_parts import (
     DossierEvent,
     DossierFile,
     DossierFind,
-    DossierTexts,
     Fact,
     RecordProof,
 )
@@ -44,7 +43,30 @@ Json = Mapping[str, Any]
 _NO_NAMES = N_("left out: it looks as if it named a person")
 _NO_ROOM = N_("not shown: the photographs of a dossier have 24 MB in all")
 _CHANGED = N_("not shown: the file is not here, or is not what was recorded")
-_NOT_SHOWN = N_("not shown: this kind of picture is not taken into a document")
+TEXTS = {
+    "title": N_("Dossier of a case"),
+    "facts": N_("Facts"),
+    "finds": N_("What was found"),
+    "no_finds": N_("No seizure is linked."),
+    "searches": N_("How it was searched"),
+    "goods": N_("What became of it"),
+    "corrections": N_("Corrections"),
+    "timeline": N_("Timeline"),
+    "files": N_("Files, by the SHA-256 of their content"),
+    "photographs": N_("Photographs"),
+    "proof": N_("To check it by"),
+    "how_to_check": N_(
+        "Each record has a leaf (SHA-256 of a salt and its content) and a chain value over "
+        "all records before it. The signature is over both, by the key of this journal. "
+        "Together they are the receipt that darvoza verify checks."
+    ),
+    "record": N_("Record"),
+    "leaf": N_("Record’s hash"),
+    "chain": N_("Chain"),
+    "signature": N_("Signature"),
+    "not_shown": N_("not shown: this kind of picture is not taken into a document"),
+}
+"""What a dossier says itself."""
 _BYTES = mark_plural("%(n)s byte", "%(n)s bytes")
 _SHOWN = frozenset({JPEG, PNG})
 MOST_SHOWN = 24 * 1024 * 1024
@@ -88,7 +110,7 @@ def compile_dossier(
         case_id=case_id,
         language=speech.code,
         made_of=moment(entries[-1].known_at),
-        texts=words.texts(),
+        texts={name: words.say(text) for name, text in TEXTS.items()},
         warnings=words.warnings(case, is_synthetic=service.network.synthetic),
         notes=words.notes(case, receipts[-1], caller),
         summary=words.free(case.summary),
@@ -138,33 +160,6 @@ class _Words:
         self._speech = speech
         self._posts = posts
         self.say = speech.say
-
-    def texts(self) -> DossierTexts:
-        """Return headings and explanations."""
-        say = self.say
-        return DossierTexts(
-            title=say("Dossier of a case"),
-            facts=say("Facts"),
-            finds=say("What was found"),
-            no_finds=say("No seizure is linked."),
-            searches=say("How it was searched"),
-            goods=say("What became of it"),
-            corrections=say("Corrections"),
-            timeline=say("Timeline"),
-            files=say("Files, by the SHA-256 of their content"),
-            photographs=say("Photographs"),
-            proof=say("To check it by"),
-            how_to_check=say(
-                "Each record has a leaf (SHA-256 of a salt and its content) and a chain value over "
-                "all records before it. The signature is over both, by the key of this journal. "
-                "Together they are the receipt that darvoza verify checks."
-            ),
-            record=say("Record"),
-            leaf=say("Leaf"),
-            chain=say("Chain value"),
-            signature=say("Signature"),
-            not_shown=say(_NOT_SHOWN),
-        )
 
     def warnings(self, case: CaseView, *, is_synthetic: bool) -> list[str]:
         """Return what has to be read before all else."""
@@ -222,7 +217,7 @@ class _Words:
         if any(route):
             yield say("Route"), " → ".join(country or "?" for country in route)
         if one.origin_countries:
-            yield say("Countries of origin"), ", ".join(one.origin_countries)
+            yield say("Country of origin"), ", ".join(one.origin_countries)
         if one.cover_goods:
             yield say("Declared goods, HS"), ", ".join(one.cover_goods)
         if one.methods:
@@ -251,7 +246,7 @@ class _Words:
         times = [self._moment(at) for at in (one.started_at, one.completed_at) if at]
         yield say("Time"), " – ".join(times) or self._moment(one.filed_at)
         by = ", ".join(filter(None, (one.by, one.agency, self._post(one.post))))
-        yield say("Recorded by"), by
+        yield say("Reported by"), by
         yield say("Outcome"), label("outcome", one.outcome)
         if one.methods:
             yield say("Methods"), ", ".join(label("method", code) for code in one.methods)

@@ -3,7 +3,7 @@
 They travel as JSON to the process that writes it, which imports nothing of the service.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,30 +53,6 @@ class RecordProof:
 
 
 @dataclass(frozen=True, slots=True)
-class DossierTexts:
-    """Headings and explanations, in the language of the reader."""
-
-    title: str
-    facts: str
-    finds: str
-    no_finds: str
-    searches: str
-    goods: str
-    corrections: str
-    timeline: str
-    files: str
-    photographs: str
-    proof: str
-    how_to_check: str
-    record: str
-    leaf: str
-    chain: str
-    signature: str
-    not_shown: str
-    """Said of a photograph that a document cannot show."""
-
-
-@dataclass(frozen=True, slots=True)
 class Dossier:
     """A case in words; the newest record is what it is as of."""
 
@@ -84,7 +60,8 @@ class Dossier:
     language: str
     made_of: datetime
     """When its newest record became known."""
-    texts: DossierTexts
+    texts: Mapping[str, str]
+    """Headings and explanations by :data:`api.cases.dossier.TEXTS`."""
     warnings: Sequence[str]
     """That the data are synthetic, and the limits of its use."""
     notes: Sequence[str]

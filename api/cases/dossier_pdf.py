@@ -38,26 +38,26 @@ def write(_: Path, given: bytes) -> bytes:
 def write_dossier(dossier: Dossier) -> bytes:
     """Return the PDF file of a dossier."""
     page, texts = _Pages(dossier), dossier.texts
-    page.put_title(texts.title, dossier.case_id)
+    page.put_title(texts["title"], dossier.case_id)
     for warning in dossier.warnings:
         page.put_warning(warning)
     page.ln(2)
     page.put_line(dossier.summary, size=11)
     for note in dossier.notes:
         page.put_line(note, size=8, grey=GREY)
-    page.put_heading(texts.facts)
+    page.put_heading(texts["facts"])
     page.put_facts(dossier.facts)
-    page.put_heading(texts.finds)
+    page.put_heading(texts["finds"])
     if not dossier.finds:
-        page.put_line(texts.no_finds)
+        page.put_line(texts["no_finds"])
     for find in dossier.finds:
         page.put_find(find)
-    page.put_fact_lists(texts.searches, dossier.searches)
-    page.put_fact_lists(texts.goods, [dossier.goods] if dossier.goods else [])
+    page.put_fact_lists(texts["searches"], dossier.searches)
+    page.put_fact_lists(texts["goods"], [dossier.goods] if dossier.goods else [])
     if dossier.corrections:
-        page.put_heading(texts.corrections)
+        page.put_heading(texts["corrections"])
         page.put_events(dossier.corrections)
-    page.put_heading(texts.timeline)
+    page.put_heading(texts["timeline"])
     page.put_events(dossier.events)
     page.put_files()
     page.put_photographs()
@@ -74,7 +74,7 @@ class _Pages(DocumentPages):
         self._photographs = {file.digest: found for file, found in read if found is not None}
         limits = " · ".join(one.partition(":")[0] for one in dossier.warnings)
         super().__init__(
-            f"{dossier.texts.title} {dossier.case_id}",
+            f"{dossier.texts['title']} {dossier.case_id}",
             language=dossier.language,
             made_of=dossier.made_of,
             foot=[dossier.case_id, limits],
@@ -108,7 +108,7 @@ class _Pages(DocumentPages):
     def put_files(self) -> None:
         """Write which files were added."""
         if self._dossier.files:
-            self.put_heading(self._dossier.texts.files)
+            self.put_heading(self._dossier.texts["files"])
         for file in self._dossier.files:
             self.keep_lines(3)
             self.put_line(file.what)
@@ -118,7 +118,7 @@ class _Pages(DocumentPages):
 
     def _say_why_not(self, file: DossierFile) -> str:
         is_left_out = file.path and file.digest not in self._photographs
-        return self._dossier.texts.not_shown if is_left_out else file.why_not
+        return self._dossier.texts["not_shown"] if is_left_out else file.why_not
 
     def put_photographs(self) -> None:
         """Show the photographs, two in a row, each upright over its description."""
@@ -126,7 +126,7 @@ class _Pages(DocumentPages):
         shown = [(one, known[one.digest]) for one in self._dossier.files if one.digest in known]
         if not shown:
             return
-        self.put_heading(self._dossier.texts.photographs)
+        self.put_heading(self._dossier.texts["photographs"])
         for at in range(0, len(shown), 2):
             row = shown[at : at + 2]
             if self.will_page_break(max(_measure(one)[1] for _, one in row) + 3 * LINE):
@@ -174,8 +174,8 @@ class _Pages(DocumentPages):
 
     def put_proof(self) -> None:
         """Write what each record is checked by."""
-        self.put_heading(self._dossier.texts.proof)
-        self.put_line(self._dossier.texts.how_to_check, size=8, grey=GREY)
+        self.put_heading(self._dossier.texts["proof"])
+        self.put_line(self._dossier.texts["how_to_check"], size=8, grey=GREY)
         for proof in self._dossier.proofs:
             self._put_record(proof)
 
@@ -203,11 +203,11 @@ class _Pages(DocumentPages):
         if self.will_page_break(5 * LINE):
             self.add_page()
         texts = self._dossier.texts
-        self.put_line(f"{texts.record} {proof.sequence}", size=8, style="B")
+        self.put_line(f"{texts['record']} {proof.sequence}", size=8, style="B")
         for term, value in (
-            (texts.leaf, proof.leaf),
-            (texts.chain, proof.chain),
-            (texts.signature, proof.signature),
+            (texts["leaf"], proof.leaf),
+            (texts["chain"], proof.chain),
+            (texts["signature"], proof.signature),
         ):
             self.put_line(f"{term}: {value}", size=6.5)
 

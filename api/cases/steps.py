@@ -27,6 +27,7 @@ from engine.cases.case_events import (
     CaseFile,
     CaseFileReport,
     CaseOpening,
+    CaseReference,
     Custody,
     FileSubject,
     Handling,
@@ -144,7 +145,8 @@ class CaseWriter:
             self._check_owner(event.owner)
         with self._service.store.read() as connection:
             history = must_see(connection, self._caller, case_id)
-            self._check_link(connection, event.model_dump())
+            if isinstance(event, CaseReference) and event.of in ("act", "seizure"):
+                self._find_post(connection, event.of, event.id)
             if isinstance(event, Sample | Custody):
                 self._check_goods(connection, history, event)
         return history.case
@@ -224,10 +226,6 @@ class CaseWriter:
             raise NotFoundError("attention", name)
         with self._service.store.read() as connection:
             find_request(connection, name)
-
-    def _check_link(self, connection: Connection, event: Mapping[str, Any]) -> None:
-        if event["kind"] == "link" and event["of"] in ("act", "seizure"):
-            self._find_post(connection, event["of"], event["id"])
 
     def _check_goods(
         self, connection: Connection, history: CaseHistory, event: Sample | Custody

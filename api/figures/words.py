@@ -17,9 +17,9 @@ from models.statistics.intervals import Estimate
 
 HEADINGS: dict[Figure, str] = {
     "post": N_("Post"),
-    "corridor": N_("Corridor"),
+    "corridor": N_("Route"),
     "vehicle_class": N_("Vehicle"),
-    "method": N_("Method"),
+    "method": N_("Methods"),
     "place": N_("Place"),
     "goods_class": N_("Goods"),
 }

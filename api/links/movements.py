@@ -246,17 +246,15 @@ def _find_manifest(
 ) -> MovementRow | None:
     """Return the manifest that told of an arrival, by what was known before an instant."""
     crossing = arrival["crossing"]
-    for opposite in list_opposite(link, crossing["post"]) if _is_entry(arrival) else ():
+    for opposite in (
+        list_opposite(link, crossing["post"]) if crossing["direction"] == "entry" else ()
+    ):
         found = find_received_manifest(
             connection, arrival, opposite, longest=LONGEST, before=before
         )
         if found is not None and found.link == link.name:
             return found
     return None
-
-
-def _is_entry(arrival: ArrivalBody) -> bool:
-    return bool(arrival["crossing"]["direction"] == "entry")
 
 
 def list_opposite(link: Link, post: str, *, is_ours: bool = True) -> list[str]:

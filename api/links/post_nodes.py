@@ -304,7 +304,8 @@ class BundleLine:
             wanted = list_wanted(read_state(connection))
             newest = _read_newest(connection, link, "sent")
             if wanted and link.name not in self._sent:
-                self._sent[link.name] = _list_whole(connection, link, "sent")
+                sent = _read_parts(connection, link, "sent")
+                self._sent[link.name] = {one["bundle"] for one in sent if _is_last(one)}
             room = WINDOW - _count_waiting(connection, link)
         parts = self._list_next(link, wanted, newest.body) if room > 0 else []
         given = [OutgoingMessage(one) for one in parts[:room]]
@@ -433,10 +434,6 @@ def _read_parts(connection: Connection, link: Link, direction: Direction) -> Ite
         found = JournalReader(connection).bodies([seq])
         if seq in found:
             yield found[seq]["body"]
-
-
-def _list_whole(connection: Connection, link: Link, direction: Direction) -> set[str]:
-    return {one["bundle"] for one in _read_parts(connection, link, direction) if _is_last(one)}
 
 
 def _join(

@@ -286,13 +286,11 @@ def _read_keys(found: Mapping[str, Any]) -> list[Key]:
             key = JWKRegistry.import_key(one)
         except (JoseError, ValueError, TypeError):
             continue
-        if isinstance(key, ECKey) or (isinstance(key, RSAKey) and _is_long(key)):
+        if isinstance(key, RSAKey) and key.public_key.key_size < LEAST_RSA_BITS:
+            continue
+        if isinstance(key, ECKey | RSAKey):
             keys.append(key)
     return keys
-
-
-def _is_long(key: RSAKey) -> bool:
-    return key.public_key.key_size >= LEAST_RSA_BITS
 
 
 def _find_key(keys: list[Key], name: object) -> Key | None:

@@ -401,7 +401,7 @@ RULES: Final[Mapping[str, str]] = {
     "query_names": N_("It names a view or a column that is not there, or may not be used so."),
     "stands_there": N_("The vehicle stands there already: choose “Agree”."),
     "under_way": N_("One of this sort is under way: wait for its end, or cancel it."),
-    "archive_broken": N_("Choose a ZIP archive that is whole."),
+    "archive_broken": N_("The file is damaged or cut short."),
     "archive_encrypted": N_("Choose an archive without a password."),
     "archive_empty": N_("Choose a file that is not empty."),
     "archive_too_many_files": N_("The archive holds too many files, or too much."),

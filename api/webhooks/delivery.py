@@ -234,7 +234,9 @@ class DeliveryWorker(PeriodicWorker):
         super().close()
         self._threads.shutdown()
         try:
-            if self._history_is_used():
+            with self._service.store.read() as connection:
+                is_used = bool(self._history.look(connection))
+            if is_used:
                 with self._service.store.write() as connection:
                     release_leases(connection, self._holder)
         except StoreUnavailableError:
@@ -244,10 +246,6 @@ class DeliveryWorker(PeriodicWorker):
         """Send what is due now, on this thread."""
         for endpoint in self._find_work():
             self._serve(endpoint.webhook_id)
-
-    def _history_is_used(self) -> bool:
-        with self._service.store.read() as connection:
-            return bool(self._history.look(connection))
 
     def run_turn(self) -> None:
         """Begin to send what is due."""

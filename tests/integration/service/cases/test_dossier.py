@@ -61,7 +61,9 @@ def read_receipts(world: World, text: str, records: list[int]) -> list[Receipt]:
     """Return the receipts that a dossier in English prints, made again from its words."""
     journal, key = re.findall(r"of journal (\w+), signed by key (\w+)", text)[0]
     found = re.findall(
-        r"Record (\d+) Leaf: (\w+) Chain value: (\w+) Signature: ([0-9a-f]+(?: [0-9a-f]+)?)", text
+        r"Record (\d+) Record’s hash: (\w+) Chain: (\w+) "
+        r"Signature: ([0-9a-f]+(?: [0-9a-f]+)?)",
+        text,
     )
     receipts = [
         Receipt(journal, int(seq), leaf, chain, sign.replace(" ", "")[:128], key)

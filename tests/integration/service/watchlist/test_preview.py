@@ -84,7 +84,7 @@ def records_of_previews(world: World, desk: Desk) -> int:
     before = count_records(world)
     whole = desk.send("/watchlist", "/watchlist/previews", fields)
     assert whole.status_code == 200 and 'id="preview"' in whole.text and "<form" in whole.text
-    assert "2 crossings in" in whole.text and "finds: 1" in whole.text
+    assert "2 crossings in" in whole.text and "Finds: 1" in whole.text
     part = desk.send("/watchlist", "/watchlist/previews?part=1", fields)
     assert 'id="preview"' in part.text and "<form" not in part.text
     preview(world, plate="80O777ZZ")
