@@ -154,8 +154,6 @@ class ReasonsInWords:
     """What picked the vehicle, and at most three that raise its risk."""
     favour: ReasonBar | None
     """What speaks most for the trader."""
-    others: int
-    """Reasons that stand in the table alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +252,8 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
     others = sorted(PRIOR[crossing["vehicle_class"]])
     charted = bars(reasons)
     told = put_in_words(charted)
+    if late := find_untold(masses, told.first):
+        told = put_in_words(charted, most=MOST_TOLD - 1)
     arrived = datetime.fromisoformat(crossing["arrived_at"])
     subjects = [one["code"] for one in seen["reasons"]] if blind and "reasons" in seen else None
     return DecisionPage(
@@ -284,7 +284,7 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         masses=masses,
         facts=facts,
         false_alarms=false_alarms,
-        reported_later=find_untold(masses, told.first),
+        reported_later=late,
         successor=successor,
         before_told=before_told,
         drawing=draw_vehicle(crossing["vehicle_class"], order),
@@ -406,8 +406,10 @@ SUPPORT = frozenset({"nothing_else_stands_out"})
 """Sentences that complete the number of reasons and tell nothing of this vehicle."""
 
 
-def put_in_words(made: Sequence[ReasonBar]) -> ReasonsInWords:
+def put_in_words(made: Sequence[ReasonBar], *, most: int = MOST_TOLD) -> ReasonsInWords:
     """Return what the page leads with: what tells this vehicle apart, and what speaks for it.
+
+    ``most`` reasons at most, what picked the vehicle apart.
 
     Where a hard fact holds the other side's record against a vehicle, no comparison with that
     record speaks for it.
@@ -430,9 +432,9 @@ def put_in_words(made: Sequence[ReasonBar]) -> ReasonsInWords:
     favour = min(open_to, key=lambda one: one.contribution, default=None)
     if favour is not None and favour.contribution >= 0.0:
         favour = None
-    most = max(len(picks), MOST_TOLD - (favour is not None))
-    first = [*picks, *(one for one in told if one.contribution > 0.0)][:most]
-    return ReasonsInWords(first, favour, len(made) - len(first) - (favour is not None))
+    room = max(len(picks), most - (favour is not None))
+    first = [*picks, *(one for one in told if one.contribution > 0.0)][:room]
+    return ReasonsInWords(first, favour)
 
 
 def find_untold(masses: Sequence[WeighedMass], told: Sequence[ReasonBar]) -> WeighedMass | None:

@@ -18,6 +18,7 @@ def test_what_picked_the_vehicle_leads_and_three_sentences_are_the_most() -> Non
     assert told.first == [picked, raising[0]], "a draw is a mark and no sentence"
     assert told.favour is favour
     assert put_in_words([*raising, weak]).first == raising[:3]
+    assert put_in_words([*raising, favour], most=2).first == raising[:1], "a late report leads"
     assert put_in_words([drawn]).first == []
     assert put_in_words([bar("first_crossing_quiet", 0.0)]).first == [], "no rule fired"
 
