@@ -33,7 +33,7 @@ NAMED = {
         "api/circulars/answers.py",
         "caller.person in {person for person, *_ in one.readings}",
     ): "a person's own reading",
-    ("engine/circulars.py", "_S.person == person"): "a person's own reading",
+    ("engine/circulars/ledger.py", "_S.person == person"): "a person's own reading",
     ("api/circulars/answers.py", "one.by != caller.person"): "what is shown to whom",
     ("api/complaints/answers.py", "one.filed_by != caller.person"): "what is shown to whom",
     ("api/notifications/answers.py", "body['by'] == caller.person"): "what is shown to whom",
