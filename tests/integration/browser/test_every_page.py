@@ -42,7 +42,8 @@ OVERLAPS = """() => {
   };
   const meet = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
     && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2;
-  const rows = [...document.querySelectorAll("main tbody tr, main dl, main .fields, main .head")];
+  const of = "main tbody tr, main dl, main .fields, main .head, main ol.order li";
+  const rows = [...document.querySelectorAll(of)];
   return rows.filter((row) => row.checkVisibility()).flatMap((row) => {
     const shown = [...row.children].filter((cell) => cell.checkVisibility());
     const cells = shown.map((cell) => [cell, boxes(cell)]);

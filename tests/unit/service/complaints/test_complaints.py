@@ -70,6 +70,8 @@ def test_a_complaint_and_its_answer_are_listed_with_the_decision(
     )
     unseen = at_desk(world, "complaint-officer", Role.CHECKPOINT).get(seen).text
     assert 'id="complaint"' not in unseen
+    other = at_desk(world, "complaint-integrity", Role.INTEGRITY).get("/complaints").text
+    assert 'href="/decisions/' in page and 'href="/decisions/' not in other, "not its page"
     proof = f"/decisions/{filed.decision['decision_id']}/recomputation"
     paper = desk.get(proof).text
     assert "nine hours" in paper and "the scanner was down" in paper and 'id="reviews"' not in paper
