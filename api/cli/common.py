@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from engine.domain.time_units import micros
 from engine.errors import HomeError, InputError, NotAllowedError, NotAuthenticatedError
@@ -23,14 +21,14 @@ from engine.storage.home import Home, default_root
 from engine.storage.worker_process import PROGRESS_FILE
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from api.auth.accounts import Accounts
     from api.proposals.desk import ProposalDesk
     from engine.storage.database import Store
 
 TOLD_SECONDS = 0.5
 """How often a command says how far it is to a service that runs it."""
-OUT = Console()
-ERR = Console(stderr=True)
 
 
 HomeOption = Annotated[
@@ -190,12 +188,10 @@ def _bring_up(store: "Store") -> None:
 def warn_if_exposed(home: Home) -> None:
     """Name what other accounts can read of a home and this one may not close."""
     if names := home.exposed():
-        ERR.print(
-            f"[yellow]warning[/yellow] other accounts can read {escape(', '.join(names))} of "
-            f"{escape(str(home.root))}: chmod go-rwx",
-            highlight=False,
-            soft_wrap=True,
-            emoji=False,
+        warning = typer.style("warning", fg="yellow")
+        typer.echo(
+            f"{warning} other accounts can read {', '.join(names)} of {home.root}: chmod go-rwx",
+            err=True,
         )
 
 
@@ -280,6 +276,7 @@ def emit(
 @contextmanager
 def progress() -> Iterator[ReportProgress]:
     """Draw one bar a stage on standard error; call the result with (stage, done, total)."""
+    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -288,7 +285,8 @@ def progress() -> Iterator[ReportProgress]:
         TextColumn("{task.completed:,}/{task.total:,}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=ERR, transient=not ERR.is_terminal) as bars:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=not console.is_terminal) as bars:
         tasks: dict[str, Any] = {}
         file, told = os.environ.get(PROGRESS_FILE), 0.0
 
@@ -314,4 +312,11 @@ def write_whole(target: Path, text: str) -> None:
 
 def say(what: str) -> None:
     """Say on standard error what goes on."""
-    ERR.print(f"[dim]{escape(what)}[/dim]", highlight=False, soft_wrap=True, emoji=False)
+    typer.secho(what, dim=True, err=True)
+
+
+def print_table(table: "Table") -> None:
+    """Print a table on standard output."""
+    from rich.console import Console
+
+    Console().print(table)

@@ -18,11 +18,8 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from api.cli.common import (
-    OUT,
     ByOption,
     HomeOption,
     IgnoreOption,
@@ -38,6 +35,7 @@ from api.cli.common import (
     open_desk,
     open_home,
     opened_to_read,
+    print_table,
     progress,
     require_folder_of,
     say,
@@ -424,10 +422,13 @@ def sql(
     result |= {"as_of": rfc3339(moment), "digest": _digest_answer(result)}
 
     def text() -> None:
+        from rich.markup import escape
+        from rich.table import Table
+
         table = Table(*answer.columns)
         for row in answer.rows:
             table.add_row(*("" if cell is None else escape(_show_cell(cell)) for cell in row))
-        OUT.print(table)
+        print_table(table)
 
     emit(result, as_json=as_json, text=text)
 

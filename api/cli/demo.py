@@ -24,17 +24,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from api.cli.common import (
-    ERR,
-    OUT,
     HomeOption,
     JsonOption,
     ReportProgress,
     emit,
     open_accounts,
     open_home,
+    print_table,
     progress,
     say,
 )
@@ -254,12 +252,14 @@ def _show_links(home: Home, *, once: bool, as_json: bool) -> None:
         if not once:
             sys.stdout.flush()
             for name, address in addresses.items():
-                ERR.print(f"{name}: {address}/")
+                typer.echo(f"{name}: {address}/", err=True)
             _wait_for_stop()
 
 
 def _show_story(story: "LinksStory") -> None:
     """Print what each side knew after each step."""
+    from rich.table import Table
+
     table = Table(
         title="SYNTHETIC: a shift over two links",
         caption=f"{story.figures['seconds']:.0f} s on this machine · requests are no orders",
@@ -269,7 +269,7 @@ def _show_story(story: "LinksStory") -> None:
         table.add_column(name, ratio=1)
     for row in story.rows:
         table.add_row(*row, end_section=True)
-    OUT.print(table)
+    print_table(table)
 
 
 def _empty_home(home: Path) -> Home:
@@ -471,6 +471,8 @@ def _show(
 ) -> None:
     """Print the first vehicle of each of the busiest posts: all of them are on the pages."""
     waiting = sum(map(len, queues.values()))
+    from rich.table import Table
+
     table = Table(
         title=f"SYNTHETIC: {waiting} vehicles wait for officers at {len(queues)} posts",
         caption=f"model {version} · {seconds:.0f} s from nothing · it advises, people decide",
@@ -491,7 +493,7 @@ def _show(
             f"[{COLOURS[one.channel]}]{one.channel}[/]",
             one.reasons[0].text,
         )
-    OUT.print(table)
+    print_table(table)
 
 
 def _address(port: int) -> str:
@@ -508,7 +510,7 @@ def _stay(here: str, credentials: Credentials, differing: str, *, is_said: bool)
 
 
 def _wait_for_stop() -> None:
-    ERR.print("stop with Ctrl-C")
+    typer.echo("stop with Ctrl-C", err=True)
     try:
         while True:
             time.sleep(3600)
@@ -518,20 +520,18 @@ def _wait_for_stop() -> None:
 
 def _say_how(here: str, credentials: Credentials, differing: str) -> None:
     post, key = OYBEK, credentials.checkpoints[OYBEK]
-    OUT.print(
-        f"Pages: {here}/ (a tour: docs/pages.md), document: {here}/openapi.json", soft_wrap=True
-    )
+    typer.echo(f"Pages: {here}/ (a tour: docs/pages.md), document: {here}/openapi.json")
     who = f"sign in as {SUPERVISORS[0]}"
-    OUT.print(f"Impossible across the line ({who}): {here}/decisions/{differing}", soft_wrap=True)
+    typer.echo(f"Impossible across the line ({who}): {here}/decisions/{differing}")
     _say_people(credentials)
     asked = f"curl -H 'Authorization: Bearer {key}' {here}/v1/posts/{post}/queue"
-    OUT.print(f"  {asked}", soft_wrap=True, highlight=False)
+    typer.echo(f"  {asked}")
 
 
 def _say_people(credentials: Credentials) -> None:
     """Say with what to sign in; these passwords and keys stay valid in the home."""
     for name, password in credentials.people.items():
-        OUT.print(f"  {name:<14}{password}  {credentials.roles[name]}")
-    OUT.print(f"  supervisor key            {credentials.supervisor}")
-    OUT.print(f"  analyst key               {credentials.analyst}")
-    OUT.print(f"  checkpoint key of {OYBEK:<8}{credentials.checkpoints[OYBEK]}")
+        typer.echo(f"  {name:<14}{password}  {credentials.roles[name]}")
+    typer.echo(f"  supervisor key            {credentials.supervisor}")
+    typer.echo(f"  analyst key               {credentials.analyst}")
+    typer.echo(f"  checkpoint key of {OYBEK:<8}{credentials.checkpoints[OYBEK]}")

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.table import Table
 
 from api.cli.common import (
-    OUT,
     JsonOption,
     UnusedHomeOption,
     emit,
+    print_table,
     progress,
     require_folder_of,
     say,
@@ -111,6 +110,8 @@ def bench(
     made = chosen.run(**given)
 
     def text() -> None:
+        from rich.table import Table
+
         table = Table("what", "unit", "seen", "must", "holds", title=f"bench {name}")
         for found in made["rows"]:
             holds = "[green]yes[/green]" if found["holds"] else "[red]no[/red]"
@@ -118,7 +119,7 @@ def bench(
             if "between" in found:
                 seen += " ({:,} to {:,})".format(*found["between"])
             table.add_row(found["name"], found["unit"], seen, found["must"], holds)
-        OUT.print(table)
+        print_table(table)
 
     emit(made, as_json=as_json, text=text, ok=made["holds"])
 
@@ -195,6 +196,8 @@ def simulate(
 
 
 def _show(made: dict[str, Any]) -> None:
+    from rich.table import Table
+
     table = Table(
         "policy",
         "hits/h, all",
@@ -224,27 +227,28 @@ def _show(made: dict[str, Any]) -> None:
             "" if one["lawful_per_hit"] is None else f"{one['lawful_per_hit']:.1f}",
             "unknown" if rate is None else f"{100 * rate[0]:.1f}-{100 * rate[1]:.1f}",
         )
-    OUT.print(table)
+    print_table(table)
     for one in made["policies"]:
         if one["miss_rate"] is not None:
             text = "covers" if one["covered"] else "does not cover"
             truth = f"{100 * one['miss_rate_truth']:.1f} %"
-            OUT.print(f"{one['name']}: what it misses {text} the truth, {truth}", highlight=False)
+            typer.echo(f"{one['name']}: what it misses {text} the truth, {truth}")
     for pair in made["paired"]:
-        OUT.print(
+        typer.echo(
             f"{pair['policy']} over {pair['over']}, {pair['aim']}: "
             f"{pair['difference']:+.4f} an hour ({pair['low']:+.4f} to {pair['high']:+.4f})",
-            highlight=False,
         )
 
 
 def _show_lane(made: dict[str, Any]) -> None:
+    from rich.table import Table
+
     table = Table(
         "minutes to release", "mean", "median", "90 %", "95 %", title=made["notice"], caption=""
     )
     for name, one in made["release"].items():
         table.add_row(name.replace("_", " "), *(f"{minutes:.1f}" for minutes in one.values()))
-    OUT.print(table)
+    print_table(table)
     loads, bought = made["loads"], made["bought"]
     for line in (
         f"loads sent {loads['sent']:,}, not found {loads['through']:,}; "
@@ -254,10 +258,12 @@ def _show_lane(made: dict[str, Any]) -> None:
         f"median {bought['median_days']}, 95 % {bought['most_days']}",
         f"honest traders suspended: {100 * made['honest_suspended']:.1f} % a year",
     ):
-        OUT.print(line, highlight=False)
+        typer.echo(line)
 
 
 def _show_defences(made: dict[str, Any]) -> None:
+    from rich.table import Table
+
     table = Table(
         "left out",
         "insider",
@@ -284,12 +290,11 @@ def _show_defences(made: dict[str, Any]) -> None:
             f"{one['spent']:,.0f}",
             f"{one['passed_per_100_spent']:.0f}",
         )
-    OUT.print(table)
+    print_table(table)
     for one in made["ways"]:
-        OUT.print(
+        typer.echo(
             f"{one['way']}: {one['tried']} vehicles, {100 * one['searched']:.1f} % searched, "
             f"{one['passed']:.0f} of {one['sent']:.0f} loads passed",
-            highlight=False,
         )
 
 

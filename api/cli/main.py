@@ -20,7 +20,6 @@ from importlib import import_module
 from typing import Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 
 from api.cli import (
     agencies,
@@ -35,7 +34,6 @@ from api.cli import (
     sbom,
     service,
 )
-from api.cli.common import ERR
 from engine.area_names import VARIABLE, parse_areas
 from engine.errors import RiskError
 
@@ -165,6 +163,5 @@ def _name_source(module: str) -> str:
 
 
 def _refuse(why: str) -> NoReturn:
-    text = escape(why)
-    ERR.print(f"[bold red]refused[/bold red] {text}", highlight=False, soft_wrap=True, emoji=False)
+    typer.echo(f"{typer.style('refused', fg='red', bold=True)} {why}", err=True)
     sys.exit(1)

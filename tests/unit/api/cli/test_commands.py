@@ -14,7 +14,6 @@ import typer
 from typer.testing import CliRunner
 
 from api.cli import main as command_line
-from api.cli.common import ERR
 from api.cli.main import app
 from engine.errors import HomeError, InputError
 
@@ -101,7 +100,7 @@ def test_a_folder_that_is_not_there_is_not_loaded(tmp_path: Path) -> None:
 def refuse(words: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
     """Run a command that fails as the console script does; return its standard error."""
     output = io.StringIO()
-    monkeypatch.setattr(ERR, "_file", output)  # to be set back to none, for later tests
+    monkeypatch.setattr(sys, "stderr", output)
     monkeypatch.setattr(sys, "argv", ["darvoza", *words])
     with pytest.raises(SystemExit) as stopped:
         command_line.main()
