@@ -11,8 +11,8 @@ answer, and receipts.
 import json
 import sys
 import tarfile
+import tomllib
 from datetime import timedelta
-from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -116,10 +116,14 @@ def fill(folder: Path) -> None:
 
 
 def main() -> None:
+    """Write the archive; one that is there stays, because a tag may have written it."""
+    stated = tomllib.loads((DATA.parents[1] / "pyproject.toml").read_text("utf-8"))
+    out = DATA / f"home-{stated['project']['version']}.tar.xz"
+    if out.exists():
+        sys.exit(f"{out} is there; before its tag, remove it first")
     with TemporaryDirectory() as scratch, time_machine.travel(NOON), cheap_passwords():
         folder = Path(scratch)
         fill(folder)
-        out = DATA / f"home-{version('darvoza')}.tar.xz"
         with tarfile.open(out, "w:xz", preset=9) as archive:
             for name in ("SYNTHETIC.txt", "home", "receipts.jsonl", "sender.json"):
                 archive.add(folder / name, name)
