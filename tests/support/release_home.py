@@ -71,16 +71,18 @@ def decide_all_channels(world: World) -> list[tuple[dict[str, Any], dict[str, An
     raise AssertionError
 
 
-def send_light_vehicles_to_audit(world: World) -> None:
-    """Let two people approve a profile, without which blue is rare."""
-    until = (NOON + timedelta(days=30)).isoformat()
-    profile = {"code": "P-2", "channel": "blue", "valid_until": until}
-    profile["expression"] = "crossing.weighed_mass_kg < 8200.0"
+def approve_profiles(world: World) -> None:
+    """Let two people approve two profiles of light vehicles: else blue and yellow are rare."""
     first, second = person(world, Role.ANALYST), person(world, Role.SUPERVISOR)
-    assert send(world, "/v1/profiles", profile, first).status_code == 201
-    figures = draft_backtest("profile", "P-2", by="ann", state="proposed", figures=FIGURES)
-    world.runtime.writer.submit(figures).result()
-    assert send(world, "/v1/profiles/P-2/approvals", {}, second).status_code == 201
+    for code, channel, mass in (("P-2", "blue", 8200.0), ("P-3", "yellow", 8100.0)):
+        profile = {"code": code, "channel": channel}
+        profile["valid_until"] = (NOON + timedelta(days=30)).isoformat()
+        profile["expression"] = f"crossing.weighed_mass_kg < {mass}"
+        assert send(world, "/v1/profiles", profile, first).status_code == 201
+        figures = draft_backtest("profile", code, by="ann", state="proposed", figures=FIGURES)
+        world.runtime.writer.submit(figures).result()
+        approved = send(world, f"/v1/profiles/{code}/approvals", {}, second)
+        assert approved.status_code == 201, approved.text
 
 
 def load_history(home: Home, folder: Path) -> None:
@@ -106,7 +108,7 @@ def fill(folder: Path) -> None:
         analysts = Analysts(home, world.runtime.store)
         analysts.promote(analysts.make())
         live(world)
-        send_light_vehicles_to_audit(world)
+        approve_profiles(world)
         decided = decide_all_channels(world)
     kept = {"key": keys[Role.CHECKPOINT], "request": decided[-1][0], "answer": decided[-1][1]}
     (folder / "sender.json").write_text(json.dumps(kept), "utf-8")

@@ -38,5 +38,14 @@ def test_everything_else_does(changed: dict[str, object]) -> None:
     assert not are_same(STORED | changed, STORED)
 
 
+def test_what_a_sentence_is_said_of_counts_and_its_words_do_not() -> None:
+    reason = {"code": "hour", "message": "usual", "parameters": {"hour": 3}, "text": "At 3."}
+    again = reason | {"text": "At three o'clock."}
+    assert are_same([reason], [again])
+    assert not are_same([reason], [again | {"message": "rare"}])
+    assert not are_same([reason], [again | {"parameters": {"hour": 4}}])
+    assert not are_same({"text": "At 3."}, {"text": "At three."}), "without a message words count"
+
+
 def test_no_figure_is_not_a_figure() -> None:
     assert not are_same(math.nan, 0.5) and not are_same(0.0, None) and not are_same("1", 1.0)
