@@ -7,5 +7,5 @@ HOSTS = r"pyp[i]\.org|python[h]osted|np[m]js\.org|debia[n]\.org|/wor[k]/|/roo[t]
 SEARCHES = (["-i", "-E", HOSTS], ["://", "--", "requirements*.lock"])
 """Brackets keep this file from finding itself; locks hold no address at all."""
 
-if __name__ == "__main__":  # git ends with 0 where it finds a line
-    sys.exit(any(not subprocess.call(["git", "grep", "-n", *one]) for one in SEARCHES))
+if __name__ == "__main__":  # git ends with 1 where it finds no line, and above where it fails
+    sys.exit(any(subprocess.call(["git", "grep", "-n", *one]) != 1 for one in SEARCHES))

@@ -401,7 +401,9 @@ def erase(
     ] = None,
     subject: Annotated[
         str | None,
-        typer.Option(help="Erase what names this plate, VIN, container, party or driver."),
+        typer.Option(
+            help="Erase what names this plate, VIN, container, party, driver or national text."
+        ),
     ] = None,
     why: Annotated[str, typer.Option(help="Why, for the second person.")] = "",
     *,

@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
+from copy import copy
 from typing import cast
 
 import pytest
@@ -13,6 +15,7 @@ from engine.errors import RecordError, StoreUnavailableError
 from engine.journal.batch_worker import (
     LARGEST_COMMIT,
     BatchWorker,
+    PendingDraft,
     PendingRequest,
     StoredRecord,
     Writer,
@@ -55,9 +58,9 @@ class CountingJournal(Journal):
 
 
 @contextmanager
-def hold_writer(journal: CountingJournal) -> Iterator[Writer]:
+def hold_writer(journal: CountingJournal, kind: type[Writer] = Writer) -> Iterator[Writer]:
     """Lend a writer that is busy with a first record until the block ends."""
-    writer = Writer(journal)
+    writer = kind(journal)
     journal.gate.clear()
     writer.submit(draft("first"))
     journal.entered.wait(COMMIT_SECONDS)
@@ -75,6 +78,46 @@ def test_what_waits_shares_one_commit(store: Store) -> None:
     assert [future.result().subject for future in futures] == [f"s{n}" for n in range(50)]
     assert [future.result().seq for future in futures] == list(range(2, 52))
     assert verify(store).ok
+
+
+def list_early(store: Store, kind: type[Writer], monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Tell after each commit whether the record that followed the first was answered by then."""
+    futures: list[Future[Entry]] = []
+    early: list[bool] = []
+    append = Journal.append
+
+    def append_and_look(journal: Journal, drafts: Sequence[Draft]) -> list[Entry]:
+        entries = append(journal, drafts)
+        early.append(futures[0].done())
+        return entries
+
+    monkeypatch.setattr(Journal, "append", append_and_look)
+    with hold_writer(CountingJournal(store), kind) as writer:
+        futures.append(writer.submit(draft("second")))
+    assert futures[0].result(COMMIT_SECONDS).subject == "second"
+    return early
+
+
+def test_an_answer_follows_its_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list_early(store, Writer, monkeypatch) == [False, False]
+
+
+class HastyWriter(Writer):
+    """The seeded bug: answers from within the transaction, as the last projection."""
+
+    def _write(self, batch: Sequence[PendingDraft]) -> None:
+        def answer(_: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
+            for one, (entry, _draft) in zip(batch, entries, strict=True):
+                one.answer.set_result(entry)
+
+        hasty = copy(self._journal)
+        hasty._projections = (*hasty._projections, answer)
+        hasty.append([one.draft for one in batch])
+
+
+def test_an_answer_before_the_commit_is_seen(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control."""
+    assert list_early(store, HastyWriter, monkeypatch) == [False, True]
 
 
 def test_a_single_request_is_not_delayed(monkeypatch: pytest.MonkeyPatch) -> None:
