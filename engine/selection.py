@@ -212,15 +212,12 @@ def blend_tables(seed: Sequence[float], recent: ArrayLike) -> tuple[float, ...]:
     shares = np.linspace(0.0, 1.0, len(seed))
     prior = np.interp((np.arange(SEED_WEIGHT) + 0.5) / SEED_WEIGHT, shares, np.asarray(seed))
     both = np.concatenate([prior, seen])
-    weights = np.concatenate([np.full(SEED_WEIGHT, _seed_weight(len(seen))), np.ones(len(seen))])
+    # A point of the seed weighs all of it without decisions, and half of it after 200.
+    of_seed = SEED_WEIGHT / (SEED_WEIGHT + len(seen))
+    weights = np.concatenate([np.full(SEED_WEIGHT, of_seed), np.ones(len(seen))])
     order = np.argsort(both, kind="stable")
     mass = np.cumsum(weights[order]) - 0.5 * weights[order]
     return tuple(np.interp(shares, mass / weights.sum(), both[order]).tolist())
-
-
-def _seed_weight(n: int) -> float:
-    """Weight of one of the seed's points: all of it without decisions, half of it after 200."""
-    return SEED_WEIGHT / (SEED_WEIGHT + n)
 
 
 RANDOM_SHARE = (0.03, 0.10)

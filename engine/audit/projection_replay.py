@@ -393,7 +393,12 @@ def find_type_faults(connection: Connection, metadata: MetaData) -> Iterator[Jou
         identity, names = identity_of(declared), declared.c.keys()
         shown = ", ".join(f'"{name}"' for name in identity.shown)
         types = ", ".join(f'typeof("{name}")' for name in names)
-        stated = {column.name: _stored_as(column.type) for column in declared.columns}
+        stated = {
+            column.name: next(
+                name for family, name in STORED_AS.items() if isinstance(column.type, family)
+            )
+            for column in declared.columns
+        }
         fits = " AND ".join(
             f"typeof(\"{name}\") IN ('{kind}', 'null')" for name, kind in stated.items()
         )
@@ -403,10 +408,6 @@ def find_type_faults(connection: Connection, metadata: MetaData) -> Iterator[Jou
             found = zip(names, row[len(identity.shown) :], strict=True)
             others = [name for name, kind in found if kind not in (stated[name], "null")]
             yield _name_fault(declared, key, "type", f"{', '.join(others)}: of another type")
-
-
-def _stored_as(kind: TypeEngine[Any]) -> str:
-    return next(name for family, name in STORED_AS.items() if isinstance(kind, family))
 
 
 def tables_of(metadata_tables: Mapping[str, Table], skipped: Mapping[str, str]) -> Sequence[Table]:

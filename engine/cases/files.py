@@ -154,7 +154,7 @@ def keep_part(
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         held = file.tell()
-        if part.offset != held or _was_moved(path, held):
+        if part.offset != held or _count_bytes(path) != held:
             return 0
         if held + len(content) > named.size_bytes:
             _fail(home, path, named)
@@ -164,11 +164,6 @@ def keep_part(
         if held + len(content) == named.size_bytes:
             _settle(home, path, named)
     return len(content)
-
-
-def _was_moved(path: Path, held: int) -> bool:
-    """Tell whether another process took the file away while this one waited for it."""
-    return _count_bytes(path) != held
 
 
 def _settle(home: Home, path: Path, named: NamedFile) -> None:

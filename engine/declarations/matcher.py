@@ -124,12 +124,9 @@ class Candidate:
         The one that shares most keys comes first.
         """
         free = (n for n in range(1, self.version.vehicles + 1) if n not in self.taken)
-        shared = {n: self._count_shared(n, keys) for n in free}
+        shared = {n: sum(key in keys for _, key in list_vehicle_keys(self.lodged, n)) for n in free}
         possible = [n for n in shared if kind in OF_DOCUMENTS or shared[n]]
         return sorted(possible, key=lambda n: (-shared[n], n))
-
-    def _count_shared(self, vehicle: int, keys: frozenset[int]) -> int:
-        return sum(key in keys for _, key in list_vehicle_keys(self.lodged, vehicle))
 
     def use(self, keys: frozenset[int], kind: MatchKind) -> UsedVersion:
         """Return its use by a vehicle with these keys."""
@@ -261,15 +258,16 @@ class _ArrivalMatcher:
         if kind == "declaration_id":
             return True
         is_here = version.post in ("", self._crossing.post)
-        return is_here and version.due_at - GRACE <= self._latest and self._is_valid(version)
+        return (
+            is_here
+            and version.due_at - GRACE <= self._latest
+            and self._arrived_at < version.expires_at
+        )
 
     @property
     def _latest(self) -> int:
         """The arrival as the journal may know it: a clock may be behind."""
         return max(self._arrived_at, self._reader.as_of)
-
-    def _is_valid(self, version: LodgedVersion) -> bool:
-        return self._arrived_at < version.expires_at
 
     def _contradicts(self, lodged: AdvanceDeclaration, kind: MatchKind) -> bool:
         """Tell whether a vehicle that a plate led to goes the other way or names other papers."""

@@ -365,7 +365,9 @@ def draft_act_correction(
         "reason": correction.reason,
         "was": was,
         "inspection": now,
-        "answers": strictest_answered(InspectionAct(**_of_act(act))).code,
+        "answers": strictest_answered(
+            InspectionAct(**act.model_dump(include=set(InspectionAct.model_fields)))
+        ).code,
     }
     if by.agency is not None:
         body["agency"] = by.agency
@@ -381,10 +383,6 @@ def _is_less_duty(was: Json, now: Json) -> bool:
 
 
 _RESTATED = frozenset(ActCorrection.model_fields)
-
-
-def _of_act(act: Inspection) -> dict[str, Any]:
-    return act.model_dump(include=set(InspectionAct.model_fields))
 
 
 def draft_seizure_correction(

@@ -195,7 +195,7 @@ def project_outcomes(connection: Connection, entries: Sequence[tuple[Entry, Draf
 def _project_goods(connection: Connection, entries: Sequence[tuple[Entry, Draft]]) -> None:
     """Keep the goods that were seized from crossings, as they are stated."""
     seized = [
-        _goods_row(entry.seq, body["linked_crossing_id"], body["seizure"])
+        (entry.seq, body["linked_crossing_id"], *_goods_of(body["seizure"]).values())
         for kind in (SEIZURE, FIND_CONFIRMED)
         for entry, body in list_bodies(entries, kind)
         if body["linked_crossing_id"] is not None
@@ -214,10 +214,6 @@ def _project_goods(connection: Connection, entries: Sequence[tuple[Entry, Draft]
 def _goods_of(seizure: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns that a seizure states, by name."""
     return {name: seizure.get(name) for name in _STATED_GOODS}
-
-
-def _goods_row(seq: int, crossing_id: str, seizure: Mapping[str, Any]) -> Sequence[object]:
-    return (seq, crossing_id, *_goods_of(seizure).values())
 
 
 _STATED_GOODS = tuple(

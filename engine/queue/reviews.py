@@ -213,7 +213,7 @@ def second_step(
     second a person's word. A proposal stands until the next review of the decision, and lapses with
     its person. Raises ``NotAllowedError`` where no known person answers for the review.
     """
-    if not _lets_go(review):
+    if review.channel is None or Channel.of(review.channel) in INSPECTED:
         return {}
     reviews = read_reviews(connection, decision)
     if not may_wait(connection, decision, read_channel(reviews, decided), as_of=as_of):
@@ -227,10 +227,6 @@ def second_step(
     if is_same and may_second(last.body["person"]):
         return {SECONDS: last.seq}
     return {NEEDS_SECOND: True}
-
-
-def _lets_go(review: Review) -> bool:
-    return review.channel is not None and Channel.of(review.channel) not in INSPECTED
 
 
 REASON_VERDICTS = record_table(

@@ -370,7 +370,12 @@ def _compare_decisions(
 ) -> list[Row]:
     seconds = asyncio.run(_time_decisions(lines))
     return [
-        _compare(homes, f"{name}, p{share}", [_percentile(one, share) for one in seconds], most)
+        _compare(
+            homes,
+            f"{name}, p{share}",
+            [statistics.quantiles(one, n=100)[share - 1] for one in seconds],
+            most,
+        )
         for share, most in ((50, 1.2), (99, 1.5))
     ]
 
@@ -427,10 +432,6 @@ def _compare(homes: Sequence[SizedHome], name: str, seconds: Sequence[float], mo
         for home, taken in zip(homes, seconds, strict=True)
     )
     return row(f"{name}: {seen}", "times as long", seconds[1] / seconds[0], f"<= {most}")
-
-
-def _percentile(seconds: Sequence[float], share: int) -> float:
-    return statistics.quantiles(seconds, n=100)[share - 1]
 
 
 BENCH = Bench("scale", measure, frozenset({"crossings", "picture", "untrained"}))

@@ -368,14 +368,10 @@ def endless(
         crossing_id = f"{prefix}-{number}"
         now = {"crossing_id": crossing_id, "arrived_at": rfc3339(SystemClock().now())}
         known = {name: value for name, value in body["crossing"].items() if name != "recorded_at"}
-        new = _new_names(known, number) if strangers else {}
+        names = enumerate(_NAMES) if strangers else ()
+        new = {name: f"{number:06}X{at}" for at, name in names if known.get(name)}
         raw = json.dumps({**body, "crossing": known | now | new}, ensure_ascii=False).encode()
         yield SentArrivals(crossing_id, known["post"], raw)
-
-
-def _new_names(crossing: Mapping[str, Any], number: int) -> dict[str, str]:
-    """Return unique identifiers for those that a crossing names."""
-    return {name: f"{number:06}X{at}" for at, name in enumerate(_NAMES) if crossing.get(name)}
 
 
 @dataclass(frozen=True, slots=True)

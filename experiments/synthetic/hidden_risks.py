@@ -380,7 +380,8 @@ def _rings(trips: Trips, config: Config, rng: np.random.Generator) -> HiddenRisk
     count = max(3, len(trips.vehicle) // 2_500)
     begins = config.first_midnight + rng.uniform(-0.3, 0.95, count) * config.days * DAY
     ends = begins + rng.exponential(170.0, count) * DAY
-    members = [_draw_members(rng, party, count) for party in _ring_parties(trips)]
+    parties = trips.vehicle, trips.driver, trips.consignee
+    members = [_draw_members(rng, party, count) for party in parties]
     same = np.stack(members)  # each kind of party's ring, -1 for none
     ring = same.max(axis=0)
     together = ((same == ring) & (ring >= 0)).sum(axis=0)
@@ -396,10 +397,6 @@ def _rings(trips: Trips, config: Config, rng: np.random.Generator) -> HiddenRisk
     is_begun = trips.entry_at > config.first_midnight + starts[trips.consignee]
     papers = 2.4 * (frauds & is_begun) + 1.0 * helped + 0.8 * active
     return HiddenRisks(load, papers + _effects(rng, trips.goods, 0.5), 1.2, 1.2, 3.5)
-
-
-def _ring_parties(trips: Trips) -> tuple[Ints, ...]:
-    return trips.vehicle, trips.driver, trips.consignee
 
 
 def _draw_members(rng: np.random.Generator, party: Ints, rings: int) -> Ints:

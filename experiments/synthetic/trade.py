@@ -173,16 +173,12 @@ class Lanes:
     """How many digits of the HS code its declarant writes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Contracts:
-    """Which lanes a carrier prefers: uniform numbers, read as places in a group's weights."""
+def draw_lanes(config: Config, trips: float, carriers: int) -> tuple[Lanes, Floats]:
+    """Return lanes enough for about ``trips`` trips, and which of them each carrier prefers.
 
-    places: Floats
-    """Shape (carriers, 2, CONTRACTS)."""
-
-
-def draw_lanes(config: Config, trips: float, carriers: int) -> tuple[Lanes, Contracts]:
-    """Return lanes enough for about ``trips`` trips, and each carrier's contracts."""
+    Contracts are uniform numbers, shape (carriers, 2, CONTRACTS), read as places in a group's
+    weights.
+    """
     rng = config.rng("lanes")
     scale = trips / max(config.years, 0.25) ** 0.5
     volume = np.repeat([pair.volume for pair in PAIRS], 2)
@@ -196,7 +192,7 @@ def draw_lanes(config: Config, trips: float, carriers: int) -> tuple[Lanes, Cont
         mine = group == index
         line[mine] = pick(weigh_goods(COUNTRIES[road[0]]), rng.random(int(mine.sum())))
     lanes = _fill_lanes(config, rng, (group, line, np.array(roads)[group]))
-    return lanes, Contracts(rng.random((carriers, 2, CONTRACTS)))
+    return lanes, rng.random((carriers, 2, CONTRACTS))
 
 
 def _fill_lanes(config: Config, rng: np.random.Generator, given: tuple[Ints, Ints, Ints]) -> Lanes:

@@ -91,7 +91,7 @@ def draw_plan(config: Config, trips_wanted: float) -> WorldPlan:
         config,
         calls,
         (vehicles, carriers, ring, pool, lanes),
-        places=np.concatenate([contracts.places, more]),
+        places=np.concatenate([contracts, more]),
         season=season,
     )
     calls, ways = _by_arrival(calls, ways)

@@ -485,7 +485,12 @@ class TableBuilder:
         rows = [vars(record).values() for record in records]
         columns = zip(*rows, strict=True) if rows else [()] * len(self._schema)
         arrays = [
-            pa.array(_micros(column) if at in self._times else column, field.type)
+            pa.array(
+                [None if time is None else micros(time) for time in column]
+                if at in self._times
+                else column,
+                field.type,
+            )
             for at, (field, column) in enumerate(zip(self._schema, columns, strict=True))
         ]
         return pa.record_batch(arrays, schema=self._schema)
@@ -597,10 +602,6 @@ def faults_of(
             rule, message = "bad_encoding", "holds bytes that are not UTF-8"
         found.append(RowFault(file, line, name, rule, message))
     return list(dict.fromkeys(found))
-
-
-def _micros(column: Sequence[Any]) -> list[int | None]:
-    return [None if time is None else micros(time) for time in column]
 
 
 def _where(file: str | Sequence[str], lines: Sequence[int] | NDArray[np.int64]) -> Any:

@@ -150,7 +150,8 @@ def translate_document(
         document = _read(data)
         found = FORMATS.get((document.namespace, document.name))
         if found is None:
-            raise DocumentRefusedError("unsupported_message", detail=_printable_name(document))
+            name = "".join(sign for sign in document.name[:64] if sign.isprintable())
+            raise DocumentRefusedError("unsupported_message", detail=name)
         name, references = found.name, dict(found.references(document))
         found.check(document)
         translated = _translate(document, found, TranslationContext(settings, pseudonym_key))
@@ -215,11 +216,6 @@ def _read(data: bytes) -> Document:
     if data.lstrip()[:1] not in _JSON_STARTS:
         return read_xml(data)
     return read_json(data, sorted(name for space, name in FORMATS if space == JSON))
-
-
-def _printable_name(document: Document) -> str:
-    """Return a root's name, cut and without anything that cannot be printed."""
-    return "".join(c for c in document.name[:64] if c.isprintable())
 
 
 def _translate(

@@ -27,7 +27,7 @@ from features.catalogue.encoder import encode, key
 from features.catalogue.event_streams import vehicle
 from features.catalogue.find_spread import ENTITIES
 from features.catalogue.plan import Plan
-from features.catalogue.spec import SPREAD_PARTS, Feature, Floats
+from features.catalogue.spec import SPREAD_PARTS, Floats
 from features.online.counter_states import load_kernels
 from features.online.counter_store import CounterReader
 from features.online.crossing_index import PASSAGES, find_event, find_last_entry, was_loaded
@@ -55,7 +55,11 @@ class EvidenceReader:
         self._finds_hits = frozenset(
             name for name, rate in rates.items() if getattr(rate.inputs[0], "measure", "") == "hit"
         )
-        indices = {name: f for name, f in plan.catalogue.items() if _is_of_one_party(f)}
+        indices = {
+            name: feature
+            for name, feature in plan.catalogue.items()
+            if feature.operator == "spread" and SPREAD_PARTS[int(feature.parameters[0])] != "sum"
+        }
         self._ranks = {name: int(f.parameters[0]) for name, f in indices.items()}
         self._values = np.array(
             [[plan.slot[item] - facts for item in f.inputs] for f in indices.values()], np.intp
@@ -127,10 +131,6 @@ class _OfArrival(Mapping[str, Evidence]):
 
     def __len__(self) -> int:
         return len(self._load())
-
-
-def _is_of_one_party(feature: Feature) -> bool:
-    return feature.operator == "spread" and SPREAD_PARTS[int(feature.parameters[0])] != "sum"
 
 
 def _usual(finds: float, inspections: float) -> float:

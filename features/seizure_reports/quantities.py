@@ -213,7 +213,11 @@ def find_quantities(
         factor = float(unit.code)
         one = Quantity(number.value * factor, number.start, unit.end, unit=factor)
         last = found[-1] if found else None
-        if last and last.unit > factor and _joins(text.folded[last.end : one.start]):
+        if (
+            last
+            and last.unit > factor
+            and text.folded[last.end : one.start].strip(" .").strip() in _JOINS
+        ):
             grams = last.grams + one.grams
             found[-1] = Quantity(grams, last.start, one.end, unit=factor)
         else:
@@ -278,10 +282,6 @@ def _is_rest(folded: str, last: Quantity, number: Number) -> bool:
     follows = folded[number.end : number.end + 2].lstrip(" ")
     is_last = not follows or not (follows[0].isalnum() or follows[0] in "-/%")
     return is_next and is_last and len(digits) == _REST_DIGITS and digits.isdecimal()
-
-
-def _joins(between: str) -> bool:
-    return between.strip(" .").strip() in _JOINS
 
 
 def _mark(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.ports import Scores
-from models.array_types import Floats, Mask, Positions, Rows
+from models.array_types import Floats, Mask, Rows
 from models.data.dataset import Dataset, Target
 from models.statistics import ranking_metrics
 from models.statistics.intervals import Estimate, estimates, share
@@ -39,7 +39,9 @@ def family_values(
     families; names that the data do not have are left out.
     """
     draw = np.random.default_rng(seed)
-    rows = _some(np.flatnonzero(test.evidence("discrepancy")), MOST_ROWS, draw)
+    rows = np.flatnonzero(test.evidence("discrepancy"))
+    if len(rows) > MOST_ROWS:
+        rows = np.sort(draw.choice(rows, MOST_ROWS, replace=False))
     label, values = test.discrepancy[rows], test.values[rows]
     if not len(rows):
         return {}
@@ -136,7 +138,3 @@ def _fall(
     whole: Callable[[Floats], float], shuffled: Sequence[Callable[[Floats], float]]
 ) -> Callable[[Floats], float]:
     return lambda weight: whole(weight) - float(np.mean([one(weight) for one in shuffled]))
-
-
-def _some(rows: Positions, most: int, draw: np.random.Generator) -> Positions:
-    return rows if len(rows) <= most else np.sort(draw.choice(rows, most, replace=False))

@@ -101,7 +101,8 @@ def profile_backtest(
     if trial.post is not None:
         posts = tables.crossings["post"].slice(window.first).to_numpy(zero_copy_only=False)
         of_post = posts == trial.post
-    seen = _from(labels(tables), window.first)
+    every = labels(tables)
+    seen = Labels(*(getattr(every, field.name)[window.first :] for field in fields(every)))
     matched, known = fits & of_post, _read_referrals(tables, window, sent or {})
     rates = _rates(seen, matched, of_post, known)
     a_thousand = 1000.0 / max(1, int(of_post.sum()))
@@ -201,10 +202,6 @@ def _trim_history(tables: Tables, plan: Plan, window: Window) -> Tables:
 def _slice(tables: Tables, first: int) -> Tables:
     """Return the tables with crossings from a row on; what is looked up stays whole."""
     return replace(tables, crossings=tables.crossings.slice(first))
-
-
-def _from(known: Labels, first: int) -> Labels:
-    return Labels(*(getattr(known, field.name)[first:] for field in fields(known)))
 
 
 def _read_referrals(tables: Tables, window: Window, sent: Sendings) -> ReferralState:

@@ -62,7 +62,9 @@ def compute_usual_values(dataset: Dataset) -> dict[str, Floats]:
     recent = dataset.last_entries(NORMAL_DAYS)
     of = recent if len(recent) >= FEWEST_ROWS else dataset.take(dataset.entries)
     groups = _groups(of)
-    flag = np.array([_is_flag(name) for name in dataset.names])
+    flag = np.array(
+        [name in CATALOGUE and CATALOGUE[name].unit == "flag" for name in dataset.names]
+    )
     usual = {name: np.empty(len(flag)) for name in groups}
     for begin in range(0, len(flag), _COLUMNS):
         columns = slice(begin, begin + _COLUMNS)
@@ -86,10 +88,6 @@ def _groups(of: Dataset) -> dict[str, Mask | slice]:
             if int(there.sum()) >= FEWEST_ROWS:
                 groups[f"{name} {post}"] = there
     return groups
-
-
-def _is_flag(name: str) -> bool:
-    return name in CATALOGUE and CATALOGUE[name].unit == "flag"
 
 
 def _middles(values: Rows, flag: Mask) -> Floats:

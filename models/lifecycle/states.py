@@ -320,12 +320,12 @@ def came_into_force(connection: Connection, version: str) -> int | None:
 
 
 def _events(connection: Connection) -> list[ModelEvent]:
-    return [_event(record) for record in read_records(connection, KINDS) if _counts(record)]
-
-
-def _counts(record: PowerRecord) -> bool:
-    """Tell whether a record moves a model: one that is not proven only takes a model away."""
-    return record.body is not None or record.kind == MODEL_RETIRED
+    # A record that is not proven only takes a model away.
+    return [
+        _event(record)
+        for record in read_records(connection, KINDS)
+        if record.body is not None or record.kind == MODEL_RETIRED
+    ]
 
 
 def _event(record: PowerRecord) -> ModelEvent:

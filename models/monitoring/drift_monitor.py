@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import ColumnElement, Connection, select
 
-from engine.decision.record_codec import StoredDecision, decode_decision, digest_of
+from engine.decision.record_codec import decode_decision, digest_of
 from engine.domain.identifiers import fold
 from engine.domain.records import Arrival, Inspection
 from engine.domain.time_units import DAY, RECENT_DAYS, WEEK, rfc3339
@@ -267,16 +267,13 @@ def _reread_decisions(
             if digest_of(row) == filing.features:
                 crossing, as_of = filing.arrival.crossing, filing.inputs.as_of
                 is_entry = crossing.direction == "entry"
-                yield _RereadDecision(crossing.post, is_entry, as_of, row[columns], _risk(filing))
+                risk = float(filing.decision["risk"]["p_seizure"])
+                yield _RereadDecision(crossing.post, is_entry, as_of, row[columns], risk)
 
 
 def _span(seen: Sequence[_RereadDecision]) -> float:
     times = [one.as_of for one in seen] or [0]
     return round((max(times) - min(times)) / DAY, 2)
-
-
-def _risk(filing: StoredDecision) -> float:
-    return float(filing.decision["risk"]["p_seizure"])
 
 
 def _part(
