@@ -10,7 +10,7 @@ from engine.domain.validation import read_document
 from engine.storage.home import Home
 
 _OFFSET = r"^[+-](0\d|1[0-4]):[0-5]\d$"
-CustomsDutyCodes = frozenset({"A00", "CET", "CUD", "DD", "DOG", "ICD", "ID", "IMD", "IMP"})
+CUSTOMS_DUTY_CODES = frozenset({"A00", "CET", "CUD", "DD", "DOG", "ICD", "ID", "IMD", "IMP"})
 """Codes of import duty in the taxation lines of ASYCUDA; taxes and excise have others."""
 
 
@@ -29,7 +29,7 @@ class MessageSettings(BaseModel):
     """US dollars for one unit of a currency; a currency that is not here is not converted."""
     decimal_comma: bool = False
     """Whether ``1,5`` is one and a half; without it such a number is refused as ambiguous."""
-    duty_codes: frozenset[str] = CustomsDutyCodes
+    duty_codes: frozenset[str] = CUSTOMS_DUTY_CODES
     pseudonym_key_file: Path | None = None
     """At least 32 secret bytes; with it a party without an identifier gets a keyed pseudonym."""
 
