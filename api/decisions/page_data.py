@@ -242,11 +242,12 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
                 records,
                 network=service.network,
                 late=late_crossings(snapshot, decision_id),
+                told_at=body["inputs"]["told_at"],
             )
-            strips = draw_strips(snapshot, known, body["arrival"]["crossing"], features)
             before = _before(service, read_past(service, snapshot, known, caller), known.post)
             if not reasons:
                 reasons, is_recomputed = _recompute_reasons(service, snapshot, known), True
+            strips = draw_strips(snapshot, known, body["arrival"]["crossing"], features, reasons)
     crossing: dict[str, Any] = UNREAD | body["arrival"]["crossing"]
     order = [step["place"] for step in seen["search_order"]]
     others = sorted(PRIOR[crossing["vehicle_class"]])

@@ -28,6 +28,7 @@ from api.web.i18n import N_
 from engine.criteria.profiles.readable_fields import DERIVED
 from engine.domain.network import Network
 from engine.domain.time_units import moment
+from engine.explanation.reasons import Reason
 from engine.journal.journal import JournalReader
 from engine.queue.mirror_alerts import HEAVY
 from engine.queue.queue import DECISIONS, QueuedDecision
@@ -160,6 +161,8 @@ class WeighedMass:
     is_empty: bool | None
     known_at: datetime | None = None
     """When it became known, if that was after the first decision."""
+    is_decided_on: bool = False
+    """Whether this decision was made after that."""
     gained_kg: float | None = None
     """More, or less, than the mass before; None where either is not known."""
     width: float = 0.0
@@ -182,14 +185,19 @@ def list_masses(
     *,
     network: Network,
     late: Sequence[tuple[int, Mapping[str, Any]]],
+    told_at: int | None,
 ) -> list[WeighedMass]:
     """Return the masses of a passage in the order in which they were weighed.
 
     A record of an earlier passage of the vehicle is none of them. ``records`` are the features of
     the decision, and of the one before a late record. ``late`` are crossings that the opposite post
-    told of after the first decision, each with when it became known.
+    told of after the first decision, each with when it became known; this decision was made on
+    those up to ``told_at``.
     """
-    found = [_read_mass(one, network, moment(at)) for at, one in late]
+    found = [
+        replace(_read_mass(one, network), known_at=moment(at), is_decided_on=at <= (told_at or 0))
+        for at, one in late
+    ]
     for features in records:
         there = _infer_mass(crossing, features, network)
         known = [one.weighed_at for one in found]
@@ -199,9 +207,7 @@ def list_masses(
     return _compare_masses(sorted(found, key=lambda one: one.weighed_at))
 
 
-def _read_mass(
-    crossing: Mapping[str, Any], network: Network, known_at: datetime | None = None
-) -> WeighedMass:
+def _read_mass(crossing: Mapping[str, Any], network: Network) -> WeighedMass:
     post = network.posts.get(crossing["post"])
     return WeighedMass(
         crossing["post"],
@@ -209,7 +215,6 @@ def _read_mass(
         datetime.fromisoformat(crossing["arrived_at"]),
         crossing.get("weighed_mass_kg"),
         crossing.get("is_empty"),
-        known_at,
     )
 
 
@@ -277,13 +282,14 @@ def draw_strips(
     known: QueuedDecision,
     crossing: Mapping[str, object],
     features: Mapping[str, float],
+    reasons: Sequence[Reason],
 ) -> list[UsualStrip]:
     """Return the strips of a decision for which enough is known."""
     own = crossing.get("weighed_mass_kg")
     others = () if own is None else _read_masses(connection, known, str(crossing["vehicle_class"]))
     found = (
         draw_transit(features),
-        draw_price(features),
+        draw_price(features, find_usual_price(reasons)),
         None if own is None else draw_mass(float(str(own)), others),
     )
     return [one for one in found if one is not None]
@@ -301,17 +307,38 @@ def draw_transit(features: Mapping[str, float]) -> UsualStrip | None:
     return UsualStrip("transit", microseconds / 60e6, STRIP_WIDTH * share, band, (share,))
 
 
-def draw_price(features: Mapping[str, float]) -> UsualStrip | None:
+def find_usual_price(reasons: Sequence[Reason]) -> Mapping[str, Any] | None:
+    """Return the parameters of the first reason, or figure in one, that states a usual price."""
+    stated = [
+        parameters
+        for one in reasons
+        for parameters in (
+            one.parameters,
+            *(figure["parameters"] for figure in one.parameters.get("figures", ())),
+        )
+    ]
+    prices = (one for one in stated if one.get("noun") == "value_per_kg")
+    return next((one for one in prices if {"whom", "there"} <= one.keys()), None)
+
+
+def draw_price(
+    features: Mapping[str, float], stated: Mapping[str, Any] | None = None
+) -> UsualStrip | None:
     """Return the strip of the price a kilogram, on a scale of times the usual; None as above.
 
-    The band is what reads like the usual: from three quarters to four thirds of it.
+    The usual is the one that a reason states, so that a page has one; ``stated`` are the parameters
+    of that reason. The band is what reads like the usual: from three quarters to four thirds of it.
     """
     price = features["value_per_kg"]
     ratio = next((features[name] for name in PRICES if not isnan(features[name])), 0.0)
+    if stated is not None:
+        ratio = price / stated["there"]
     if isnan(price) or ratio <= 0.0:
         return None
     band = (_place_ratio(3 / 4), _place_ratio(4 / 3))
-    return UsualStrip("price", price, _place_ratio(ratio), band, (price / ratio,))
+    whom = () if stated is None else stated["whom"]
+    code = "price_of_consignee" if "consignee" in whom else "price"
+    return UsualStrip(code, price, _place_ratio(ratio), band, (price / ratio,))
 
 
 def draw_mass(own: float, others: Sequence[float]) -> UsualStrip | None:

@@ -49,7 +49,7 @@ def test_the_history_is_as_of_no_time_before_the_arrival(world: World) -> None:
     (one,) = world.decide_all([arrival(START + 450, arrived_at=ahead.isoformat())])
     page = at_desk(world, "as-of").get(path(one)).text
     local = ahead.astimezone(timezone(timedelta(hours=5)))
-    assert f"As of the decision, {local:%-d %b %Y, %H:%M}" in page
+    assert f"As of {local:%-d %b %Y, %H:%M}" in page
 
 
 def test_a_link_opens_the_form_it_is_about(world: World) -> None:

@@ -1,7 +1,13 @@
 """What a decision's page begins with."""
 
+from math import nan
+
+import pytest
+
 from api.decisions.page_data import ReasonBar, put_in_words
+from api.decisions.panels import draw_price, find_usual_price
 from engine.criteria.match import HARD_FACT
+from engine.explanation.reasons import Reason
 
 
 def bar(message: str, contribution: float, *, code: str = "", **parameters: object) -> ReasonBar:
@@ -29,3 +35,26 @@ def test_what_a_hard_fact_holds_against_a_vehicle_does_not_speak_for_it() -> Non
     assert put_in_words([fact, same, known]).favour is known
     assert put_in_words([fact, same]).favour is None
     assert put_in_words([same, known]).favour is same, "without a fact it may"
+
+
+STATED = {"noun": "value_per_kg", "own": 0.3, "there": 2.4}
+PRICE_REASONS: tuple[tuple[list[dict[str, object]], str, float], ...] = (
+    ([], "price", 2.0),
+    ([{"noun": "weighed_mass_kg", "whom": ["plate"], "there": 9.0}], "price", 2.0),
+    ([{"noun": "value_per_kg", "opposite": "Fotehobod", "there": 9.0}], "price", 2.0),
+    ([{}, STATED | {"whom": ["hs4", "origin"]}], "price", 2.4),
+    ([{"figures": [{"parameters": STATED | {"whom": ["hs4", "origin"]}}]}], "price", 2.4),
+    ([STATED | {"whom": ["consignee", "hs4"]}], "price_of_consignee", 2.4),
+)
+
+
+@pytest.mark.parametrize(("stated", "code", "usual"), PRICE_REASONS)
+def test_a_page_states_one_usual_price(
+    stated: list[dict[str, object]], code: str, usual: float
+) -> None:
+    features = {"value_per_kg": 0.3, "value_over_usual": 0.15}
+    features |= {f"value_over_usual_of_{name}": nan for name in ("hs6_origin", "origin")}
+    reasons = [Reason("", "", "", "", 0.0, "", parameters) for parameters in stated]
+    strip = draw_price(features, find_usual_price(reasons))
+    assert strip is not None and strip.code == code
+    assert strip.usual[0] == pytest.approx(usual)
