@@ -86,6 +86,7 @@ def test_two_people_put_a_model_into_force_and_one_takes_it_out(
     first, trainer = world.keys[Role.SUPERVISOR], world.keys[Role.ANALYST]
     key = "a-1"  # the same words of two people are two requests
     assert approve(world, version, trainer).status_code == 409, "trained it"
+    assert approve(world, "m-none", first).status_code == 404
     assert approve(world, version, first, key=key).json()["role"] == "candidate"
     assert approve(world, version, first, key=key).status_code == 201
     assert approve(world, version, first).status_code == 409, "approved it already"
