@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from api.decisions.questions import OpenQuestionView
 from api.http.answers import Answer, Time
+from engine.criteria.match import HARD_FACT
 from engine.decision.decision import Mode, Rank, Risk
 from engine.domain.advance_declarations import MatchKind, UsedVersion
 from engine.domain.records import Basis, Method, Outcome
@@ -317,6 +318,13 @@ _OF_RULES: Final[Mapping[str, str]] = {
     "new_driver_at_night": "links",
     "first_crossing": "parties",
 }
+_OF_FACTS: Final[Mapping[str, str]] = {
+    "fact_two_places": "conveyance",
+    "fact_elsewhere": "conveyance",
+    "fact_papers": "documents",
+    "fact_body": "goods",
+}
+"""Hard facts that are no comparison with the paired post, by message."""
 _FAMILIES: Final[Mapping[str, str]] = {
     **{name: feature.family for name, feature in CATALOGUE.items()},
     **_OF_RULES,
@@ -324,12 +332,18 @@ _FAMILIES: Final[Mapping[str, str]] = {
 }
 
 
-def subjects(codes: Iterable[str]) -> list[dict[str, str]]:
+def subjects(reasons: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Return what these reasons are about, each subject once, in an order of their own.
 
-    Codes of neither a feature nor an indicator rule say what selected a vehicle, and are left out.
+    Codes of neither a feature, an indicator rule nor a hard fact say what selected a vehicle, and
+    are left out.
     """
-    known = {_FAMILIES[code] for code in codes if code in _FAMILIES}
+    known = {
+        _OF_FACTS.get(one["message"], "mirror")
+        if one["code"] == HARD_FACT
+        else _FAMILIES.get(one["code"])
+        for one in reasons
+    }
     return [{"code": one, "text": TEXTS[one]} for one in TEXTS if one in known] or [
         {"code": "other", "text": TEXTS["other"]}
     ]

@@ -247,8 +247,7 @@ class DecisionReader:
         act = Inspection.model_validate(filed["inspection"], strict=False)
         if filed["crossing_id"] != known.crossing_id or not opens_decision(act, channel):
             return {}
-        reasons = decided["decision"]["reasons"]
-        return {"reasons": subjects(one["code"] for one in reasons)}
+        return {"reasons": subjects(decided["decision"]["reasons"])}
 
     def _reviews(self, connection: Connection, known: QueuedDecision) -> list[dict[str, Any]]:
         reviews = read_reviews(connection, known)

@@ -315,7 +315,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "random": N_("Random check"),
         "lawful_check": N_("Check of known lawful trade"),
         "random_papers": N_("Random check of papers"),
-        "override": N_("Decisions changed by supervisors"),
+        "override": N_("Let go by the engine, sent by a supervisor"),
         "officer": N_("Officer"),
     },
     "ground": {

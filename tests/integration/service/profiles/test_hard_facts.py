@@ -36,6 +36,7 @@ from tests.support.running_service import (
     open_world,
 )
 from tests.support.sizes import PROOF
+from tests.unit.service.reports.test_acts import act
 
 EACH = 200 if PROOF else 3
 FAR = "ALT"
@@ -201,6 +202,12 @@ def test_what_is_impossible_is_red_and_said_first(world: Line, fact: str) -> Non
     assert {one["code"] for one in first} == {"hard_fact"}
     assert all(one["text"].startswith(SENTENCES[fact]) for one in first), first[0]["text"]
     assert {"UTC" in one["text"] for one in first} == {fact not in ("papers", "body")}
+    crossing = found[0]["crossing_id"]
+    search = act(start, crossing, inspection_id=f"fact-{fact}")
+    assert world.post("/v1/inspections", search).status_code == 201
+    opened = world.get(f"/v1/decisions/{found[0]['decision_id']}", Role.CHECKPOINT).json()
+    subjects = {"two_places": "conveyance", "papers": "documents", "body": "goods"}
+    assert subjects.get(fact, "mirror") in [one["code"] for one in opened["reasons"]]
 
 
 @pytest.mark.usefixtures("facts")
