@@ -6,7 +6,9 @@ and no record holds an address.
 """
 
 import os
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,15 +102,24 @@ def _read_text(path: Path, table: MappedTable) -> Rows:
             raise InputError(path.name, f"is no text in {encoding} (bad_encoding)") from None
 
 
-def _open_book(path: Path) -> Any:
-    from openpyxl import load_workbook
+@contextmanager
+def _name_damage(path: Path) -> Iterator[None]:
+    """Refuse a workbook that is damaged, wherever that shows: sheets are read as they are used."""
     from openpyxl.utils.exceptions import InvalidFileException
 
+    broken = (BadZipFile, KeyError, ValueError, OSError, SyntaxError, EOFError, zlib.error)
     try:
-        return load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as error:
+        yield
+    except (InvalidFileException, *broken) as error:  # XML that cannot be read is a SyntaxError
         why = f"not a workbook we can read: {type(error).__name__} (bad_file)"
         raise InputError(path.name, why) from None
+
+
+def _open_book(path: Path) -> Any:
+    from openpyxl import load_workbook
+
+    with _name_damage(path):
+        return load_workbook(path, read_only=True, data_only=True)
 
 
 def list_sheets(path: Path) -> list[str]:
@@ -127,9 +138,10 @@ def _read_sheet(path: Path, table: MappedTable, name: TableName) -> Rows:
         sheet = _choose_sheet(book, path, table.sheet, name)
         sheet.reset_dimensions()  # some programs state a wrong size
         rows = sheet.iter_rows(min_row=table.header, values_only=True)
-        for line, row in enumerate(rows, table.header):
-            if line == table.header or not all(map(is_empty, row)):
-                yield line, row
+        with _name_damage(path):
+            for line, row in enumerate(rows, table.header):
+                if line == table.header or not all(map(is_empty, row)):
+                    yield line, row
     finally:
         book.close()
 

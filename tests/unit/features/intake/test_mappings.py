@@ -4,6 +4,7 @@ import sqlite3
 from datetime import datetime
 from pathlib import Path
 from shutil import copytree
+from zipfile import ZipFile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -387,6 +388,19 @@ def test_a_sheet_that_is_not_there_is_named_with_those_that_are(offices: Path) -
     (offices / "broken.xlsx").write_bytes(b"PK\x03\x04")
     said = refuse(offices, BASE.replace("in.csv", "broken.xlsx"))
     assert "broken.xlsx: not a workbook we can read" in said
+
+
+@pytest.mark.parametrize("part", ["xl/workbook.xml", "xl/worksheets/sheet1.xml"])
+def test_a_workbook_of_which_a_part_is_cut_short_is_refused(tmp_path: Path, part: str) -> None:
+    book, kept = Workbook(), tmp_path / "whole.xlsx"
+    book.active.append(["id", "at"])
+    book.save(kept)
+    with ZipFile(kept) as whole, ZipFile(tmp_path / "cut.xlsx", "w") as cut:
+        for name in whole.namelist():
+            content = whole.read(name)
+            cut.writestr(name, content[: len(content) // 2] if name == part else content)
+    said = refuse(tmp_path, BASE.replace("in.csv", "cut.xlsx"))
+    assert "cut.xlsx: not a workbook we can read" in said
 
 
 def test_a_line_with_too_few_cells_is_a_fault_of_its_own(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from html import escape
 from types import SimpleNamespace
 from typing import Any
 
@@ -400,6 +401,7 @@ def test_page_csv_and_pdf_say_the_same(world: World, period: SimpleNamespace) ->
     found, desk = read(world), at_desk(world, "figures-reader")
     page = desk.get(f"/figures?{TODAY}")
     assert page.status_code == 200, page.text
+    assert f'id="pdf" href="/v1/figures.pdf?{escape(TODAY)}&amp;language=en"' in page.text
     sums = found["period"]
     assert f"Vehicles searched: {sums['inspected']}. Finds: {sums['hits']}" in page.text
     rows = desk.get(f"/v1/figures?{TODAY}&spreadsheet=comma").text.splitlines()
