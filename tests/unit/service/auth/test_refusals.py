@@ -1,9 +1,11 @@
 """Refusals repeat nothing; roles reach their routes alone; no known secret starts a service."""
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from api.auth.permissions import MAY, OPEN
 from api.http.problems import STATUS
 from api.service.assembly import open_store
 from api.service.settings import Settings
+from api.service.structured_logging import OURS, LibraryHandler
 from engine.domain.rights import Role
 from engine.errors import HomeError, RiskError
 from engine.journal import batch_worker
@@ -221,16 +224,21 @@ def test_what_no_route_knows_is_a_problem(world: World) -> None:
 
 
 def test_a_fault_of_ours_is_a_problem_without_details(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError(SECRET)
 
     monkeypatch.setattr(type(world.runtime.recording), "crossing", broken)
-    assert is_problem(world.post("/v1/crossings", arrival(26)), 500)
-    logged = capsys.readouterr()
-    assert "ZeroDivisionError" in logged.out + logged.err
-    assert SECRET not in logged.out + logged.err
+    logged = StringIO()
+    ours = LibraryHandler(logged)
+    logging.getLogger(OURS).addHandler(ours)
+    try:
+        assert is_problem(world.post("/v1/crossings", arrival(26)), 500)
+    finally:
+        logging.getLogger(OURS).removeHandler(ours)
+    assert "ZeroDivisionError" in logged.getvalue()
+    assert SECRET not in logged.getvalue()
 
 
 def test_a_store_that_is_down_says_when_to_try_again(
