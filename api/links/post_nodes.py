@@ -363,7 +363,7 @@ class BundleLine:
                 key = signing_key(self.home)
                 keep_bundle(self.home.bundles, version, files, manifest=lacking[version], key=key)
             except TamperedBundleError as error:
-                log_event("bundle_not_kept", version=version, why=error.why)
+                log_event("bundle_not_kept", wanted=version, why=error.why)
 
     def _list_lacking(self, now: ModelStates) -> dict[str, str]:
         """Return registered versions without a bundle here, with their manifest's digest."""

@@ -18,17 +18,19 @@ from engine.errors import StoreUnavailableError
 ALLOWED = {
     "event": "what happened: fault, model, trial, power_refused, sign_on_refused, library,"
     " policy_ignored,"
-    " format_added, format_refused, store_unavailable, store_damaged, clock_work_failed, or"
-    " link_stopped, link_unreachable, links_waiting, copies_without_effect",
+    " format_added, format_refused, store_unavailable, store_damaged, clock_work_failed,"
+    " late_record_not_judged, or of links: link_stopped, link_unreachable, links_waiting,"
+    " link_not_announced, lists_not_compared, file_part_refused, bundle_not_sent, bundle_not_kept,"
+    " copies_without_effect",
     "level": "how grave it is",
     "timestamp": "when, UTC",
     "kind": "the type of an error, what was refused, the name of the library that speaks, or a"
     " format of messages and its package",
     "where": "file and line of the innermost calls",
     "route": "the route as the document names it, without its values",
-    "wanted": "the version of the model that was put into force, or on trial",
+    "wanted": "the version of the model that was put into force, on trial, or sent over a link",
     "mode": "by what decisions are made now",
-    "why": "a fixed sentence, or the type of an error",
+    "why": "a fixed sentence, the type of an error, or what is wrong with a bundle",
 }
 """Every name that a line may hold, and what it says."""
 _FRAMES = 6
