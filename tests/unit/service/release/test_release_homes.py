@@ -1,6 +1,6 @@
 """Homes that releases wrote open, verify, recompute, are rebuilt and serve in this version.
 
-A home is written once, at its tag (tests/support/release_home.py), and never again.
+A home is written once, at its tag (tests/unit/service/release/release_home.py), and never again.
 """
 
 import json
@@ -25,8 +25,8 @@ from engine.journal.kinds import INSPECTION
 from engine.storage.home import DATABASE_VARIABLE, Home
 from tests.support.clocks import travel
 from tests.support.emptied_database import empty_database
-from tests.support.release_home import CHANNELS, DATA, ENOUGH, FIRST
 from tests.support.running_service import NOON, arrival, open_world
+from tests.unit.service.release.release_home import CHANNELS, DATA, ENOUGH, FIRST
 
 ARCHIVES = sorted(DATA.glob("home-*.tar.xz"))
 LATER = NOON + timedelta(hours=1)

@@ -1,7 +1,8 @@
 """The small synthetic home that a release leaves for all later ones.
 
-``PYTHONPATH=. .venv/bin/python -m tests.support.release_home`` writes it to ``tests/data``, named
-by the version of ``pyproject.toml``. tests/unit/service/release holds each later version to it.
+``PYTHONPATH=. .venv/bin/python -m tests.unit.service.release.release_home`` writes it to
+``tests/data``, named by the version of ``pyproject.toml``. The tests beside hold each later version
+to it.
 
 Everything has happened once in it that leaves a record, models have decided, and the last
 decisions are of every channel. Beside the home lie what a sender keeps: a key, a request with its
@@ -44,15 +45,15 @@ from tests.support.running_service import (
 )
 from tests.unit.service.audit.eventful_home import live
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[3] / "data"
 CHANNELS = {"green", "blue", "yellow", "red"}
 FIRST = 1_000
 """Number of the first arrival of those that reach every channel."""
 ENOUGH = 60
 """The fewest of them."""
 NOTICE = (
-    "SYNTHETIC: made by tests/support/release_home.py. Nothing here is real, and its keys open "
-    "nothing but this home.\n"
+    "SYNTHETIC: made by tests/unit/service/release/release_home.py. Nothing here is real, and its "
+    "keys open nothing but this home.\n"
 )
 
 
