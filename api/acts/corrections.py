@@ -24,7 +24,7 @@ from api.decisions.find_forms import (
     state_finds,
 )
 from api.decisions.page import ANOTHER, LABELS, STEP, render_page, repeat_fields
-from api.decisions.page_data import DecisionPage, read_page, sort_codes
+from api.decisions.page_data import DecisionPage, read_page
 from api.http.access import fill_agency, post_of
 from api.http.dependencies import TheService
 from api.service.runtime import Runtime
@@ -56,6 +56,7 @@ from engine.queue.corrections import (
     draft_seizure_correction,
     read_stated_act,
     read_stated_seizure,
+    sort_codes,
 )
 
 

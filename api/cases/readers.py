@@ -8,7 +8,7 @@ there.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection
@@ -216,8 +216,11 @@ def describe_case(service: Runtime, caller: Caller, case_id: str) -> CaseView:
 
 
 def sum_grams(finds: Sequence[CaseFind]) -> float | None:
-    """Return the grams of all finds together, None where one states none."""
-    grams = [one.quantity_g for one in finds]
+    """Return the grams of all finds together, None where one states no amount.
+
+    A find that is counted in pieces has no part in them.
+    """
+    grams = [one.quantity_g for one in finds if one.quantity_g is not None or one.unit == "g"]
     return None if not grams or None in grams else sum(filter(None, grams))
 
 
@@ -331,6 +334,11 @@ def _describe_finds(
     """Return each find in the form that seizure databases ask for, without anything nominal."""
     classes = read_goods_classes(connection)
     finds = [_describe_find(connection, one, classes, history) for one in seizures]
+    if len(finds) > 1:  # what passed is not what another agency takes over
+        finds = [
+            one if one.goes_to in (None, one.taken_over_by) else replace(one, taken_over_by=None)
+            for one in finds
+        ]
     if finds or "substance_class" not in history.facts:
         return finds
     goods: Any = {name: history.facts.get(name) for name in _GOODS}

@@ -50,7 +50,7 @@ from engine.journal.kinds import (
     RELEASE,
     SEIZURE,
 )
-from engine.queue.corrections import Corrections, list_corrections, read_corrections
+from engine.queue.corrections import Corrections, list_corrections, read_corrections, sort_codes
 from engine.queue.mirror_alerts import late_crossings
 from engine.queue.queue import (
     DECISIONS,
@@ -593,11 +593,6 @@ def _read_corrections(
         else:
             found.append(one)
     return found
-
-
-def sort_codes(stated: Any) -> Any:
-    """Return a list of places or methods without an order, which says nothing."""
-    return sorted(stated) if isinstance(stated, list | tuple) else stated
 
 
 STATED_FIELDS = (

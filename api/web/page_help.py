@@ -236,7 +236,9 @@ WORDS: Final[Mapping[str, str]] = {
     N_("seizure"): N_("something was taken: drugs, weapons, goods that were not declared"),
     N_("second person"): N_("someone else than the one who proposed or reported it"),
     N_("hard fact"): N_("what no lawful passage shows, such as empty there and laden here"),
-    N_("k of n"): N_("so many of so many; below 30 no share is stated"),
+    N_("k of n"): N_(
+        "so many of so many; instead of a share that is too uncertain, or if nothing was found"
+    ),
 }
 """Words that pages share, each with its meaning."""
 RISK_WORDS: Final[Mapping[str, str]] = {

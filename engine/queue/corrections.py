@@ -451,9 +451,16 @@ def _name_class(was: Json) -> Json:
     return made.model_dump(mode="json", exclude_none=True)
 
 
-def _refuse_same(kind: str, name: str, was: object, now: object) -> None:
-    if was == now:
+def _refuse_same(kind: str, name: str, was: Json, now: Json | None) -> None:
+    if now is not None and all(
+        sort_codes(was.get(key)) == sort_codes(now.get(key)) for key in was.keys() | now.keys()
+    ):
         raise ConflictError(kind, name, "the correction changes nothing")
+
+
+def sort_codes(stated: Any) -> Any:
+    """Return a list of places or methods without an order, which says nothing."""
+    return sorted(stated) if isinstance(stated, list | tuple) else stated
 
 
 def _require_other_person(known: StatedReport, by: Corrector) -> None:

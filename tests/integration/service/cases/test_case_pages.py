@@ -203,6 +203,11 @@ def test_custody_goes_to_an_agency_that_somebody_here_is_of(desks: dict[str, Des
     assert refused.status_code == 422 and "Choose from the list" in refused.text
     more = review(ann, case_id, "custody", to_agency="drug_control", item="all", quantity_g="901")
     assert more.status_code == 422, "the check says what recording would"
+    for grams, differs in (("850", ["-50 g"]), ("900", [])):
+        check = review(
+            ann, case_id, "custody", to_agency="drug_control", item="x", quantity_g=grams
+        )
+        assert re.findall("differs by ([^<]+)<", check.text) == differs
     sent = report_by_form(ann, case_id, "custody", to_agency="drug_control", item="all")
     assert sent.status_code == 303
     waiting = cem.get(path).text

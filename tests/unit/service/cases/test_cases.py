@@ -110,6 +110,7 @@ def file_the_find(world: World) -> str:
     return "find-0703"
 
 
+TOBACCO = {"substance_class": "other", "goods_class": "tobacco", "amount": 40, "unit": "pieces"}
 EVENTS: tuple[dict[str, Any], ...] = (
     {"kind": "stop", "place": "lane 2, after the scales"},
     {"kind": "second_search", "methods": ["physical"], "outcome": "clear"},
@@ -266,6 +267,27 @@ def test_grams_of_goods_add_up(world: World, people: dict[str, Headers]) -> None
     seen = read(world, case_id, people["ann"])
     rows = [(one["quantity_g"], one["remains_g"], one["differs_g"]) for one in seen["goods"]]
     assert seen["found_g"] == 2300.0 and rows == [(20.0, 2280.0, 0.0), (2250.0, 2280.0, -30.0)]
+
+
+def test_a_transfer_takes_over_the_find_of_its_agency_and_grams_leave_out_pieces(
+    world: World, people: dict[str, Headers]
+) -> None:
+    case_id = open_case(world, people["ann"])
+    known = world.decide(arrival(8)).json()
+    goods = ({"substance_class": "narcotic", "quantity_g": 2400.0}, TOBACCO)
+    for number, one in enumerate(goods):
+        find = {"seizure_id": f"two-{number}", "recorded_at": datetime.now(UTC).isoformat()}
+        filed = world.post("/v1/seizures", find | {"crossing_id": known["crossing_id"]} | one)
+        assert filed.status_code == 201, filed.text
+        link = {"kind": "link", "of": "seizure", "id": f"two-{number}"}
+        assert report(world, case_id, people["ann"], link).status_code == 201
+    bag = {"kind": "custody", "to_agency": "drug_control", "item": "bag 8", "quantity_g": 2300.0}
+    of = report(world, case_id, people["ann"], bag).json()["sequence"]
+    report(world, case_id, people["cem"], {"kind": "agreement", "of": of})
+    seen = read(world, case_id, people["ann"])
+    finds = [(one["goes_to"], one["taken_over_by"]) for one in seen["finds"]]
+    assert finds == [("drug_control", "drug_control"), ("customs", None)]
+    assert [(one["remains_g"], one["differs_g"]) for one in seen["goods"]] == [(2400.0, -100.0)]
 
 
 def test_a_controlled_delivery_needs_another_person(

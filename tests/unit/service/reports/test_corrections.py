@@ -297,9 +297,12 @@ def test_what_a_correction_may_not_be(world: World, monkeypatch: pytest.MonkeyPa
     body = same | {"methods": ["physical"], "minutes": 50, "reason": "A clock was wrong."}
     path = f"/v1/inspections/{name}/corrections"
     assert world.client.post(path, json=body, headers=far).status_code == 404
+    body |= {"places_searched": ["cargo.among", "cab.seat"]}
     done = [world.post(path, body, key="once") for _ in range(2)]
     assert [one.status_code for one in done] == [201, 201]
     assert done[0].content == done[1].content
+    turned = body | {"places_searched": ["cab.seat", "cargo.among"]}
+    assert world.post(path, turned).status_code == 409, "an order of places says nothing"
     # Negative control: a service in which one person may take a find back.
     assert correct(world, name, Role.CHECKPOINT).status_code == 403
     monkeypatch.setattr(corrections, "_require_other_person", lambda *_: None)
