@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import RedirectResponse
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from api.http.dependencies import TheService
 from api.queue import read_queue
@@ -29,9 +29,10 @@ from engine.domain.records import Method
 from engine.domain.time_units import micros, rfc3339
 from engine.errors import NotFoundError, SecondPersonError
 from engine.journal.kinds import ReviewBody
-from engine.queue.queue import read_decision, read_plates
-from engine.queue.reviews import read_reviews
+from engine.queue.queue import DECISIONS, read_decision, read_plates
+from engine.queue.reviews import NEEDS_SECOND, read_reviews
 from engine.search_orders.order import NEEDED
+from engine.selection import Channel
 from engine.shifts.handovers import HandoverNote, TakeoverNote, read_handover, summarize_shift
 from engine.shifts.workload import MOST_MINUTES, Hands, Roster, has_scanner, read_roster
 
@@ -159,7 +160,7 @@ def _handover_page(
         named = [one for name in LISTS if shown[name] for one in shown[name].decisions]
         plates = read_plates(snapshot, named)
         sent = shown["overridden"].decisions if shown["overridden"] else ()
-        moved = {one: _read_override(snapshot, one) for one in sent}
+        moved = {one: found for one in sent if (found := _read_override(snapshot, one))}
     waiting = read_queue(service, post, visit.caller, is_blind=True)  # a page for any reader
     return visit.form_page(
         "handover.html",
@@ -182,14 +183,22 @@ def _handover_page(
     )
 
 
-def _read_override(snapshot: Connection, decision_id: str) -> ReviewBody | None:
-    """Return the last verdict that sends a vehicle elsewhere; None of a decision that is erased."""
+def _read_override(snapshot: Connection, decision_id: str) -> tuple[str, ReviewBody] | None:
+    """Return the last verdict that sends a vehicle elsewhere, and from which channel.
+
+    None of a decision that is erased.
+    """
     try:
         reviews = read_reviews(snapshot, read_decision(snapshot, decision_id))
     except NotFoundError:
         return None
-    moving = (one.body for one in reviews if one.body["review"]["verdict"] == "override")
-    return next(reversed(list(moving)), None)
+    moving = [one.body for one in reviews if one.body["review"]["verdict"] == "override"]
+    if not moving:
+        return None
+    query = select(DECISIONS.c.sent).where(DECISIONS.c.decision_id == decision_id)
+    sent = snapshot.execute(query).scalar_one()
+    before = [one["review"]["channel"] for one in moving[:-1] if not one.get(NEEDS_SECOND)]
+    return [Channel(sent).code, *before][-1], moving[-1]
 
 
 roster_page_router = APIRouter(

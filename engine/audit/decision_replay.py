@@ -102,6 +102,10 @@ class RecomputedDecision:
         return tuple(name for name, is_kept in is_same.items() if not is_kept)
 
 
+HISTORY_CHANGED = "history was loaded or withdrawn since: its features of then cannot be read"
+"""Why a decision cannot be made again if only the loaded history differs."""
+
+
 class DecisionReplay:
     """Recomputes stored decisions."""
 
@@ -164,7 +168,7 @@ class DecisionReplay:
             return None, str(error)
         if made.same_features or made.same_history:
             return made, ""
-        return None, "history was loaded or withdrawn since: its features of then cannot be read"
+        return None, HISTORY_CHANGED
 
     def features(self, connection: Connection, seq: int) -> tuple[int, dict[str, float]]:
         """Return the time of a decision (UTC microseconds) and its features by name."""

@@ -181,6 +181,9 @@ def test_a_training_says_why_it_failed(world: World, analyst: dict[str, str]) ->
     ended = wait(world, started.json()["id"], analyst, seconds=120)
     assert ended["state"] == "failed" and ended["why"], ended
     assert "Traceback" not in ended["log"]
+    sent = send_file(world, pack(HEADER, "other.csv"), analyst)
+    checked = wait(world, sent.json()["id"], analyst)
+    assert checked["why"].startswith("input: "), "no path of the server"
 
 
 def test_a_job_is_cancelled_and_only_one_of_a_sort_runs(

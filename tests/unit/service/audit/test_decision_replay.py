@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from api.cli.main import app
 from api.decisions.answers import Recomputation
+from engine.audit import decision_replay
 from engine.audit.decision_replay import RecomputedDecision
 from engine.decision.record_codec import decode_decision
 from engine.domain.rights import Role
@@ -172,6 +173,11 @@ def test_whoever_doubts_a_decision_recomputes_it(
         body["decision"]["propensity"] += 0.001
         return body
 
+    with monkeypatch.context() as patched:
+        why = (None, decision_replay.HISTORY_CHANGED)
+        patched.setattr(decision_replay.DecisionReplay, "attempt", lambda *_: why)
+        page = desk.get(f"/decisions/{one.decision_id}/recomputation")
+    assert "what was known then cannot be read again" in page.text, "in the reader's language"
     serve_changed(world, monkeypatch, change_body)
     differs = world.get(path).json()
     (named,) = differs["differences"]

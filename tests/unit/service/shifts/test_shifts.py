@@ -175,6 +175,8 @@ def test_the_first_signature_states_what_is_open(world: World, handover: dict[st
     page = at_desk(world, "handover-reader").get(PAGE).text.partition('id="overridden"')[2]
     line = page.partition(ids["overridden"]["decision_id"])[2].partition("</li>")[0]
     assert 'class="channel red"' in line and ": y" in line, "where to, and why"
+    first = page.partition(ids["overridden"]["decision_id"])[0].rpartition("<li>")[2]
+    assert 'class="channel green"' in first, "from where"
     assert ids["found"]["decision_id"] not in known["waiting"]["decisions"]
     assert ids["without_act"]["decision_id"] not in known["waiting"]["decisions"]
     assert known["found"]["discrepancies"] >= 1 <= known["found"]["inspected"]
