@@ -448,12 +448,15 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "unverified": N_(
             "The identity provider's answer could not be verified. Tell your administrator."
         ),
-        **dict.fromkeys(
-            ("no_role", "no_post", "no_agency"),
-            N_(
-                "The identity provider names no role, post or agency of yours that counts here."
-                " Ask your administrator."
-            ),
+        "no_role": N_(
+            "The identity provider names no role of yours that counts here. Ask your administrator."
+        ),
+        "no_post": N_(
+            "The identity provider names no post of yours that counts here. Ask your administrator."
+        ),
+        "no_agency": N_(
+            "The identity provider names no agency of yours that counts here."
+            " Ask your administrator."
         ),
         "removed": N_("Your account was removed here. Ask your administrator."),
         "misconfigured": N_(
