@@ -34,8 +34,8 @@ from engine.journal.journal import JournalReader
 from engine.journal.power_records import FREQUENT, read_records
 from engine.queue.corrections import list_open_requests
 from engine.queue.match_outcomes import MATCHES
-from engine.queue.queue import DECISIONS, last_of_crossing, read_plates
-from engine.queue.reviews import REVIEWS
+from engine.queue.queue import DECISIONS, last_of_crossing, read_decision, read_plates
+from engine.queue.reviews import NEEDS_SECOND, REVIEWS, read_reviews
 from engine.queue.takings import list_given
 from engine.selection import Channel
 from engine.shifts.handovers import list_open_handovers
@@ -115,6 +115,7 @@ def list_notifications(service: Runtime, caller: Caller) -> list[NotificationVie
             *_list_hits(connection, bodies, since=now - DAY),
             *_list_riskier(connection, caller, since=now - DAY),
             *_list_given(connection, caller, now=now),
+            *_list_verdicts(service, connection, caller),
             *_list_handovers(service, connection, caller, now=now),
             *_list_approvals(bodies, ProposalDesk(service, caller)),
             *_list_reviews(connection, caller, now=now),
@@ -229,6 +230,35 @@ def _list_given(connection: Connection, caller: Caller, *, now: int) -> Iterator
                 name=read_plates(connection, [known.decision_id]).get(known.decision_id),
                 post=known.post,
                 at=rfc3339(one.taken_at),
+            )
+
+
+def _list_verdicts(
+    service: Runtime, connection: Connection, caller: Caller
+) -> Iterator[NotificationView]:
+    """Yield the waiting vehicles that another supervisor would let go, for the caller to agree."""
+    if not caller.may(*_REVIEW):
+        return
+    column, entered = REVIEWS.c, caller.enter(*_REVIEW)
+    query = (
+        select(column.decision_id)
+        .join(DECISIONS, DECISIONS.c.decision_id == column.decision_id)
+        .where(DECISIONS.c.waiting, column.verdict == "override")
+        .distinct()
+    )
+    for decision_id in connection.scalars(query).all():
+        known = read_decision(connection, decision_id)
+        last = read_reviews(connection, known)[-1]
+        by = last.body["person"]
+        is_open = last.body.get(NEEDS_SECOND) and service.accounts.is_active(by)
+        if is_open and by != caller.person and entered.reaches(known.post):
+            yield NotificationView(
+                kind="approval_waiting",
+                about="vehicle",
+                id=decision_id,
+                name=read_plates(connection, [decision_id]).get(decision_id),
+                post=known.post,
+                at=rfc3339(last.known_at),
             )
 
 

@@ -128,6 +128,21 @@ def test_the_next_review_takes_a_proposal_back(world: World) -> None:
     assert red["crossing_id"] in list_waiting(world)
 
 
+def test_who_may_second_a_word_is_told_of_it(world: World) -> None:
+    red = find(world, "red", START + 6500)
+
+    first, second = at_desk(world, "the-first"), at_desk(world, "the-second")
+
+    def list_told() -> list[list[str]]:
+        lists = [one.get("/v1/notifications").json()["notifications"] for one in (first, second)]
+        return [[x["kind"] for x in every if x["id"] == red["decision_id"]] for every in lists]
+
+    assert speak_as(world, "the-first", red, LET_GO).status_code == 201
+    assert list_told() == [[], ["approval_waiting"]]
+    assert speak_as(world, "the-second", red, LET_GO).status_code == 201
+    assert list_told() == [[], []]
+
+
 def test_a_proposal_lapses_with_its_person(world: World) -> None:
     red = find(world, "red", START + 7500)
     assert speak_as(world, "the-leaver", red, LET_GO).status_code == 201
