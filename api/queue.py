@@ -24,7 +24,7 @@ from api.auth.callers import Caller
 from api.auth.sessions import token_of
 from api.decisions.answers import CheckpointView, SupervisorView
 from api.decisions.questions import OpenQuestionView, read_waiting_questions
-from api.decisions.readers import UNREAD, TheReading, read_duties
+from api.decisions.readers import UNREAD, TheReading, list_agreeable, read_duties
 from api.decisions.summary import Cargo, name_picks, read_cargo
 from api.http.access import ReachedPost, visible_reasons
 from api.http.answers import Answer, Time
@@ -40,9 +40,9 @@ from engine.domain.records import VehicleClass
 from engine.domain.rights import Matter, Right, Role
 from engine.domain.time_units import DAY, moment
 from engine.errors import NotAuthenticatedError
-from engine.journal.entries import Kind
+from engine.journal.entries import JournalRecord, Kind
 from engine.journal.journal import JOURNAL, JournalReader
-from engine.journal.kinds import DECISION, INSPECTION, RELEASE
+from engine.journal.kinds import DECISION, INSPECTION, RELEASE, ReviewBody
 from engine.queue.corrections import read_stated
 from engine.queue.documents_asked import list_questions
 from engine.queue.expected_duty import ExpectedDuty, UsualDuties
@@ -102,6 +102,8 @@ class WaitingVehicle:
     """Who has taken it."""
     question: OpenQuestionView | None = None
     """Documents that were asked for, the ones due first."""
+    proposed: str | None = None
+    """Where another supervisor sends it, if the reader may be the second who does."""
     fits: bool = True
     """It lies above the cut of its channel."""
 
@@ -163,7 +165,9 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
         running = service.workload.read_load(snapshot, shift, now=as_of)
         waiting = count_waiting(snapshot, as_of=as_of, post=post).get(post, {})
         minutes = read_minutes(snapshot, shift, service.network, waiting, now=as_of)
-        shown = _mark(snapshot, post, known, since=shift.opens_at, as_of=as_of)
+        found = () if is_blind else list_agreeable(service, snapshot, caller, _D.post == post)
+        agreeable = {one.decision_id: review for one, review in found}
+        shown = _mark(snapshot, post, known, agreeable, since=shift.opens_at, as_of=as_of)
         for one in known:
             if one.seq not in bodies:
                 continue
@@ -179,6 +183,9 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
             _vehicle(position, one, bodies[one.seq], as_of=as_of, duties=duties),
             holder=holders.get(one.crossing_id),
             question=questions.get(one.crossing_id),
+            proposed=agreeable[one.decision_id].body["review"]["channel"]
+            if one.decision_id in agreeable
+            else None,
         )
         for position, one in enumerate(known, 1)
         if one.seq in bodies
@@ -197,17 +204,25 @@ def read_queue(service: Runtime, post: str, caller: Caller, *, is_blind: bool) -
     )
 
 
-def mark(service: Runtime, post: str) -> str:
-    """Return what changes with a post's queue."""
+def mark(service: Runtime, post: str, caller: Caller) -> str:
+    """Return what changes with a post's queue as a caller sees it."""
     with service.store.read() as snapshot:
         now = service.journal.now(snapshot)
         since = read_policy(snapshot).plan_shifts(service.network).shift(post, now).opens_at
         known = list_waiting(snapshot, post, as_of=now)
-        return _mark(snapshot, post, known, since=since, as_of=now)
+        found = list_agreeable(service, snapshot, caller, _D.post == post)
+        agreeable = {one.decision_id: review for one, review in found}
+        return _mark(snapshot, post, known, agreeable, since=since, as_of=now)
 
 
 def _mark(
-    snapshot: Connection, post: str, known: Sequence[QueuedDecision], *, since: int, as_of: int
+    snapshot: Connection,
+    post: str,
+    known: Sequence[QueuedDecision],
+    agreeable: Mapping[str, JournalRecord[ReviewBody]],
+    *,
+    since: int,
+    as_of: int,
 ) -> str:
     decided = snapshot.execute(
         select(func.max(_D.known_at), func.count(_D.act_seq)).where(
@@ -222,7 +237,8 @@ def _mark(
         for one in list_questions(snapshot, post, is_waiting=True, most=None)
     ]
     waiting = [(one.seq, int(one.channel)) for one in known]
-    shown = repr((tuple(decided), roster, waiting, taken, asked))
+    proposed = sorted(one.seq for one in agreeable.values())
+    shown = repr((tuple(decided), roster, waiting, taken, asked, proposed))
     return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
 
@@ -505,7 +521,7 @@ async def _changes(service: Runtime, post: str, cookie: str, caller: Caller) -> 
             if not await _still_is(service, cookie, caller):
                 return
             believed = time.monotonic() + SESSION_SECONDS
-        now = await asyncio.to_thread(mark, service, post)
+        now = await asyncio.to_thread(mark, service, post, caller)
         quiet += 1
         if now != text:
             text, quiet = now, 0

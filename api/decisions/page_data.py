@@ -24,7 +24,7 @@ from api.decisions.panels import (
     fill_from_manifest,
     list_masses,
 )
-from api.decisions.readers import UNREAD, DecisionReader, is_blind
+from api.decisions.readers import UNREAD, DecisionReader, is_blind, list_agreeable
 from api.decisions.summary import Cargo, list_facts, name_picks, read_cargo
 from api.decisions.vehicle_drawing import Drawing, draw_vehicle
 from api.decisions.vehicle_history import PastOf, PastView, read_past
@@ -115,6 +115,8 @@ class DecisionPage:
     """How it left without inspection: who, when, and why where that was said."""
     proposal: Mapping[str, Any] | None
     """The last review, where it waits for a second person."""
+    may_agree: bool
+    """The reader may be that person."""
     bars: Sequence[ReasonBar]
     reading: "ReasonsInWords"
     strips: Sequence[UsualStrip]
@@ -223,6 +225,8 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         successor = _find_successor(snapshot, known)
         now = service.journal.now(snapshot)
         rail = read_rail(snapshot, known, as_of=now)
+        this = DECISIONS.c.decision_id == decision_id
+        may_agree = any(list_agreeable(service, snapshot, caller, this))
         _, features = service.recompute.features(snapshot, known.seq)
         both = compare_sides(
             body["arrival"]["crossing"], features, apart=_apart(service, known.post)
@@ -276,6 +280,7 @@ def read_page(service: Runtime, decision_id: str, caller: Caller) -> DecisionPag
         filed=filed,
         release=release,
         proposal=_proposal(seen),
+        may_agree=may_agree,
         bars=charted,
         reading=told,
         strips=strips,

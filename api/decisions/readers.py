@@ -64,9 +64,18 @@ from engine.queue.queue import (
     waits,
 )
 from engine.queue.queue import list_decisions as select_decisions
-from engine.queue.reviews import NEEDS_SECOND, SECONDS, order_of_review, read_channel, read_reviews
+from engine.queue.reviews import (
+    NEEDS_SECOND,
+    SECONDS,
+    list_proposals,
+    order_of_review,
+    read_channel,
+    read_reviews,
+)
 from engine.queue.takings import VehicleHolder, read_holder, read_holders
 from engine.selection import INSPECTED, Channel, ChannelCode
+
+_REVIEW = ("POST", "/v1/decisions/{decision_id}/reviews")
 
 
 def read_duties(snapshot: Connection, caller: Caller) -> UsualDuties:
@@ -367,3 +376,22 @@ def first_words(accounts: Accounts, caller: Caller) -> Callable[[str], bool]:
         return True
 
     return may_second
+
+
+def list_agreeable(
+    service: Runtime, connection: Connection, caller: Caller, *where: ColumnElement[bool]
+) -> Iterator[tuple[QueuedDecision, JournalRecord[ReviewBody]]]:
+    """Yield the waiting vehicles that a caller may let go as the second person.
+
+    Each with the review that waits for that person; ``where`` has conditions on ``DECISIONS``.
+    """
+    if not caller.is_person or not caller.may(*_REVIEW):
+        return
+    entered = caller.enter(*_REVIEW)
+    may_second = first_words(service.accounts, entered)
+    as_of = service.journal.now(connection)
+    for known, review in list_proposals(connection, *where, as_of=as_of):
+        is_near = entered.reaches(known.post) and entered.sees_post(known.post)
+        is_seen = is_near and entered.sees(Matter.REVIEWS, review.body.get("agency"))
+        if is_seen and may_second(review.body["person"]):
+            yield known, review

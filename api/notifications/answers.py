@@ -17,6 +17,7 @@ from api.acts.documents_asked import open_questions
 from api.areas import list_parts
 from api.auth.callers import Caller
 from api.criteria.register import sees_rule
+from api.decisions.readers import list_agreeable
 from api.http.answers import Answer, Time
 from api.notifications.event_bodies import ALARMS, EventBodies
 from api.proposals.desk import ProposalDesk
@@ -34,10 +35,10 @@ from engine.journal.journal import JournalReader
 from engine.journal.power_records import FREQUENT, read_records
 from engine.queue.corrections import list_open_requests
 from engine.queue.match_outcomes import MATCHES
-from engine.queue.queue import DECISIONS, last_of_crossing, read_decision, read_plates
-from engine.queue.reviews import NEEDS_SECOND, REVIEWS, read_reviews
+from engine.queue.queue import DECISIONS, last_of_crossing, read_plates
+from engine.queue.reviews import REVIEWS
 from engine.queue.takings import list_given
-from engine.selection import Channel
+from engine.selection import Channel, ChannelCode
 from engine.shifts.handovers import list_open_handovers
 from engine.storage.database import split_in_slices
 from features.catalogue.catalogue import read_families
@@ -72,7 +73,9 @@ class NotificationView(Answer):
     post: str | None = None
     at: Time
     said: str | None = None
-    """Who asks for a correction, and why."""
+    """Who asks for a correction or sends a vehicle elsewhere, and why."""
+    channel: ChannelCode | None = None
+    """Of a verdict that waits for a second supervisor, where it sends the vehicle."""
     instead_of: str | None = None
     """Of a riskier arrival, the decision on the red vehicle whose minutes it could take."""
     instead_of_name: str | None = None
@@ -115,9 +118,9 @@ def list_notifications(service: Runtime, caller: Caller) -> list[NotificationVie
             *_list_hits(connection, bodies, since=now - DAY),
             *_list_riskier(connection, caller, since=now - DAY),
             *_list_given(connection, caller, now=now),
-            *_list_verdicts(service, connection, caller),
             *_list_handovers(service, connection, caller, now=now),
             *_list_approvals(bodies, ProposalDesk(service, caller)),
+            *_list_verdicts(service, connection, caller),
             *_list_reviews(connection, caller, now=now),
             *_list_asked(connection, caller, since=now - ASKED_DAYS * DAY),
             *_list_alarms(connection, bodies, since=now - DAY),
@@ -233,35 +236,6 @@ def _list_given(connection: Connection, caller: Caller, *, now: int) -> Iterator
             )
 
 
-def _list_verdicts(
-    service: Runtime, connection: Connection, caller: Caller
-) -> Iterator[NotificationView]:
-    """Yield the waiting vehicles that another supervisor would let go, for the caller to agree."""
-    if not caller.may(*_REVIEW):
-        return
-    column, entered = REVIEWS.c, caller.enter(*_REVIEW)
-    query = (
-        select(column.decision_id)
-        .join(DECISIONS, DECISIONS.c.decision_id == column.decision_id)
-        .where(DECISIONS.c.waiting, column.verdict == "override")
-        .distinct()
-    )
-    for decision_id in connection.scalars(query).all():
-        known = read_decision(connection, decision_id)
-        last = read_reviews(connection, known)[-1]
-        by = last.body["person"]
-        is_open = last.body.get(NEEDS_SECOND) and service.accounts.is_active(by)
-        if is_open and by != caller.person and entered.reaches(known.post):
-            yield NotificationView(
-                kind="approval_waiting",
-                about="vehicle",
-                id=decision_id,
-                name=read_plates(connection, [decision_id]).get(decision_id),
-                post=known.post,
-                at=rfc3339(last.known_at),
-            )
-
-
 def _is_swappable(row: Any) -> bool:
     is_red = row.place // CHANNEL_STEP == Channel.RED == row.channel
     return bool(is_red and row.basis == "score")
@@ -287,6 +261,24 @@ def _list_approvals(bodies: EventBodies, desk: ProposalDesk) -> Iterator[Notific
                 name=one.name,
                 at=rfc3339(state.since),
             )
+
+
+def _list_verdicts(
+    service: Runtime, connection: Connection, caller: Caller
+) -> Iterator[NotificationView]:
+    """Yield the vehicles that another supervisor lets go, if the caller may be the second."""
+    for known, review in list_agreeable(service, connection, caller):
+        said = review.body["review"]
+        yield NotificationView(
+            kind="approval_waiting",
+            about="review",
+            id=known.decision_id,
+            name=read_plates(connection, [known.decision_id]).get(known.decision_id),
+            post=known.post,
+            at=rfc3339(review.known_at),
+            said=f"{review.body['person']}: {said['reason']}",
+            channel=said["channel"],
+        )
 
 
 def _list_reviews(

@@ -25,6 +25,7 @@ def notifications(caller: TheCaller, service: TheService) -> Response:
 page_router = APIRouter(prefix="/notifications", route_class=PageRoute, include_in_schema=False)
 _PAGES = {
     "vehicle": "/decisions/{id}",
+    "review": "/decisions/{id}#proposal",
     "act": "/decisions/{id}/correction",
     **{one.name: one.page.replace("{}", "{id}") for one in list_matters().values()},
     "find": "/finds",

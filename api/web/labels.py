@@ -764,6 +764,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "notified_of": {
         **_JOBS,
         "vehicle": N_("vehicle"),
+        "review": N_("verdict of a supervisor"),
         "act": N_("inspection act"),
         "circular": N_("circular"),
         "profile": N_("profile"),

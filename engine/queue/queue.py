@@ -26,6 +26,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    TextClause,
     func,
     literal_column,
     select,
@@ -298,19 +299,19 @@ def list_waiting(connection: Connection, post: str, *, as_of: int) -> list[Queue
 
 def list_decisions(
     connection: Connection,
-    *where: ColumnElement[bool],
+    *where: ColumnElement[bool] | TextClause,
     post: str | None,
     channel: int | None,
     since: int,
     until: int = NEVER,
     before: int | None = None,
     hidden: Collection[str] = (),
-    most: int,
+    most: int | None,
 ) -> list[QueuedDecision]:
     """Return the newest decisions first; ``post`` None means all, but for ``hidden`` posts.
 
     ``before`` is a record's number: those recorded earlier. ``where`` has further conditions on
-    ``DECISIONS``.
+    ``DECISIONS``; ``most`` None sets no bound.
     """
     query = _RECORDED.where(_D.known_at >= since, _D.known_at < until, *where)
     query = query.order_by(_D.known_at.desc()).limit(most)

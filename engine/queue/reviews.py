@@ -17,17 +17,37 @@ from typing import Any, ClassVar, Final, Literal, Self, cast
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy import Column, Connection, Index, SmallInteger, String, case, delete, func, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    SmallInteger,
+    String,
+    case,
+    delete,
+    exists,
+    func,
+    select,
+)
 
 from engine.domain.field_types import Identifier, Text
 from engine.domain.records import Record
+from engine.domain.time_units import DAY
 from engine.errors import NotAllowedError
 from engine.journal.entries import Draft, Entry, JournalRecord, list_bodies
 from engine.journal.journal import JournalReader
 from engine.journal.kinds import REASON_JUDGED, REVIEW, ClaimBody, QueueStep, ReviewBody
 from engine.journal.power_records import read_records
 from engine.queue.projection import redirect
-from engine.queue.queue import QueuedDecision, last_of_crossing, may_wait
+from engine.queue.queue import (
+    DECISIONS,
+    WAITS,
+    QueuedDecision,
+    last_of_crossing,
+    list_decisions,
+    may_wait,
+)
 from engine.selection import INSPECTED, Channel, ChannelCode
 from engine.storage.database import Int64, at_posts, declare_columns, insert_rows, record_table
 
@@ -173,6 +193,23 @@ def read_reviews(
         for one in read_records(connection, (REVIEW,), subject=decision.decision_id)
         if one.body is not None and one.post == decision.post
     ]
+
+
+def list_proposals(
+    connection: Connection, *where: ColumnElement[bool], as_of: int
+) -> Iterator[tuple[QueuedDecision, JournalRecord[ReviewBody]]]:
+    """Yield the waiting vehicles whose last review waits for a second person, with that review.
+
+    ``where`` has conditions on ``DECISIONS``.
+    """
+    reviewed = REVIEWS.c.decision_id == DECISIONS.c.decision_id, REVIEWS.c.verdict == "override"
+    is_reviewed, since = exists().where(*reviewed), as_of - DAY
+    for known in list_decisions(
+        connection, WAITS, is_reviewed, *where, post=None, channel=None, since=since, most=None
+    ):
+        last = next(reversed(read_reviews(connection, known)), None)
+        if last is not None and last.body.get(NEEDS_SECOND):
+            yield known, last
 
 
 def holds_vehicle(connection: Connection, crossing_id: str, *, as_of: int) -> bool:

@@ -108,10 +108,11 @@ def test_the_queue_and_a_decisions_page_agree(world: World) -> None:
 
 
 def test_the_mark_follows_decisions_acts_reviews_and_rosters(world: World) -> None:
-    seen = [mark(world.runtime, POST)]
+    reader = Caller("reader", Role.SUPERVISOR, None)
+    seen = [mark(world.runtime, POST, reader)]
 
     def has_moved() -> bool:
-        seen.append(mark(world.runtime, POST))
+        seen.append(mark(world.runtime, POST, reader))
         return seen[-1] != seen[-2]
 
     assert not has_moved()
@@ -125,7 +126,6 @@ def test_the_mark_follows_decisions_acts_reviews_and_rosters(world: World) -> No
     headers = world.headers(Role.SUPERVISOR)
     world.client.put(f"/v1{PAGE[:-5]}roster", json={"minutes": {"physical": 90}}, headers=headers)
     assert has_moved()
-    reader = Caller("reader", Role.SUPERVISOR, None)
     shown = read_queue(world.runtime, POST, reader, is_blind=False)
     assert shown.mark == seen[-1]
     known = {one.channel: one.side and one.side.minutes for one in shown.meters}

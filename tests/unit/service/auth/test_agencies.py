@@ -244,13 +244,20 @@ def test_two_agencies_let_a_vehicle_go_and_confirm_a_find(strict: World) -> None
     )
     second = {"Authorization": f"Bearer {made.secret}"}
     first, other = (key_of(strict, one, Role.SUPERVISOR) for one in ("customs", "interior"))
-    waits = []
+    waits, told = [], []
+
+    def is_told(who: dict[str, str]) -> bool:
+        found = strict.client.get("/v1/notifications", headers=who).json()["notifications"]
+        return any(one["about"] == "review" for one in found)
+
     for who in (first, second, other):
         sent = strict.client.post(f"{path}/reviews", json=word, headers=who)
         assert sent.status_code == 201
         reviews = strict.client.get(path, headers=who).json()["reviews"]
         waits.append(bool(reviews[-1].get("needs_second_person")))
+        told.append([is_told(who) for who in (first, second, other)])
     assert waits == [True, True, False]
+    assert told == [[False, False, True]] * 2 + [[False] * 3], "another agency may be the second"
 
     far = {"Authorization": f"Bearer {strict.other}"}
     body = arrival(49, post=OTHER, plate="01F88ZZ", crossing_id="far-49")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from api import queue as queue_reads
+from api.auth.callers import Caller
 from api.auth.permissions import MAY
 from api.service.runtime import SignedAnswers
 from engine.decision.role_views import BLIND
@@ -230,7 +231,8 @@ def test_an_opaque_mark_of_the_queue_holds_no_risk(
 ) -> None:
     """A place is a risk to nine digits: a reader with its digest could search for it."""
     find(world, "red", START + 7000)
-    before = queue_reads.mark(world.runtime, POST)
+    reader = Caller("officer", Role.CHECKPOINT, POST)
+    before = queue_reads.mark(world.runtime, POST, reader)
     every = queue.list_waiting
 
     def nudge_places(*asked: Any, **more: Any) -> Any:
@@ -242,7 +244,7 @@ def test_an_opaque_mark_of_the_queue_holds_no_risk(
         ]
 
     monkeypatch.setattr(queue_reads, "list_waiting", nudge_places)
-    assert queue_reads.mark(world.runtime, POST) == before
+    assert queue_reads.mark(world.runtime, POST, reader) == before
 
 
 def pages_of(officer: Desk, decision: Mapping[str, Any]) -> list[Any]:
