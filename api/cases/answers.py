@@ -65,6 +65,8 @@ class CaseFind(Answer):
     substance_class: SubstanceClass
     substance: str | None
     quantity_g: float | None
+    remains_g: float | None
+    """Of ``quantity_g``, less samples."""
     goods_class: str | None
     class_names: dict[str, str]
     """Of the class of goods, by language."""
@@ -73,7 +75,7 @@ class CaseFind(Answer):
     goes_to: str | None
     """The agency that takes goods of the class over."""
     taken_over_by: str | None
-    """The agency that has taken the goods of the case over: a person of it agreed."""
+    """The agency that has taken the find over: a person of it agreed."""
     amount: float | None
     unit: str | None
     place: str | None
@@ -149,6 +151,8 @@ class CaseGoodsStep(Answer):
     """What was taken of the goods found, or passed to another agency."""
 
     sequence: int
+    seizure_id: str | None
+    """The find; null for goods that the case itself states."""
     kind: Literal["sample", "custody"]
     happened_at: Time
     name: str
@@ -157,7 +161,7 @@ class CaseGoodsStep(Answer):
     quantity_g: float
     remains_g: float
     differs_g: float
-    """What passed on, less what remained of the goods; 0 where the grams add up."""
+    """What passed on, less what remained of the find; 0 where the grams add up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +181,7 @@ class CaseView(CaseSummary):
     found_g: float | None
     """Grams of all finds together; null where one states none."""
     goods: list[CaseGoodsStep]
-    """What became of them; empty where ``found_g`` is null."""
+    """What became of finds whose grams are known."""
     acts: list[CaseAct]
     """Linked, or named by a find; those that the caller's agency sees."""
     corrections: list[ReportCorrection]

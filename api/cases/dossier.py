@@ -13,7 +13,14 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from api.auth.callers import Caller
-from api.cases.answers import CaseAct, CaseFind, CaseStepView, CaseView, ReportCorrection
+from api.cases.answers import (
+    CaseAct,
+    CaseFind,
+    CaseGoodsStep,
+    CaseStepView,
+    CaseView,
+    ReportCorrection,
+)
 from api.cases.dossier_parts import (
     Dossier,
     DossierEvent,
@@ -223,14 +230,17 @@ class _Words:
         if one.methods:
             yield say("Methods"), ", ".join(label("method", code) for code in one.methods)
 
-    def _list_goods(self, one: CaseFind) -> Iterator[Fact]:
-        say, label = self.say, self._label
-        kind = label("substance", one.substance_class)
-        substance = one.substance and label("substance_name", one.substance)
+    def _kind(self, one: CaseFind) -> str:
+        kind = self._label("substance", one.substance_class)
+        substance = one.substance and self._label("substance_name", one.substance)
         if one.goods_class is not None:
             names = one.class_names
             kind = names.get(self._speech.code) or names.get("en") or one.goods_class
-        yield say("Kind"), f"{kind} · {substance}" if substance else kind
+        return f"{kind} · {substance}" if substance else kind
+
+    def _list_goods(self, one: CaseFind) -> Iterator[Fact]:
+        say = self.say
+        yield say("Kind"), self._kind(one)
         if one.class_codes:
             codes = one.class_codes.items()
             yield say("Code in forms"), ", ".join(f"{form.upper()} {code}" for form, code in codes)
@@ -259,14 +269,19 @@ class _Words:
     def list_goods(self, case: CaseView) -> Iterator[Fact]:
         """Yield what was taken of the goods and passed on, with the grams that remained."""
         say = self.say
-        yield say("What was found"), self._grams(case.found_g or 0.0)
-        for one in case.goods:
-            what = f"{self._label('case_event', one.kind)}: {self.free(one.name)}"
-            remains = say("%(grams)s remains", grams=self._grams(one.remains_g))
-            parts = [self._grams(one.quantity_g), remains, self._moment(one.happened_at)]
-            if one.differs_g:
-                parts.insert(2, say("differs by %(grams)s", grams=self._grams(one.differs_g)))
-            yield what, "; ".join(parts)
+        for find in case.finds:
+            if find.quantity_g is not None:
+                kind = f"{say('What was found')}: {self._kind(find)}"
+                yield kind, self._grams(find.quantity_g)
+            yield from (self._weigh(one) for one in case.goods if one.seizure_id == find.seizure_id)
+
+    def _weigh(self, one: CaseGoodsStep) -> Fact:
+        what = f"{self._label('case_event', one.kind)}: {self.free(one.name)}"
+        remains = self.say("%(grams)s remains", grams=self._grams(one.remains_g))
+        parts = [self._grams(one.quantity_g), remains, self._moment(one.happened_at)]
+        if one.differs_g:
+            parts.insert(2, self.say("differs by %(grams)s", grams=self._grams(one.differs_g)))
+        return what, "; ".join(parts)
 
     def correction(self, one: ReportCorrection) -> DossierEvent:
         """Return a correction with both statements."""
@@ -316,7 +331,7 @@ class _Words:
         if one.is_withheld:
             yield self.say("Its content is for other agencies.")
         else:
-            yield from self._list_content(one.kind, one.content)
+            yield from self._list_content(one.kind, one.content, case)
         if one.remark:
             yield self.free(one.remark)
         if one.sequence in case.waiting:
@@ -327,11 +342,15 @@ class _Words:
             yield self.say("agreed by %(name)s", name=one.agreed_by)
         yield from (f"{code}: {self._label('handling', code)}" for code in one.handling)
 
-    def _list_content(self, kind: str, content: Json) -> Iterator[str]:
+    def _list_content(self, kind: str, content: Json, case: CaseView) -> Iterator[str]:
+        find = content.get("seizure_id")
+        names = [self._kind(one) for one in case.finds if one.seizure_id == find]
         if content.get("from_agency"):
             yield f"{content['from_agency']} → {content['to_agency']}"
         for field in EVENT_FIELDS.get(kind, ()):
-            if content.get(field.name) not in (None, [], ()):
+            if field.control == "find" and find is not None:
+                yield f"{self.say(field.text)}: {', '.join(names) or find}"
+            elif content.get(field.name) not in (None, [], ()):
                 yield f"{self.say(field.text)}: {self._value(field, content[field.name])}"
         if kind == "file":
             yield f"{self._label('file_subject', content['shows'])}, {content['digest'][:16]}"

@@ -23,6 +23,7 @@ Control = Literal[
     "goods",  # a class of the table in force
     "agency",  # of this installation
     "authority",  # of any
+    "find",  # of the case, if it has several
 ]  # fmt: skip
 
 
@@ -48,6 +49,7 @@ _WHY = EventField("reason", N_("Reason"), "words", is_owed=True)
 _SAMPLE = EventField("sample", N_("Number of the sample"), is_owed=True)
 _CLASS = EventField("substance_class", N_("Kind"), "choice", "substance", is_owed=True)
 _SUBSTANCE = EventField("substance", N_("Substance"), "offered", "substance_name")
+_FIND = EventField("seizure_id", N_("Find"), "find", is_owed=True)
 _QUANTITY = EventField("quantity_g", N_("Quantity, g"), "number")
 EVENT_FIELDS: Final[Mapping[str, tuple[EventField, ...]]] = {
     "note": (EventField("text", N_("Note"), "words", is_owed=True),),
@@ -59,11 +61,12 @@ EVENT_FIELDS: Final[Mapping[str, tuple[EventField, ...]]] = {
     ),
     "custody": (
         EventField("to_agency", N_("To which agency"), "agency", is_owed=True),
+        _FIND,
         EventField("item", N_("What passes"), is_owed=True),
         _QUANTITY,
         EventField("seal", N_("Seal")),
     ),
-    "sample": (_SAMPLE, _QUANTITY),
+    "sample": (_FIND, _SAMPLE, _QUANTITY),
     "laboratory_result": (
         _SAMPLE,
         EventField("laboratory", N_("Laboratory"), "authority", is_owed=True),

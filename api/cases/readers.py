@@ -208,7 +208,7 @@ def describe_case(service: Runtime, caller: Caller, case_id: str) -> CaseView:
         next_steps=list_next_steps(history),
         finds=finds,
         found_g=found_g,
-        goods=[] if found_g is None else _describe_goods(history, found_g, is_party=party),
+        goods=_describe_goods(history, finds, is_party=party),
         acts=[_describe_report(one) for one in acts],
         corrections=corrections,
         events=[_describe_step(one, case.agreed, is_party=party) for one in history.steps],
@@ -224,10 +224,13 @@ def sum_grams(finds: Sequence[CaseFind]) -> float | None:
     return None if not grams or None in grams else sum(filter(None, grams))
 
 
-def _describe_goods(history: CaseHistory, found_g: float, *, is_party: bool) -> list[CaseGoodsStep]:
+def _describe_goods(
+    history: CaseHistory, finds: Sequence[CaseFind], *, is_party: bool
+) -> list[CaseGoodsStep]:
     return [
         CaseGoodsStep(
             sequence=one.step.seq,
+            seizure_id=one.seizure_id,
             kind=event["kind"],
             happened_at=one.step.body.get("about", {}).get("happened_at")
             or rfc3339(one.step.known_at),
@@ -237,17 +240,17 @@ def _describe_goods(history: CaseHistory, found_g: float, *, is_party: bool) -> 
             remains_g=one.remains_g,
             differs_g=one.differs_g,
         )
-        for one in history.weigh_goods(found_g)
+        for one in history.weigh_goods({one.seizure_id: one.quantity_g for one in finds})
         for event in (one.step.event,)
         if is_party or NOT_PASSED_ON not in one.step.limits
     ]
 
 
-def read_found_grams(connection: Connection, caller: Caller, history: CaseHistory) -> float | None:
-    """Return the grams that a case's finds state together, None where they are not known."""
+def read_finds(connection: Connection, caller: Caller, history: CaseHistory) -> list[CaseFind]:
+    """Return the finds of a case that a caller sees."""
     names = [name for kind, name in history.links() if kind == "seizure"]
     seizures = _list_reports(connection, caller, names, "seizure")
-    return sum_grams(_describe_finds(connection, history, seizures))
+    return _describe_finds(connection, history, seizures)
 
 
 def _list_reports(
@@ -334,44 +337,48 @@ def _describe_finds(
     """Return each find in the form that seizure databases ask for, without anything nominal."""
     classes = read_goods_classes(connection)
     finds = [_describe_find(connection, one, classes, history) for one in seizures]
-    if len(finds) > 1:  # what passed is not what another agency takes over
-        finds = [
-            one if one.goes_to in (None, one.taken_over_by) else replace(one, taken_over_by=None)
-            for one in finds
-        ]
-    if finds or "substance_class" not in history.facts:
-        return finds
+    if not finds and "substance_class" in history.facts:
+        finds = [_describe_own_find(connection, classes, history)]
+    weighed = history.weigh_goods({one.seizure_id: one.quantity_g for one in finds})
+    remains = {one.seizure_id: one.remains_g for one in weighed}
+    return [replace(one, remains_g=remains.get(one.seizure_id, one.quantity_g)) for one in finds]
+
+
+def _describe_own_find(
+    connection: Connection, classes: GoodsClasses, history: CaseHistory
+) -> CaseFind:
+    """Return what the case itself states that was found."""
     goods: Any = {name: history.facts.get(name) for name in _GOODS}
-    return [
-        CaseFind(
-            seizure_id=None,
-            post=history.case.post,
-            detected_at=rfc3339(history.case.opened_at),
-            **goods,
-            **_describe_class(history.facts, classes, history),
-            **_describe_means(connection, None),
-            **_describe_act(connection, None),
-        )
-    ]
+    return CaseFind(
+        seizure_id=None,
+        post=history.case.post,
+        detected_at=rfc3339(history.case.opened_at),
+        **goods,
+        **_describe_class(history.facts, classes, history, None),
+        **_describe_means(connection, None),
+        **_describe_act(connection, None),
+    )
 
 
 def _describe_class(
-    goods: Mapping[str, Any], classes: GoodsClasses, history: CaseHistory
+    goods: Mapping[str, Any], classes: GoodsClasses, history: CaseHistory, seizure_id: str | None
 ) -> dict[str, Any]:
-    """Return the amount of goods, what forms ask of their class, and who takes them over.
+    """Return the amount of a find, what forms ask of its class, and who takes it over.
 
     Goods without an amount are weighed in grams.
     """
     code = class_of(goods["substance_class"], goods.get("goods_class"))
     known, case = classes.by_code.get(code), history.case
+    holder = case.find_holder(seizure_id)
     is_weighed = goods.get("amount") is None
     return {
+        "remains_g": goods.get("quantity_g"),
         "amount": goods.get("quantity_g") if is_weighed else goods["amount"],
         "unit": "g" if is_weighed else goods["unit"],
         "class_names": {} if known is None else known.names,
         "class_codes": {} if known is None else known.forms,
         "goes_to": None if known is None else known.agency,
-        "taken_over_by": case.custody if case.custody != case.agency else None,
+        "taken_over_by": holder if holder != case.agency else None,
     }
 
 
@@ -384,7 +391,7 @@ def _describe_find(
         post=stated.post,
         detected_at=seizure.get("seized_at") or seizure["recorded_at"],
         **{name: seizure.get(name) for name in _GOODS},
-        **_describe_class(seizure, classes, history),
+        **_describe_class(seizure, classes, history, stated.name),
         **_describe_means(connection, stated.body["linked_crossing_id"]),
         **_describe_act(connection, seizure.get("inspection_id")),
     )

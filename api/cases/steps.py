@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from api.auth.callers import OWNERLESS, Caller
 from api.cases.answers import NOT_PASSED_ON, AcknowledgedCase, AcknowledgedFile, CaseWarning
-from api.cases.readers import is_party, must_see, read_found_grams
+from api.cases.readers import is_party, must_see, read_finds
 from api.files.transfers import FoundFile, hand_out, receive_file
 from api.http.access import check_post
 from api.http.dependencies import of_caller
@@ -230,17 +230,22 @@ class CaseWriter:
     def _check_goods(
         self, connection: Connection, history: CaseHistory, event: Sample | Custody
     ) -> None:
-        """Refuse more grams than remain, and a transfer to an agency that has nobody here."""
+        """Refuse a find that is not one of several linked ones, and more grams than remain of it.
+
+        Also a transfer to an agency that has nobody here.
+        """
         if isinstance(event, Custody):
             known = list_agencies(self._service)
             if event.to_agency not in known:
                 why = "no post and no person here is of this agency"
                 raise RecordError("case", "to_agency", "unknown_agency", why)
-        found_g = read_found_grams(connection, self._caller, history)
-        if found_g is None or event.quantity_g is None:
-            return
-        left = [found_g, *(one.remains_g for one in history.weigh_goods(found_g))][-1]
-        if event.quantity_g > left:
+        linked, find = history.case.holders, event.seizure_id
+        if find not in linked and (find is not None or len(linked) > 1):
+            why = "it names one of the finds that are linked to the case"
+            raise RecordError("case", "seizure_id", "unknown_report", why)
+        finds = read_finds(connection, self._caller, history)
+        left = next((one.remains_g for one in finds if find in (None, one.seizure_id)), None)
+        if left is not None and (event.quantity_g or 0.0) > left:
             why = f"{left:g} g of the goods remain"
             raise RecordError("case", "quantity_g", "more_than_remains", why)
 

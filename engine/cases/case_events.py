@@ -78,6 +78,8 @@ class Custody(Record):
     to_agency: Code
     item: Words
     """What passes: goods, vehicle, samples."""
+    seizure_id: Identifier | None = None
+    """The find that passes; stated where the case has several."""
     quantity_g: Grams | None = None
     seal: Identifier | None = None
 
@@ -87,6 +89,8 @@ class Sample(Record):
 
     kind: Literal["sample"]
     sample: Identifier
+    seizure_id: Identifier | None = None
+    """The find that it was taken of; stated where the case has several."""
     quantity_g: Grams | None = None
 
 

@@ -198,8 +198,10 @@ def draft_event(
     Raises what :func:`engine.cases.case_state.advance_case` raises.
     """
     content = dict(event)
+    if content["kind"] in ("custody", "sample") and len(case.holders) == 1:
+        content.setdefault("seizure_id", *case.holders)
     if content["kind"] == "custody":
-        content["from_agency"] = case.custody
+        content["from_agency"] = case.find_holder(content.get("seizure_id"))
     body: CaseEventBody = {
         "claim": claim.as_dict(),
         "by": by.person,

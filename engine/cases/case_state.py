@@ -66,7 +66,7 @@ class CaseState:
     agency: str
     """Empty where none is known."""
     custody: str
-    """The agency that holds the goods; empty where none is known."""
+    """An agency that holds goods of the case; empty where none is known."""
     owner: str
     state: str
     handling: tuple[str, ...]
@@ -75,6 +75,8 @@ class CaseState:
     deadline: int | None
     is_copied: bool
     """Whether another installation opened it."""
+    holders: Mapping[str, str] = field(default_factory=dict)
+    """The agency that holds each linked find, by seizure."""
     receivers: frozenset[str] = frozenset()
     """Agencies that custody passed to or was to pass to: they see the case."""
     waiting: Mapping[int, CaseStep] = field(default_factory=dict)
@@ -86,6 +88,10 @@ class CaseState:
     def is_open(self) -> bool:
         """Tell whether the case takes events."""
         return self.state == OPEN
+
+    def find_holder(self, seizure_id: str | None) -> str:
+        """Return the agency that holds a find; of None, the case's goods."""
+        return self.holders.get(seizure_id or "", self.custody)
 
     def is_overdue(self, now: int) -> bool:
         """Tell whether the case is open past its deadline."""
@@ -109,6 +115,7 @@ def open_case(seq: int, case_id: str, post: str, known_at: int, body: Json) -> C
         changed_at=known_at,
         deadline=body.get("deadline"),
         is_copied=COPIED in body,
+        holders={opening["seizure_id"]: agency} if "seizure_id" in opening else {},
     )
 
 
@@ -147,9 +154,10 @@ def refuse_state(case_id: str, wanted: str) -> ConflictError:
 
 
 def _pass_custody(case: CaseState, step: CaseStep) -> CaseState:
-    if case.custody and step.body.get("by_agency") not in (None, case.custody):
+    holder = case.find_holder(step.event.get("seizure_id"))
+    if holder and step.body.get("by_agency") not in (None, holder):
         raise NotAllowedError("another agency holds the goods", "agency")
-    if step.event["from_agency"] != case.custody:
+    if step.event["from_agency"] != holder:
         raise ConflictError("case", case.case_id, "the goods passed to another agency meanwhile")
     receivers = case.receivers | {step.event["to_agency"]}
     return replace(_propose(case, step), receivers=receivers)
@@ -174,7 +182,7 @@ def _withdraw(case: CaseState, step: CaseStep) -> CaseState:
 
 
 def _agree(case: CaseState, step: CaseStep) -> CaseState:
-    """Let a step take effect; with a transfer of custody all others lapse, as the holder is new."""
+    """Let a step take effect; with a transfer others of the same goods lapse: the holder is new."""
     of = step.event["of"]
     proposed = _find_waiting(case, step)
     if check_person(step.body["by"], author=proposed.body["by"]):
@@ -183,16 +191,35 @@ def _agree(case: CaseState, step: CaseStep) -> CaseState:
     passed = proposed.event.get("to_agency")
     if passed is not None and step.body.get("by_agency") != passed:
         raise NotAllowedError("a person of the receiving agency agrees", "agency")
-    return replace(
-        case,
-        custody=passed or case.custody,
-        agreed={**case.agreed, of: step},
-        waiting={
-            seq: one
-            for seq, one in case.waiting.items()
-            if seq != of and not (passed and one.event["kind"] == "custody")
-        },
-    )
+    waiting = {seq: one for seq, one in case.waiting.items() if seq != of}
+    agreed = replace(case, agreed={**case.agreed, of: step}, waiting=waiting)
+    return agreed if passed is None else _take_over(agreed, proposed.event)
+
+
+def _take_over(case: CaseState, passed: Json) -> CaseState:
+    """Let the find that a transfer names, or all that its holder has, be with the receiver."""
+    find, receiver = passed.get("seizure_id"), passed["to_agency"]
+    holders = {
+        name: receiver if find == name or (find is None and holder == case.custody) else holder
+        for name, holder in case.holders.items()
+    }
+    keeps = find is not None and case.custody in holders.values()
+    waiting = {
+        seq: one
+        for seq, one in case.waiting.items()
+        if one.event["kind"] != "custody"
+        or (find is not None and one.event.get("seizure_id") not in (None, find))
+    }
+    custody = case.custody if keeps else receiver
+    return replace(case, custody=custody, holders=holders, waiting=waiting)
+
+
+def _link(case: CaseState, step: CaseStep) -> CaseState:
+    """Let a find join: the first is the goods that the case is about, others did not pass yet."""
+    if step.event["of"] != "seizure":
+        return case
+    holder = case.agency if case.holders else case.custody
+    return replace(case, holders={step.event["id"]: holder, **case.holders})
 
 
 def _close(case: CaseState, step: CaseStep) -> CaseState:
@@ -211,6 +238,7 @@ _EFFECTS: Mapping[str, Callable[[CaseState, CaseStep], CaseState]] = {
     "closed": _close,
     "reopened": _close,
     "assignment": _assign,
+    "link": _link,
 }
 """What an event changes besides the time of the last one; events of other kinds change no more."""
 MOVING = frozenset(_EFFECTS)
@@ -241,9 +269,11 @@ class GoodsStep:
     """A sample that was taken of the goods, or a transfer of custody that was agreed to."""
 
     step: CaseStep
+    seizure_id: str | None
+    """The find; None for goods that the case itself states."""
     quantity_g: float
     remains_g: float
-    """What remains of the goods after it."""
+    """What remains of the find after it."""
     differs_g: float
     """What passed on, less what remained: 0 where the grams add up."""
 
@@ -273,17 +303,23 @@ class CaseHistory:
         events = (one.event for one in self.steps if one.event["kind"] == "link")
         return list(dict.fromkeys([*pairs, *((one["of"], one["id"]) for one in events)]))
 
-    def weigh_goods(self, found_g: float) -> list[GoodsStep]:
-        """Return what was taken of the goods and what passed on, with what remains after each."""
-        left, steps = found_g, []
+    def weigh_goods(self, found: Mapping[str | None, float | None]) -> list[GoodsStep]:
+        """Return what was taken of each find and what passed on, with what remains after each.
+
+        ``found`` has the grams of finds, None where they are not known. A step that names no find
+        is of the first one.
+        """
+        left, first, steps = dict(found), next(iter(found), None), []
         for one in self.find_steps("sample", "custody"):
-            grams = one.event.get("quantity_g")
-            is_sample = one.event["kind"] == "sample"
-            if grams is None or not (is_sample or one.seq in self.case.agreed):
+            find, grams = one.event.get("seizure_id", first), one.event.get("quantity_g")
+            is_sample, remains = one.event["kind"] == "sample", left.get(find)
+            if grams is None or remains is None:
                 continue
-            left = round(left - grams, 6) if is_sample else left
-            differs = 0.0 if is_sample else round(grams - left, 6)
-            steps.append(GoodsStep(one, grams, left, differs))
+            if not is_sample and one.seq not in self.case.agreed:
+                continue
+            left[find] = remains = round(remains - grams, 6) if is_sample else remains
+            differs = 0.0 if is_sample else round(grams - remains, 6)
+            steps.append(GoodsStep(one, find, grams, remains, differs))
         return steps
 
     def files(self) -> list[CaseStep]:

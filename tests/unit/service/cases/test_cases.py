@@ -38,7 +38,7 @@ from engine.journal.areas import EventType
 from engine.journal.entries import Draft, JournalFault
 from engine.journal.idempotency import claim
 from engine.journal.journal import BODIES
-from tests.support.people import send
+from tests.support.people import at_desk, send
 from tests.support.running_service import CHEAP, OTHER, POST, World, arrival
 from tests.unit.service.auth.test_refusals import is_problem
 
@@ -282,12 +282,57 @@ def test_a_transfer_takes_over_the_find_of_its_agency_and_grams_leave_out_pieces
         link = {"kind": "link", "of": "seizure", "id": f"two-{number}"}
         assert report(world, case_id, people["ann"], link).status_code == 201
     bag = {"kind": "custody", "to_agency": "drug_control", "item": "bag 8", "quantity_g": 2300.0}
+    bag["seizure_id"] = "two-0"
     of = report(world, case_id, people["ann"], bag).json()["sequence"]
     report(world, case_id, people["cem"], {"kind": "agreement", "of": of})
     seen = read(world, case_id, people["ann"])
     finds = [(one["goes_to"], one["taken_over_by"]) for one in seen["finds"]]
     assert finds == [("drug_control", "drug_control"), ("customs", None)]
     assert [(one["remains_g"], one["differs_g"]) for one in seen["goods"]] == [(2400.0, -100.0)]
+
+
+def test_a_transfer_takes_over_the_find_that_it_names(
+    world: World, people: dict[str, Headers]
+) -> None:
+    """A case of two finds: each keeps its holder and its grams; one that is alone is filled in."""
+    decided = world.decide(arrival(4, crossing_id="c-two"))
+    assert decided.status_code == 201
+    at, desk = datetime.now(UTC).isoformat(), at_desk(world, "two-finds")
+    act = {"inspection_id": "act-two", "crossing_id": "c-two", "recorded_at": at,
+           "outcome": "seizure"}  # fmt: skip
+    assert world.post("/v1/inspections", act).status_code == 201
+    finds = ("f-hashish", "narcotic", 2400.0), ("f-tobacco", "other", None)
+    for name, kind, grams in finds:
+        find = {"seizure_id": name, "inspection_id": "act-two", "crossing_id": "c-two",
+                "recorded_at": at, "substance_class": kind}  # fmt: skip
+        answer = world.post("/v1/seizures", find | ({"quantity_g": grams} if grams else {}))
+        assert answer.status_code == 201, answer.text
+    ann, cem = people["ann"], people["cem"]
+    case_id = open_case(world, ann, post=None, seizure_id="f-hashish")
+    sample = {"kind": "sample", "sample": "s-1", "quantity_g": 10.0}
+    assert report(world, case_id, ann, sample).status_code == 201
+    link = {"kind": "link", "of": "seizure", "id": "f-tobacco"}
+    assert report(world, case_id, ann, link).status_code == 201
+    custody = {"kind": "custody", "to_agency": "drug_control", "item": "one parcel",
+               "quantity_g": 2300.0}  # fmt: skip
+    for unnamed in ({}, {"seizure_id": "f-other"}):
+        refused = report(world, case_id, ann, custody | unnamed)
+        assert is_problem(refused, 422) and "seizure_id" in refused.text
+    other = report(world, case_id, ann, custody | {"seizure_id": "f-tobacco"}).json()["sequence"]
+    of = report(world, case_id, ann, custody | {"seizure_id": "f-hashish"}).json()["sequence"]
+    assert report(world, case_id, cem, {"kind": "agreement", "of": of}).status_code == 201
+    seen = read(world, case_id, ann)
+    assert (seen["waiting"], seen["custody"]) == ([other], "customs"), "the other still waits"
+    taken = {one["seizure_id"]: (one["taken_over_by"], one["remains_g"]) for one in seen["finds"]}
+    assert taken == {"f-hashish": ("drug_control", 2390.0), "f-tobacco": (None, None)}
+    rows = [(one["seizure_id"], one["remains_g"], one["differs_g"]) for one in seen["goods"]]
+    assert rows == [("f-hashish", 2390.0, 0.0), ("f-hashish", 2390.0, -90.0)]
+    form, page = (desk.get(f"/cases/{case_id}{at}").text for at in ("/events?kind=custody", ""))
+    assert '<option value="f-tobacco">' in form and page.count("Taken over by: drug_control") == 1
+    again = custody | {"to_agency": "interior", "seizure_id": "f-hashish"}
+    assert is_problem(report(world, case_id, ann, again), 403), "drug_control holds it"
+    assert report(world, case_id, cem, {"kind": "agreement", "of": other}).status_code == 201
+    assert read(world, case_id, ann)["custody"] == "drug_control", "all is with it"
 
 
 def test_a_controlled_delivery_needs_another_person(
