@@ -62,9 +62,11 @@ class JobFolder:
         return self.path / "progress.json"
 
     def read_log(self) -> str:
-        """Return what the command said, without traces: their text may quote records."""
+        """Return what the command said, without paths, or traces: they may quote records."""
         with suppress(OSError):
             text = self.log.read_text("utf-8", "replace").partition(_TRACE)[0]
+            for folder in (self.path, self.path.parents[1]):
+                text = text.replace(f"{folder}/", "")
             return text[-LONGEST_LOG:].strip()
         return ""
 

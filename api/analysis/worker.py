@@ -158,7 +158,6 @@ class JobWorker(PeriodicWorker):
         if process.returncode == 0:
             return self._describe(job, folder, "done")
         why = read_refusal(folder.read_log()) or "the command failed; its log in the home says how"
-        why = why.replace(f"{folder.input.parent}/", "")  # a reader has no use for a path of here
         return self._describe(job, folder, "failed", why=why)
 
     def _find_stop(self, folder: JobFolder) -> JobEndedBody | None:

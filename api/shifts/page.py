@@ -26,7 +26,7 @@ from api.web.visitor import Form, TheForm, read_field
 from engine.domain.field_types import Time
 from engine.domain.network import Network
 from engine.domain.records import Method
-from engine.domain.time_units import micros, rfc3339
+from engine.domain.time_units import RECENT_WINDOW, micros, moment, rfc3339
 from engine.errors import NotFoundError, SecondPersonError
 from engine.journal.kinds import ReviewBody
 from engine.queue.queue import DECISIONS, read_decision, read_plates
@@ -60,6 +60,7 @@ def show(
         name=service.network.posts[post].name if post in service.network.posts else "",
         json_address=f"/v1/posts/{post}/shift?at={rfc3339(asked)}",
         report=found,
+        recent_since=moment(min(now, shift.closes_at) - RECENT_WINDOW),
         line=line,
         at=rfc3339(asked),
         has_scanner=is_scanning,

@@ -64,6 +64,8 @@ IDENTIFIERS: Final = VEHICLE_IDENTIFIERS | {
     "previous_documents",
     "national",
 }
+_ENDS: Final = {"inspections": "completed_at", "seizures": "seized_at"}
+"""The time of a row that every row has: as stated, else of filing."""
 _INSTANT = pa.timestamp("us", tz="UTC")
 _TYPES = {
     str: pa.string(),
@@ -127,6 +129,7 @@ class HomeHistory:
         for name in set(wanted) - made.keys() - {"features"}:
             table = known.table(name) if known else None
             if name in ("inspections", "seizures"):
+                table = _fill_time(table, KEYS[name][0], _ENDS[name])
                 table = keep_last_stated(table, KEYS[name][0], without=withdrawn)
             made[name] = self._show(name, table)
         if "features" in wanted and known is not None:
@@ -269,6 +272,14 @@ def cut_history(tables: Tables, as_of: int) -> Tables:
         for name in ("inspections", "seizures")
     }
     return Tables(**kept, **later, network=tables.network, digest=tables.digest)
+
+
+def _fill_time(table: Any, key: str, column: str) -> Any:
+    """Return a table with the time of the first statement of a record that states no time."""
+    first = table.group_by(key).aggregate([("known_at", "min")])
+    at = pc.index_in(table[key], value_set=first[key])
+    filed = pc.coalesce(table[column], first["known_at_min"].take(at))
+    return table.set_column(table.column_names.index(column), column, filed)
 
 
 def keep_last_stated(table: Any, key: str, *, without: Iterable[str] = ()) -> Any:

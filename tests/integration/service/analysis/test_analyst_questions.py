@@ -349,6 +349,9 @@ def test_a_correction_counts_from_its_own_time(scene: Scene) -> None:
     rows = scene.ask("SELECT epoch_us(known_at) FROM inspections WHERE outcome = 'seizure'")
     assert rows[0][0] < corrected
     assert scene.ask(query, as_of=rows[0][0] - 1) == [(40.0, ["physical"])]
+    times = scene.ask("SELECT completed_at IS NULL, completed_at < known_at FROM inspections")
+    assert times and not any(missing for missing, _ in times) and any(first for _, first in times)
+    assert scene.ask("SELECT count(*) FROM seizures WHERE seized_at IS NULL") == [(0,)]
     seized = "SELECT quantity_g FROM seizures ORDER BY seizure_id"
     assert scene.ask(seized) == [(2350.0,)]
     assert scene.ask(seized, as_of=rows[0][0]) == [(600.0,), (600.0,)]

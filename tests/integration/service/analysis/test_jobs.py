@@ -175,6 +175,19 @@ def test_what_is_no_folder_is_refused_and_leaves_nothing(
         assert world.client.get(f"/v1/jobs/{name}", headers=analyst).status_code == 404
 
 
+def test_a_check_that_failed_says_why_without_a_path_of_the_server(
+    world: World, analyst: dict[str, str]
+) -> None:
+    sent = send_file(world, pack("a,b\n", "cargo.csv"), analyst)
+    ended = wait(world, sent.json()["id"], analyst)
+    assert ended["state"] == "failed" and str(world.home.root) not in ended["why"] + ended["log"]
+    desk = at_desk(world, "analyst-of-failures", Role.ANALYST)
+    page = desk.get(f"/jobs/{ended['id']}").text
+    assert "no crossings.csv and no crossings.parquet" in page
+    assert page.count('<pre class="code" lang="en">') == 2, "long words wrap"
+    assert "NAME.toml into the folder" in desk.get("/jobs").text
+
+
 def test_a_training_says_why_it_failed(world: World, analyst: dict[str, str]) -> None:
     started = send(world, "/v1/jobs", {"what": "train"}, analyst)
     assert started.status_code == 201, started.text

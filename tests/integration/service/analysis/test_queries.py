@@ -136,6 +136,7 @@ def test_a_page_lists_the_columns_that_a_statement_may_name(busy_world: World) -
     assert page.status_code == 422 and page.text.count("Binder Error") == 1
     assert "It names a view or a column that is not there" in page.text
     assert "<code>linked_crossing_id</code>" in page.text
+    assert "or the time of filing where none was stated" in page.text
 
 
 def test_what_grows_without_end_stops_at_its_limit(busy_world: World) -> None:

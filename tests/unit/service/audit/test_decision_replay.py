@@ -178,6 +178,7 @@ def test_whoever_doubts_a_decision_recomputes_it(
         patched.setattr(decision_replay.DecisionReplay, "attempt", lambda *_: why)
         page = desk.get(f"/decisions/{one.decision_id}/recomputation")
     assert "what was known then cannot be read again" in page.text, "in the reader's language"
+    assert "below, can still be checked" in page.text
     serve_changed(world, monkeypatch, change_body)
     differs = world.get(path).json()
     (named,) = differs["differences"]

@@ -257,6 +257,9 @@ def test_everything_connected_goes_two_steps_and_says_what_it_leaves_out(
     monkeypatch.setattr(connections, "MOST_NODES", 5)
     bounded = follow(world, path)
     assert len(bounded["connected"]) == 5 and bounded["limits"]["left_out"] > 0
+    desk = at_desk(world, "reads-what-is-left-out")
+    page = desk.get(path.removeprefix("/v1") + "?purpose=case").text
+    assert "beyond the first 5, left out" in page and '<details class="card" open>' in page
 
 
 OF_BOTH = ("p-81z", "CR-MANY")

@@ -311,5 +311,8 @@ def test_the_page_is_signed_by_two(world: World, handover: dict[str, Any]) -> No
     assert refused.status_code == 422 and "another supervisor takes over" in refused.text
     assert second.send(page, f"{page}/{sequence}", {"note": "Seen."}).status_code == 303
     assert "Seen." in second.get(page).text
-    assert "taken over by" in second.get(f"/posts/{OTHER}/shift").text
+    shift = second.get(f"/posts/{OTHER}/shift").text
+    assert "taken over by" in shift
+    head = shift.partition('<h2 id="last_28_days">')[2].partition("\n")[0]
+    assert ">since " in head, "a count of days names its start"
     assert at_desk(world, "handover-analyst", Role.ANALYST).get(page).status_code == 200
