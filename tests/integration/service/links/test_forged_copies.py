@@ -170,7 +170,7 @@ class Thief:
 def replace_names(text: str, names: Mapping[str, str], post: str) -> str:
     """Return a template that names other things of the same sorts."""
     for pattern, name in (
-        (r"dec-[0-9a-f]{24}", names["decision"]),
+        (r"dec-[0-9a-f]{26}", names["decision"]),
         (rf"{TEMPLATE}-c\d+", names["crossing"]),
         (rf"{TEMPLATE}-act", names["act"]),
         (rf"{TEMPLATE}-find", names["seizure"]),
