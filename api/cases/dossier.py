@@ -268,11 +268,10 @@ class _Words:
 
     def list_goods(self, case: CaseView) -> Iterator[Fact]:
         """Yield what was taken of the goods and passed on, with the grams that remained."""
-        say = self.say
+        found = self.say("What was found")
         for find in case.finds:
             if find.quantity_g is not None:
-                kind = f"{say('What was found')}: {self._kind(find)}"
-                yield kind, self._grams(find.quantity_g)
+                yield f"{found}: {self._kind(find)}", self._grams(find.quantity_g)
             yield from (self._weigh(one) for one in case.goods if one.seizure_id == find.seizure_id)
 
     def _weigh(self, one: CaseGoodsStep) -> Fact:
