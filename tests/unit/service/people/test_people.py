@@ -364,18 +364,18 @@ def test_a_key_says_that_its_replacement_waits(world: World, two: tuple[Headers,
     key_id = look(world).every_key()[-1].key_id
     desk = at_desk(world, "reads-replacement", Role.ADMINISTRATOR)
 
-    def shown() -> tuple[Any, str, bool]:
+    def read_key_page() -> tuple[Any, str, bool]:
         found = world.client.get(f"/v1/people/keys/{key_id}", headers=two[0]).json()
         page = desk.get(f"/people/keys/{key_id}").text
         state = found["replacement"] and found["replacement"]["state"]
         text = page.partition('id="replacement"')[2].partition("</p>")[0]
         return state, text, "Replace…" in page
 
-    assert shown() == (None, "", True)
+    assert read_key_page() == (None, "", True)
     made = propose(world, two[0], **wanted, replaces=key_id)
-    state, text, may_replace = shown()
+    state, text, may_replace = read_key_page()
     assert (state, may_replace) == ("proposed", False)
     assert "waits for a second person" in text
     assert approve(world, made, two[1]).status_code == 201
-    state, text, may_replace = shown()
+    state, text, may_replace = read_key_page()
     assert (state, may_replace) == ("approved", False) and "waits for its two codes" in text
